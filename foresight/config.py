@@ -1,0 +1,195 @@
+"""TrialConfig: everything that may change a trial's numbers, and the key that is a hash over the whole of it.
+
+Configs are frozen: a changed config is a copy (`with_fields`). Unknown fields are refused. Where and how fast a trial
+runs (GPUs, workers, paths) is not here and so cannot enter the key by accident: see `foresight.tuning.placement`.
+This module starts without torch, so a sweep can be listed and counted in about a second.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from foresight.errors import RequestError, nearest_name
+
+PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
+
+# A field that a fusion does not read must keep its default, so that no arm differs in name only.
+FIELDS_IGNORED_BY_FUSION: dict[str, tuple[str, ...]] = {
+    "cross_attention": (),
+    "concat": ("heads",),  # reads the streams at fixed positions, not by attention
+    "film": (),
+    "perceiver": (),
+}
+
+
+class Part(BaseModel):
+    """A frozen record that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DataConfig(Part):
+    name: Literal["shapes", "coco"] = "shapes"
+    fingerprint: str = ""  # content hash of a folder of images; empty for generated images
+    n_train: int = Field(512, ge=1)  # images trained on
+    n_val: int = Field(64, ge=1)  # images the learning curve is measured on
+    n_test: int = Field(200, ge=1)  # held-out images of every final metric
+    image_px: int = Field(112, ge=PIXELS_PER_VLM_TOKEN)  # side of the square image the encoders see
+    target_px: int = Field(32, ge=32)  # side of the square reconstruction (LPIPS needs at least 32)
+    seed: int = Field(0, ge=0)  # seed of the generated images; the same for every block
+
+    @model_validator(mode="after")
+    def check_sizes(self) -> Self:
+        if self.image_px % PIXELS_PER_VLM_TOKEN:
+            raise ValueError(f"image_px must be a multiple of {PIXELS_PER_VLM_TOKEN}, not {self.image_px}")
+        if self.target_px % 8:
+            raise ValueError(f"target_px must be a multiple of 8, not {self.target_px}")
+        return self
+
+
+class VLMConfig(Part):
+    checkpoint: str = "random"  # `random`: toy size, seeded weights; otherwise a Hugging Face id
+    layer: Literal[8, 14, "final"] = "final"  # of 28; a toy model reads the layer at the same share of its depth
+
+
+class DINOv2Config(Part):
+    checkpoint: str = "random"  # `random`: toy size, seeded weights; otherwise timm's pretrained tag
+    size: Literal["B", "L", "G"] = "L"
+
+
+class FusionConfig(Part):
+    strategy: Literal["cross_attention", "concat", "film", "perceiver"] = "cross_attention"
+    layers: int = Field(4, ge=1)
+    queries: int = Field(64, ge=1)  # conditioning tokens handed to the decoder
+    width: int = Field(64, ge=8)  # channels of the fusion module
+    heads: int = Field(8, ge=1)
+    vlm_weight: float = Field(0.5, gt=0, lt=1)  # share of the VLM stream; the spatial stream gets the rest
+    dropout: float = Field(0.0, ge=0, lt=1)
+    conditioning_dim: int = Field(64, ge=8)  # channels of a conditioning token (4096 for LTX-Video)
+
+    @model_validator(mode="after")
+    def check_combination(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads must divide width, and {self.heads} does not divide {self.width}")
+        if self.width % 4:
+            raise ValueError(f"width must be a multiple of 4 for the 2-D sine code, not {self.width}")
+        for name in FIELDS_IGNORED_BY_FUSION[self.strategy]:
+            default = type(self).model_fields[name].default
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"fusion '{self.strategy}' does not read '{name}', so it must keep its default "
+                    f"{default!r}, not {getattr(self, name)!r}"
+                )
+        return self
+
+
+class DecoderConfig(Part):
+    name: Literal["pixel"] = "pixel"
+    width: int = Field(64, ge=8)  # channels of the position grid that reads the conditioning tokens
+    heads: int = Field(4, ge=1)
+
+    @model_validator(mode="after")
+    def check_combination(self) -> Self:
+        if self.width % self.heads or self.width % 4:
+            raise ValueError(f"width must be a multiple of 4 and of heads, got width {self.width}, heads {self.heads}")
+        return self
+
+
+class TrainConfig(Part):
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(16, ge=1)
+    lr: float = Field(3e-3, gt=0)  # peak learning rate of AdamW
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_frac: float = Field(0.1, ge=0, lt=1)  # share of the steps with a rising learning rate, then cosine to 0
+    grad_clip: float = Field(1.0, gt=0)  # largest gradient norm
+    l1_weight: float = Field(0.1, ge=0)  # loss = MSE + l1_weight L1 + mask_weight BCE(mask)
+    mask_weight: float = Field(0.1, gt=0)
+
+
+class TrialConfig(Part):
+    """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
+
+    scale: Literal["tiny", "full"] = "tiny"
+    data: DataConfig = DataConfig()
+    vlm: VLMConfig = VLMConfig()
+    dinov2: DINOv2Config = DINOv2Config()
+    fusion: FusionConfig = FusionConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    train: TrainConfig = TrainConfig()
+    seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
+
+    @property
+    def key(self) -> str:
+        """`cross_attention-s3-1a2b3c4d`: a readable label and 8 hex digits of a hash over every field."""
+        return f"{self.fusion.strategy}-s{self.seed}-{_digest(self.model_dump(mode='json'))}"
+
+    @property
+    def arm_key(self) -> str:
+        """As `key`, for the configuration apart from its seed."""
+        return f"{self.fusion.strategy}-{_digest(self.model_dump(mode='json', exclude={'seed'}))}"
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted field names to values: `{'fusion.layers': 4, ...}`."""
+        return _flatten(self.model_dump(mode="json"))
+
+    def with_fields(self, changes: dict[str, Any]) -> "TrialConfig":
+        """A copy with dotted fields replaced and everything checked again.
+
+        Raises RequestError naming the field, what was given and what is allowed.
+        """
+        tree = self.model_dump(mode="python")
+        for field, value in changes.items():
+            check_field(field)
+            *parents, leaf = field.split(".")
+            node = tree
+            for parent in parents:
+                node = node[parent]
+            node[leaf] = value
+        try:
+            return TrialConfig.model_validate(tree)
+        except ValidationError as error:
+            raise RequestError(explain(error)) from error
+
+
+def field_names() -> list[str]:
+    """Every dotted field that a factor can vary."""
+    return list(TrialConfig().flat())
+
+
+def check_field(field: str) -> None:
+    """Raises RequestError with the nearest name when `field` is not a field of TrialConfig."""
+    known = field_names()
+    if field not in known:
+        same_leaf = [name for name in known if name.split(".")[-1] == field.split(".")[-1]]
+        hint = nearest_name(same_leaf[0], known) if same_leaf else nearest_name(field, known)
+        siblings = [name for name in known if name.split(".")[0] == field.split(".")[0]] or known
+        raise RequestError(f"unknown field '{field}'{hint}; the fields are {', '.join(siblings)}")
+
+
+def explain(error: ValidationError) -> str:
+    """One sentence from pydantic's error: the field, what was given, what is allowed."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    given = first["input"]
+    if first["type"] == "value_error":
+        return f"impossible combination in '{field}': {first['msg'].removeprefix('Value error, ')}"
+    if first["type"] == "extra_forbidden":
+        return f"unknown field '{field}'{nearest_name(field, field_names())}"
+    return f"'{field}' cannot be {given!r} ({type(given).__name__}): {first['msg'].lower()}"
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _digest(tree: Any) -> str:
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,14 @@
+"""The one error that is the user's to fix: a wrong request, said in one sentence before any compute is spent."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RequestError(ValueError):
+    """A request that cannot be carried out as given. The commands print its text and exit with code 2."""
+
+
+def nearest_name(given: str, allowed: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the closest allowed name, or an empty string when nothing is close."""
+    matches = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.5)
+    return f" (did you mean '{matches[0]}'?)" if matches else ""

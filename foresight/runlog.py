@@ -1,0 +1,215 @@
+"""The run log: one directory of trials on disk, the only channel between training and analysis.
+
+    runs/<study>/
+      sweep.json                  question, claim and its hash, space, scale, versions, git commit, created
+      manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
+      latency/<arm_key>.parquet   one row per arm: latency, measured alone on the machine after the training trials
+      trials/<key>/
+        config.json  epochs.parquet  samples.parquet  examples.png
+        trial.parquet             one row, written last: a trial exists if and only if this file does
+
+Every file is written under a temporary name, flushed to the disk and renamed, so a process may die at any line. No two
+processes write one file. `consolidated.parquet` is derived: delete it and it comes back.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SCHEMA_VERSION = 1
+STATUSES = ("complete", "failed", "stopped")
+PROVENANCES = ("trained", "imported")
+
+# The columns of trial.parquet that have a fixed name, with the type they are stored as.
+TRIAL_COLUMNS: dict[str, pa.DataType] = {
+    "key": pa.string(),
+    "sweep": pa.string(),
+    "arm": pa.string(),
+    "factor": pa.string(),
+    "level": pa.string(),
+    "seed": pa.int64(),
+    "status": pa.string(),
+    "error": pa.string(),
+    "attempt": pa.int64(),
+    "provenance": pa.string(),
+    "schema_version": pa.int64(),
+    "cost/params_total": pa.int64(),
+    "cost/params_trained": pa.int64(),
+    "cost/params_decoder": pa.int64(),
+    "cost/flops": pa.float64(),
+    "cost/latency_ms": pa.float64(),
+    "cost/train_s": pa.float64(),
+    "cost/gpu_s": pa.float64(),
+    "cost/peak_memory_mb": pa.float64(),
+}
+# Any other column starts with one of these and is stored as a number or a string, whichever its value is.
+# `baseline/<predictor>/<metric>` holds the trivial baselines, scored on the same test images.
+OPEN_PREFIXES = ("config/", "test/", "val/", "baseline/", "env/", "data/")
+
+
+def atomic_write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` to `path` so that a reader sees all of it or none, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def atomic_write_table(path: Path, table: pa.Table) -> None:
+    """As `atomic_write_bytes`, for a Parquet table."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    atomic_write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def config_columns(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config/<dotted field>` columns of a flat config. `vlm.layer` may be 8 or 'final', so such a field is text."""
+    return {f"config/{name}": str(value) if name == "vlm.layer" else value for name, value in config.items()}
+
+
+def check_row(row: Mapping[str, Any]) -> None:
+    """Raises ValueError for a trial row with an unknown column, status or provenance, or without a fixed one it needs."""
+    unknown = [name for name in row if name not in TRIAL_COLUMNS and not name.startswith(OPEN_PREFIXES)]
+    if unknown:
+        raise ValueError(f"unknown columns {unknown}: a column is in TRIAL_COLUMNS or starts with {OPEN_PREFIXES}")
+    missing = [name for name in ("key", "sweep", "arm", "seed", "status", "provenance") if name not in row]
+    if missing:
+        raise ValueError(f"a trial row needs {missing}")
+    if row["status"] not in STATUSES or row["provenance"] not in PROVENANCES:
+        raise ValueError(f"status must be one of {STATUSES} and provenance of {PROVENANCES}, got {row}")
+
+
+class RunLog:
+    """Reads and writes one study's directory, `runs/<study>`."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.trials_dir = root / "trials"
+
+    # --- the sweep -----------------------------------------------------------------------------------------------
+
+    def write_sweep(self, sweep: Mapping[str, Any]) -> None:
+        atomic_write_bytes(self.root / "sweep.json", json.dumps(sweep, indent=2, allow_nan=False).encode())
+
+    def read_sweep(self) -> dict[str, Any] | None:
+        """The content of sweep.json, or None before the first run."""
+        path = self.root / "sweep.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def write_manifest(self, rows: list[dict[str, Any]]) -> None:
+        """Adds planned trials to the manifest; a key that is already planned keeps its row."""
+        new = pd.DataFrame(rows)
+        old = self.read_manifest()
+        merged = pd.concat([old, new[~new["key"].isin(old["key"])]], ignore_index=True) if len(old) else new
+        if len(merged) > len(old):
+            atomic_write_table(self.root / "manifest.parquet", pa.Table.from_pandas(merged, preserve_index=False))
+
+    def read_manifest(self) -> pd.DataFrame:
+        """One row per planned trial; empty before the first run."""
+        path = self.root / "manifest.parquet"
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame({"key": pd.Series(dtype=str)})
+
+    # --- one trial -----------------------------------------------------------------------------------------------
+
+    def write_trial(
+        self,
+        row: Mapping[str, Any],
+        config: Mapping[str, Any] | None = None,
+        epochs: Iterable[Mapping[str, Any]] = (),
+        samples: pd.DataFrame | None = None,
+        examples_png: bytes | None = None,
+    ) -> None:
+        """Writes a trial's files, `trial.parquet` last. Writing a key again (a retry) replaces them."""
+        check_row(row)
+        directory = self.trials_dir / row["key"]
+        if config is not None:
+            atomic_write_bytes(directory / "config.json", json.dumps(config, indent=2, allow_nan=False).encode())
+        rows = list(epochs)
+        if rows:
+            atomic_write_table(directory / "epochs.parquet", pa.Table.from_pylist([dict(r) for r in rows]))
+        if samples is not None:
+            table = pa.Table.from_pandas(samples, preserve_index=False)
+            atomic_write_table(directory / "samples.parquet", table)
+        if examples_png is not None:
+            atomic_write_bytes(directory / "examples.png", examples_png)
+        atomic_write_table(directory / "trial.parquet", _trial_table(row))
+
+    def read_epochs(self, key: str) -> pd.DataFrame:
+        """One row per epoch of a trial; empty when it recorded none."""
+        path = self.trials_dir / key / "epochs.parquet"
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+
+    def read_samples(self, key: str) -> pd.DataFrame:
+        """One row per test image of a trial; empty when it recorded none."""
+        path = self.trials_dir / key / "samples.parquet"
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+
+    # --- all trials ----------------------------------------------------------------------------------------------
+
+    def trials(self) -> pd.DataFrame:
+        """One row per finished trial, read from a consolidated file plus whatever changed since it was written."""
+        cache_path = self.root / "consolidated.parquet"
+        files = self._trial_files()
+        cached = pd.read_parquet(cache_path) if cache_path.exists() else pd.DataFrame({"key": [], "file_id": []})
+        fresh = cached[[files.get(k) == i for k, i in zip(cached["key"], cached["file_id"], strict=True)]]
+        missing = [key for key in files if key not in set(fresh["key"])]
+        if not missing and len(fresh) == len(cached):
+            return fresh.drop(columns="file_id")
+        read = [
+            pq.read_table(self.trials_dir / key / "trial.parquet").to_pylist()[0] | {"file_id": files[key]}
+            for key in missing
+        ]
+        merged = pd.concat([fresh, pd.DataFrame(read)], ignore_index=True) if len(fresh) else pd.DataFrame(read)
+        atomic_write_table(cache_path, pa.Table.from_pandas(merged, preserve_index=False))
+        return merged.drop(columns="file_id", errors="ignore")
+
+    def statuses(self) -> dict[str, str]:
+        """Key to status of every finished trial."""
+        trials = self.trials()
+        return dict(zip(trials["key"], trials["status"], strict=True)) if len(trials) else {}
+
+    # --- latency, measured per arm ---------------------------------------------------------------------------------
+
+    def write_latency(self, arm_key: str, row: Mapping[str, Any]) -> None:
+        table = pa.Table.from_pylist([{"arm_key": arm_key, **row}])
+        atomic_write_table(self.root / "latency" / f"{arm_key}.parquet", table)
+
+    def read_latency(self) -> pd.DataFrame:
+        """One row per measured arm; empty before the measurement."""
+        tables = [pq.read_table(path) for path in sorted((self.root / "latency").glob("[!.]*.parquet"))]
+        return pa.concat_tables(tables, promote_options="default").to_pandas() if tables else pd.DataFrame()
+
+    def _trial_files(self) -> dict[str, str]:
+        """Key to an identity of its trial.parquet (a retry writes a new file, so the identity changes)."""
+        found = {}
+        if self.trials_dir.exists():
+            for entry in sorted(os.scandir(self.trials_dir), key=lambda e: e.name):
+                try:
+                    stat = os.stat(f"{entry.path}/trial.parquet")
+                except FileNotFoundError:
+                    continue  # a trial without this file does not exist: it is running, or died half-way
+                found[entry.name] = f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
+        return found
+
+
+def _trial_table(row: Mapping[str, Any]) -> pa.Table:
+    complete = {"error": None, "attempt": 1, "schema_version": SCHEMA_VERSION} | dict(row)
+    arrays, names = [], []
+    for name in [*TRIAL_COLUMNS, *(n for n in complete if n not in TRIAL_COLUMNS)]:
+        arrays.append(pa.array([complete.get(name)], type=TRIAL_COLUMNS.get(name)))
+        names.append(name)
+    return pa.Table.from_arrays(arrays, names=names)

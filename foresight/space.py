@@ -1,0 +1,137 @@
+"""SearchSpace: a baseline and the factors varied around it, expanded into arms and blocks of trials.
+
+A space is data. It is checked when it is expanded, not when it is written down, so that a wrong one gives its sentence
+from the command and not a traceback from an import.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from foresight.config import TrialConfig, check_field
+from foresight.errors import RequestError
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What is varied: a name people read, the dotted config field, and its levels."""
+
+    name: str
+    field: str
+    levels: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration apart from its seed. `factor` and `level` say how it differs from the baseline."""
+
+    name: str
+    factor: str
+    level: str
+    config: TrialConfig
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One planned trial: an arm at a seed."""
+
+    arm: Arm
+    config: TrialConfig
+
+    @property
+    def key(self) -> str:
+        return self.config.key
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A baseline, the factors around it, and the design that combines them.
+
+    `one_at_a_time` gives the baseline once and one arm for each other level. `factorial` gives every combination.
+    """
+
+    baseline: TrialConfig
+    factors: tuple[Factor, ...]
+    design: Literal["one_at_a_time", "factorial"] = "one_at_a_time"
+
+    def arms(self) -> list[Arm]:
+        """Every arm, the baseline first. Raises RequestError for a space that cannot be run as declared."""
+        self._check_factors()
+        arms = self._one_at_a_time() if self.design == "one_at_a_time" else self._factorial()
+        by_key: dict[str, Arm] = {}
+        for arm in arms:
+            twin = by_key.setdefault(arm.config.arm_key, arm)
+            if twin is not arm:
+                raise RequestError(f"arms '{twin.name}' and '{arm.name}' have the same key {arm.config.arm_key}")
+        return arms
+
+    def trials(self, n_seeds: int) -> list[Trial]:
+        """All trials, block after block, so that an interrupted sweep has every arm at the same seeds."""
+        if n_seeds < 1:
+            raise RequestError(f"a sweep needs at least 1 seed, not {n_seeds}")
+        arms = self.arms()
+        first = self.baseline.seed
+        trials = [
+            Trial(arm, arm.config.with_fields({"seed": seed})) for seed in range(first, first + n_seeds) for arm in arms
+        ]
+        keys = {trial.key for trial in trials}
+        if len(keys) < len(trials):
+            raise RequestError(f"{len(trials)} trials share {len(keys)} keys; rename or change an arm")
+        return trials
+
+    def _check_factors(self) -> None:
+        if not self.factors:
+            raise RequestError("a space needs at least one factor")
+        by_field: dict[str, Factor] = {}
+        for factor in self.factors:
+            check_field(factor.field)
+            if factor.field == "seed":
+                raise RequestError("'seed' cannot be a factor: seeds are blocks, set with --seeds")
+            if not factor.levels:
+                raise RequestError(f"factor '{factor.name}' has no levels")
+            if len(set(map(repr, factor.levels))) < len(factor.levels):
+                raise RequestError(f"factor '{factor.name}' lists a level twice: {list(factor.levels)}")
+            other = by_field.setdefault(factor.field, factor)
+            if other is not factor:
+                raise RequestError(f"factors '{other.name}' and '{factor.name}' both vary '{factor.field}'")
+            for level in factor.levels:
+                self._with_level(factor, {factor.field: level})
+            value = self.baseline.flat()[factor.field]
+            if value not in factor.levels:
+                raise RequestError(
+                    f"the baseline's '{factor.field}' is {value!r}, which is not among the levels of "
+                    f"'{factor.name}': {list(factor.levels)}"
+                )
+
+    def _with_level(self, factor: Factor, changes: dict[str, Any]) -> TrialConfig:
+        try:
+            return self.baseline.with_fields(changes)
+        except RequestError as error:
+            raise RequestError(f"factor '{factor.name}': {error}") from error
+
+    def _one_at_a_time(self) -> list[Arm]:
+        arms = [Arm(BASELINE, "", "", self.baseline)]
+        for factor in self.factors:
+            for level in factor.levels:
+                config = self._with_level(factor, {factor.field: level})
+                if config != self.baseline:
+                    arms.append(Arm(f"{factor.field}={level}", factor.name, str(level), config))
+        return arms
+
+    def _factorial(self) -> list[Arm]:
+        baseline_levels = self.baseline.flat()
+        arms = []
+        for levels in itertools.product(*(factor.levels for factor in self.factors)):
+            changes = {f.field: level for f, level in zip(self.factors, levels, strict=True)}
+            changed = {name: level for name, level in changes.items() if level != baseline_levels[name]}
+            name = ",".join(f"{field}={level}" for field, level in changed.items()) or BASELINE
+            names = [factor.name for factor in self.factors if factor.field in changed]
+            level = ",".join(str(level) for level in changed.values())
+            arms.append(Arm(name, ",".join(names), level, self.baseline.with_fields(changes)))
+        return sorted(arms, key=lambda arm: arm.name != BASELINE)  # stable: the baseline first
