@@ -51,7 +51,7 @@ class DataConfig(Part):
 
 class VLMConfig(Part):
     checkpoint: str = "random"  # `random`: toy size, seeded weights; otherwise a Hugging Face id
-    layer: Literal[8, 14, "final"] = "final"  # of 28; a toy model reads the layer at the same share of its depth
+    layer: Literal["8", "14", "final"] = "final"  # of 28; a toy model reads the layer at the same share of its depth
 
 
 class DINOv2Config(Part):

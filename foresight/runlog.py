@@ -77,8 +77,8 @@ def atomic_write_table(path: Path, table: pa.Table) -> None:
 
 
 def config_columns(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config/<dotted field>` columns of a flat config. `vlm.layer` may be 8 or 'final', so such a field is text."""
-    return {f"config/{name}": str(value) if name == "vlm.layer" else value for name, value in config.items()}
+    """`config/<dotted field>` columns of a flat config."""
+    return {f"config/{name}": value for name, value in config.items()}
 
 
 def check_row(row: Mapping[str, Any]) -> None:
