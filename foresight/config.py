@@ -63,16 +63,16 @@ class FusionConfig(Part):
     strategy: Literal["cross_attention", "concat", "film", "perceiver"] = "cross_attention"
     layers: int = Field(4, ge=1)
     queries: int = Field(64, ge=1)  # conditioning tokens handed to the decoder
-    width: int = Field(64, ge=8)  # channels of the fusion module
-    heads: int = Field(8, ge=1)
+    width: int = Field(32, ge=8)  # channels of the fusion module
+    heads: int | None = Field(None, ge=1)  # None: one head per 64 channels, at least 4
     vlm_weight: float = Field(0.5, gt=0, lt=1)  # share of the VLM stream; the spatial stream gets the rest
     dropout: float = Field(0.0, ge=0, lt=1)
-    conditioning_dim: int = Field(64, ge=8)  # channels of a conditioning token (4096 for LTX-Video)
+    conditioning_dim: int = Field(32, ge=8)  # channels of a conditioning token (4096 for LTX-Video)
 
     @model_validator(mode="after")
     def check_combination(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"heads must divide width, and {self.heads} does not divide {self.width}")
+        if self.width % self.n_heads:
+            raise ValueError(f"heads must divide width, and {self.n_heads} does not divide {self.width}")
         if self.width % 4:
             raise ValueError(f"width must be a multiple of 4 for the 2-D sine code, not {self.width}")
         for name in FIELDS_IGNORED_BY_FUSION[self.strategy]:
@@ -84,11 +84,16 @@ class FusionConfig(Part):
                 )
         return self
 
+    @property
+    def n_heads(self) -> int:
+        return self.heads or max(4, self.width // 64)
+
 
 class DecoderConfig(Part):
     name: Literal["pixel"] = "pixel"
-    width: int = Field(64, ge=8)  # channels of the position grid that reads the conditioning tokens
+    width: int = Field(32, ge=8)  # channels of the position grid that reads the conditioning tokens
     heads: int = Field(4, ge=1)
+    grid: int = Field(8, ge=1)  # the position grid is grid x grid; doubled until it reaches data.target_px
 
     @model_validator(mode="after")
     def check_combination(self) -> Self:
@@ -99,13 +104,14 @@ class DecoderConfig(Part):
 
 class TrainConfig(Part):
     epochs: int = Field(10, ge=1)
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(8, ge=1)
     lr: float = Field(3e-3, gt=0)  # peak learning rate of AdamW
     weight_decay: float = Field(0.01, ge=0)
     warmup_frac: float = Field(0.1, ge=0, lt=1)  # share of the steps with a rising learning rate, then cosine to 0
     grad_clip: float = Field(1.0, gt=0)  # largest gradient norm
     l1_weight: float = Field(0.1, ge=0)  # loss = MSE + l1_weight L1 + mask_weight BCE(mask)
     mask_weight: float = Field(0.1, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast of the forward pass
 
 
 class TrialConfig(Part):
@@ -119,6 +125,15 @@ class TrialConfig(Part):
     decoder: DecoderConfig = DecoderConfig()
     train: TrainConfig = TrainConfig()
     seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
+
+    @model_validator(mode="after")
+    def check_combination(self) -> Self:
+        doublings = self.data.target_px / self.decoder.grid
+        if doublings < 1 or doublings != 2 ** int(doublings).bit_length() / 2:
+            raise ValueError(
+                f"data.target_px must be decoder.grid times a power of two, got {self.data.target_px} and {self.decoder.grid}"
+            )
+        return self
 
     @property
     def key(self) -> str:
@@ -174,7 +189,7 @@ def explain(error: ValidationError) -> str:
     field = ".".join(str(part) for part in first["loc"])
     given = first["input"]
     if first["type"] == "value_error":
-        return f"impossible combination in '{field}': {first['msg'].removeprefix('Value error, ')}"
+        return f"impossible combination in '{field or 'the trial'}': {first['msg'].removeprefix('Value error, ')}"
     if first["type"] == "extra_forbidden":
         return f"unknown field '{field}'{nearest_name(field, field_names())}"
     return f"'{field}' cannot be {given!r} ({type(given).__name__}): {first['msg'].lower()}"

@@ -1,0 +1,58 @@
+"""ImageSet: the arrays of one split, and the content hash that says which picture is which."""
+
+import hashlib
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """One split of N images; S is `image_px`, t is `target_px`. Row i of every array is the same picture.
+
+    Boxes and rectangles are `[x0, y0, x1, y1]` in the square frame, x right and y down, each side of the
+    frame 1. Raises ValueError when an array has another type or shape than stated here.
+    """
+
+    split: str  # "train", "val" or "test"
+    images: np.ndarray  # uint8 [N, S, S, 3], what the encoders see, letterboxed
+    targets: np.ndarray  # uint8 [N, 3, t, t], what is reconstructed
+    content: np.ndarray  # bool [N, t, t], True inside the picture, False in letterbox padding
+    content_xyxy: np.ndarray  # float32 [N, 4], the picture's rectangle
+    masks: np.ndarray  # bool [N, t, t], the true object mask
+    boxes_xyxy: np.ndarray  # float32 [N, 4], that object's annotated box
+    sample_hash: np.ndarray  # str [N], 16 hex digits over the source picture's pixels
+    scene: np.ndarray  # str [N], scene type for breakdowns: a shape's name, a COCO supercategory
+
+    def __post_init__(self) -> None:
+        n, image_px, target_px = len(self.images), self.images.shape[1], self.targets.shape[-1]
+        expected = {
+            "images": ("u1", (n, image_px, image_px, 3)),
+            "targets": ("u1", (n, 3, target_px, target_px)),
+            "content": ("b1", (n, target_px, target_px)),
+            "content_xyxy": ("f4", (n, 4)),
+            "masks": ("b1", (n, target_px, target_px)),
+            "boxes_xyxy": ("f4", (n, 4)),
+            "sample_hash": ("U", (n,)),
+            "scene": ("U", (n,)),
+        }
+        for field in fields(self)[1:]:
+            array: np.ndarray = getattr(self, field.name)
+            dtype, shape = expected[field.name]
+            if array.shape != shape or dtype not in (array.dtype.str[1:], array.dtype.kind):
+                raise ValueError(
+                    f"'{field.name}' of the {self.split} split must be {dtype} {list(shape)}, "
+                    f"not {array.dtype.str[1:]} {list(array.shape)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def hash_pixels(pixels: np.ndarray) -> str:
+    """16 hex digits of sha256 over the shape and the pixels (uint8 [H, W, 3]): equal for equal pictures."""
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,64 @@
+"""Where an encoder's weights come from.
+
+`random` as a checkpoint means the real architecture at toy size with seeded random weights. It says nothing about
+pretrained encoders; it exercises every line of the path that they take.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from foresight.errors import RequestError
+
+RANDOM = "random"
+CHECKPOINTS_VARIABLE = "FORESIGHT_CHECKPOINTS"
+
+
+def local_checkpoint(name: str) -> Path | None:
+    """`$FORESIGHT_CHECKPOINTS/<last part of name>` if that is there: a folder or a .safetensors file."""
+    root = os.environ.get(CHECKPOINTS_VARIABLE)
+    if not root:
+        return None
+    stem = Path(root) / name.split("/")[-1]
+    found = [path for path in (stem, stem.with_name(stem.name + ".safetensors")) if path.exists()]
+    return found[0] if found else None
+
+
+def check_checkpoint(name: str) -> None:
+    """Raises RequestError unless a checkpoint is in $FORESIGHT_CHECKPOINTS, in the Hugging Face cache, or downloadable."""
+    if name == RANDOM or local_checkpoint(name) is not None:
+        return
+    from huggingface_hub import HfApi, scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound, HfHubHTTPError
+
+    repo = name if "/" in name else f"timm/{name}"
+    try:
+        if any(cached.repo_id == repo and cached.nb_files for cached in scan_cache_dir().repos):
+            return
+    except CacheNotFound:
+        pass  # nothing was ever downloaded on this machine: ask the hub
+    try:
+        HfApi().model_info(repo, timeout=5)
+    except (HfHubHTTPError, OSError) as error:
+        raise RequestError(
+            f"checkpoint '{repo}' is neither in ${CHECKPOINTS_VARIABLE} nor in the Hugging Face cache, and the hub "
+            f"cannot be asked ({type(error).__name__}); download it with 'hf download {repo}' or put it in a folder "
+            f"and set {CHECKPOINTS_VARIABLE} to that folder"
+        ) from error
+
+
+def weights_fingerprint(name: str) -> str:
+    """What the weights are, for the key of everything computed with them: `random`, a hub name, or a hash of local files.
+
+    Of a local file the hash covers its size and its first and last megabyte: enough to tell checkpoints apart, and cheap.
+    """
+    local = local_checkpoint(name)
+    if name == RANDOM or local is None:
+        return name
+    digest = hashlib.sha256()
+    for path in sorted(local.glob("*.safetensors")) if local.is_dir() else [local]:
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {path.stat().st_size}".encode() + file.read(2**20))
+            file.seek(max(0, path.stat().st_size - 2**20))
+            digest.update(file.read())
+    return digest.hexdigest()[:16]

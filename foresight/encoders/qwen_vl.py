@@ -1,0 +1,88 @@
+"""Qwen2.5-VL as a frozen encoder: hidden states of one language-model layer at the image tokens.
+
+Axes: B batch, V visual tokens (raster order), C channels. A picture of P pixels gives V = (P / 28)^2 tokens.
+Only image tokens are kept: the template's text tokens carry no pixels.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foresight.config import PIXELS_PER_VLM_TOKEN, VLMConfig
+from foresight.encoders.checkpoints import RANDOM, local_checkpoint
+from foresight.encoders.shapes import REAL_CONFIG, TOY_CONFIG
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+PATCH_PX, MERGE, FRAMES = 14, 2, 2
+
+
+def build_vlm(config: VLMConfig, device: str = "cpu") -> nn.Module:
+    """The frozen model without a language head; toy size and seeded, or by `from_pretrained`.
+
+    Raises RequestError when a checkpoint is missing (see `check_checkpoint`).
+    """
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLModel
+
+    if config.checkpoint == RANDOM:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = Qwen2_5_VLModel(Qwen2_5_VLConfig(**TOY_CONFIG)).to(device)
+    elif device == "meta":
+        with torch.device("meta"):
+            model = Qwen2_5_VLModel(Qwen2_5_VLConfig(**REAL_CONFIG))
+    else:
+        source = local_checkpoint(config.checkpoint) or config.checkpoint
+        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+        model = Qwen2_5_VLModel.from_pretrained(source, dtype=dtype).to(device)
+    return model.eval().requires_grad_(False)
+
+
+def patchify(pixels_B3PP: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels in [0, 1] to Qwen's patch rows [B * grid * grid, 1176] and the grid [B, 3] of (frames, rows, columns).
+
+    Equal to transformers' own image processor, without its resizing (P must be a multiple of 28).
+    """
+    B, C, height, width = pixels_B3PP.shape
+    if height % PIXELS_PER_VLM_TOKEN or width % PIXELS_PER_VLM_TOKEN:
+        raise ValueError(f"pictures must be a multiple of {PIXELS_PER_VLM_TOKEN} px, got {height} x {width}")
+    rows, columns = height // PATCH_PX, width // PATCH_PX
+    mean = torch.tensor(CLIP_MEAN, device=pixels_B3PP.device).view(3, 1, 1)
+    std = torch.tensor(CLIP_STD, device=pixels_B3PP.device).view(3, 1, 1)
+    x = ((pixels_B3PP - mean) / std).reshape(B, C, rows // MERGE, MERGE, PATCH_PX, columns // MERGE, MERGE, PATCH_PX)
+    x = x.permute(0, 2, 5, 3, 6, 1, 4, 7).unsqueeze(6).expand(-1, -1, -1, -1, -1, -1, FRAMES, -1, -1)
+    grid = torch.tensor([[1, rows, columns]] * B, device=pixels_B3PP.device)
+    return x.reshape(B * rows * columns, C * FRAMES * PATCH_PX * PATCH_PX), grid
+
+
+@torch.no_grad()
+def encode_vlm(model: Any, pixels_B3PP: Tensor, layers: list[int]) -> dict[int, Tensor]:
+    """{layer: [B, V, C]} hidden states after each of `layers` (1 to depth; depth is after the final norm).
+
+    One forward pass serves all layers. `mm_token_type_ids` is required: without it the model silently falls back to
+    one-dimensional positions and the tokens forget their rows.
+    """
+    B, V = len(pixels_B3PP), (pixels_B3PP.shape[-1] // PIXELS_PER_VLM_TOKEN) ** 2
+    patches, grid = patchify(pixels_B3PP)
+    config = model.config
+    prompt = [config.vision_start_token_id] + [config.image_token_id] * V + [config.vision_end_token_id]
+    ids = torch.tensor([prompt] * B, device=pixels_B3PP.device)
+    is_image = ids == config.image_token_id
+    output = model(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        pixel_values=patches.to(model.dtype),
+        image_grid_thw=grid,
+        mm_token_type_ids=is_image.int(),
+        output_hidden_states=True,
+        use_cache=False,
+    )
+    return {layer: output.hidden_states[layer][is_image].view(B, V, -1).float() for layer in layers}
+
+
+def to_pixels(images_BSS3: np.ndarray, device: str) -> Tensor:
+    """uint8 [B, S, S, 3] to float [B, 3, S, S] in [0, 1]."""
+    pixels = torch.from_numpy(np.array(images_BSS3))  # a copy: a memory map is read-only
+    return pixels.to(device).permute(0, 3, 1, 2).float() / 255

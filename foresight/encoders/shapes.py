@@ -1,0 +1,129 @@
+"""What each encoder hands over, real and toy, known without building it. Starts without torch.
+
+The plan's levels are declared once; at tiny scale each maps to a toy counterpart, and `layer_note` and `size_note` say to
+which.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from foresight.config import PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
+from foresight.encoders.checkpoints import RANDOM
+
+DINOV2_PATCH_PX = 14
+REAL_DEPTH = 28  # Qwen2.5-VL-7B; the plan's layers 8, 14 and final count from it
+
+# Qwen2.5-VL-7B-Instruct as published. The class defaults of transformers are those of the 72B model.
+REAL_CONFIG: dict[str, Any] = {
+    "vision_config": {
+        "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "patch_size": 14,
+        "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112, "out_hidden_size": 3584,
+        "fullatt_block_indexes": [7, 15, 23, 31], "tokens_per_second": 2,
+    },
+    "text_config": {
+        "vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+        "num_attention_heads": 28, "num_key_value_heads": 4, "max_position_embeddings": 128000,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+    },
+}  # fmt: skip
+# Random layers differ little at the usual initialisation (cosine .93 from layer 0 to 4 at .02), too little for a layer
+# factor to matter; 0.15 sets them apart.
+TOY_INIT_STD = 0.15
+TOY_CONFIG: dict[str, Any] = {
+    "vision_config": {
+        "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 4, "patch_size": 14,
+        "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112, "out_hidden_size": 64,
+        "fullatt_block_indexes": [1], "initializer_range": TOY_INIT_STD,
+    },
+    "text_config": {
+        "vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
+        "initializer_range": TOY_INIT_STD, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]},
+    },
+    "image_token_id": 250, "video_token_id": 253, "vision_start_token_id": 251, "vision_end_token_id": 252,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VLMShape:
+    """Token channels and number of language-model layers, known without building the model."""
+
+    dim: int
+    depth: int
+
+
+def vlm_shape(config: VLMConfig) -> VLMShape:
+    """The declared shape: of the toy model, or of Qwen2.5-VL-7B."""
+    text = (TOY_CONFIG if config.checkpoint == RANDOM else REAL_CONFIG)["text_config"]
+    return VLMShape(text["hidden_size"], text["num_hidden_layers"])
+
+
+def resolve_layer(layer: str, depth: int) -> int:
+    """The layer to read, counted from 1. The plan's layers are of 28; a shallower model reads at the same share of its depth."""
+    return depth if layer == "final" else max(1, round(int(layer) * depth / REAL_DEPTH))
+
+
+def layer_note(config: VLMConfig) -> str:
+    """`layer 2 of 4` for the plan's layer 14 in the toy model."""
+    depth = vlm_shape(config).depth
+    return f"layer {resolve_layer(config.layer, depth)} of {depth}"
+
+
+ARCHITECTURES = {
+    "B": "vit_base_patch14_dinov2",
+    "L": "vit_large_patch14_dinov2",
+    "G": "vit_giant_patch14_dinov2",
+}
+REAL_DIMS = {"B": 768, "L": 1024, "G": 1536}
+# Toy counterparts keep the order of the real sizes: wider and deeper from B to G.
+TOY_SIZES: dict[str, dict[str, int]] = {
+    "B": {"embed_dim": 48, "depth": 1, "num_heads": 2},
+    "L": {"embed_dim": 64, "depth": 2, "num_heads": 2},
+    "G": {"embed_dim": 96, "depth": 3, "num_heads": 3},
+}
+
+
+@dataclass(frozen=True)
+class DINOv2Shape:
+    """Token channels, known without building the model."""
+
+    dim: int
+
+
+def dinov2_shape(config: DINOv2Config) -> DINOv2Shape:
+    """The declared shape: of the toy model, or of the published one."""
+    return DINOv2Shape(TOY_SIZES[config.size]["embed_dim"] if config.checkpoint == RANDOM else REAL_DIMS[config.size])
+
+
+def checkpoint_name(config: DINOv2Config) -> str:
+    """timm's name, `vit_large_patch14_dinov2.lvd142m`; `random` for a toy model."""
+    return RANDOM if config.checkpoint == RANDOM else f"{ARCHITECTURES[config.size]}.{config.checkpoint}"
+
+
+def size_note(config: DINOv2Config) -> str:
+    """What the size stands for: `toy ViT, 64 channels, 2 layers` or timm's name."""
+    if config.checkpoint != RANDOM:
+        return checkpoint_name(config)
+    toy = TOY_SIZES[config.size]
+    return f"toy ViT, {toy['embed_dim']} channels, depth {toy['depth']}"
+
+
+@dataclass(frozen=True)
+class FeatureShapes:
+    """What the bridge reads: token channels and the side of the square token grid of each stream."""
+
+    vlm_dim: int
+    vlm_grid: int
+    spatial_dim: int
+    spatial_grid: int
+
+
+def feature_shapes(data: DataConfig, vlm: VLMConfig, dinov2: DINOv2Config) -> FeatureShapes:
+    """The declared shapes of both streams for square pictures of `data.image_px`."""
+    return FeatureShapes(
+        vlm_shape(vlm).dim,
+        data.image_px // PIXELS_PER_VLM_TOKEN,
+        dinov2_shape(dinov2).dim,
+        data.image_px // DINOV2_PATCH_PX,
+    )

@@ -1,0 +1,187 @@
+"""Images and encoder features as store entries: what each entry is computed from, and how a missing one is computed.
+
+One entry holds the three splits of one data set (`images`), or one encoder's tokens for all of them (`vlm`, `dinov2`).
+Trials read entries; only `ensure` computes them, once for all trials of all sweeps of the machine.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from foresight.config import DataConfig, TrialConfig
+from foresight.data import ImageSet, load_splits
+from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
+from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
+from foresight.encoders.shapes import checkpoint_name, resolve_layer
+from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
+from foresight.features.store import ArrayStore, CorruptEntryError
+
+SPLITS = ("train", "val", "test")
+BATCH = 32
+# Qwen has a few channels with activations in the ten thousands; half precision ends at 65504.
+LARGEST = 6.0e4
+
+
+@dataclass(frozen=True)
+class Request:
+    """One pass of one encoder over one data set: the entries it fills."""
+
+    kind: str  # images, vlm or dinov2
+    configs: tuple[TrialConfig, ...]  # one for each entry; they share the data and the checkpoint
+
+    @property
+    def label(self) -> str:
+        config = self.configs[0]
+        if self.kind == "images":
+            return f"images ({config.data.name})"
+        if self.kind == "dinov2":
+            return f"DINOv2 {config.dinov2.size} features"
+        return f"VLM features, layers {', '.join(c.vlm.layer for c in self.configs)}"
+
+
+def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
+    """What must be computed before these trials can run: stages in order, the requests of a stage independent."""
+    images: dict[str, TrialConfig] = {}
+    dinov2: dict[str, TrialConfig] = {}
+    vlm: dict[str, dict[str, TrialConfig]] = {}
+    for config in configs:
+        images.setdefault(images_entry(config.data)[0], config)
+        dinov2.setdefault(dinov2_entry(config.data, config.dinov2)[0], config)
+        passes = vlm.setdefault(f"{images_entry(config.data)[0]} {config.vlm.checkpoint}", {})
+        passes.setdefault(vlm_entry(config.data, config.vlm)[0], config)
+    first = [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
+    second = [Request("dinov2", (config,)) for key, config in dinov2.items() if not store.has(key)]
+    for passes in vlm.values():
+        absent = tuple(config for key, config in passes.items() if not store.has(key))
+        if absent:
+            second.append(Request("vlm", absent))
+    return [stage for stage in (first, second) if stage]
+
+
+def compute(
+    request: Request,
+    store: ArrayStore,
+    coco_root: Path | None = None,
+    device: str = "cpu",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Computes a request's entries; one that another process finished meanwhile is left alone."""
+    config = request.configs[0]
+    if request.kind == "images":
+        key, content = images_entry(config.data)
+        with store.lock(key):
+            if not store.has(key):
+                _write_images(store, key, content, load_splits(config.data, coco_root))
+        return
+    with store.lock(f"{request.kind}-{images_entry(config.data)[0]}"):
+        if request.kind == "dinov2":
+            _compute_dinov2(config, store, device, on_progress)
+        else:
+            _compute_vlm(request.configs, store, device, on_progress)
+
+
+def verify(configs: Iterable[TrialConfig], store: ArrayStore) -> None:
+    """Discards entries whose bytes have changed, saying so; `missing_requests` then lists them again."""
+    for config in configs:
+        for key, _ in (
+            images_entry(config.data),
+            vlm_entry(config.data, config.vlm),
+            dinov2_entry(config.data, config.dinov2),
+        ):
+            if store.has(key):
+                try:
+                    store.load(key)
+                except CorruptEntryError as error:
+                    print(f"feature cache: {error}; computing it again", file=sys.stderr)
+                    store.discard(key)
+
+
+def _write_images(store: ArrayStore, key: str, content: dict[str, Any], splits: dict[str, ImageSet]) -> None:
+    with store.writer(key, content) as create:
+        for split, images in splits.items():
+            for name in (
+                "images",
+                "targets",
+                "content",
+                "content_xyxy",
+                "masks",
+                "boxes_xyxy",
+                "sample_hash",
+                "scene",
+            ):
+                array = np.asarray(getattr(images, name))
+                create(f"{split}-{name}", array.shape, array.dtype)[...] = array
+
+
+def _compute_dinov2(
+    config: TrialConfig, store: ArrayStore, device: str, on_progress: Callable[[int, int], None]
+) -> None:
+    key, content = dinov2_entry(config.data, config.dinov2)
+    if store.has(key):
+        return
+    model = build_dinov2(config.dinov2, config.data.image_px, device)
+    content = content | {
+        "n_params": sum(p.numel() for p in model.parameters()),
+        "name": checkpoint_name(config.dinov2),
+    }
+    _write_tokens(
+        store,
+        {key: content},
+        config.data,
+        device,
+        lambda pixels: {key: encode_dinov2(model, pixels)},
+        on_progress,
+    )
+
+
+def _compute_vlm(
+    configs: tuple[TrialConfig, ...], store: ArrayStore, device: str, on_progress: Callable[[int, int], None]
+) -> None:
+    entries = {vlm_entry(c.data, c.vlm)[0]: c for c in configs}
+    entries = {key: config for key, config in entries.items() if not store.has(key)}
+    if not entries:
+        return
+    model: Any = build_vlm(configs[0].vlm, device)
+    n_params = sum(p.numel() for p in model.parameters())
+    depth = model.config.text_config.num_hidden_layers
+    layers = {key: resolve_layer(config.vlm.layer, depth) for key, config in entries.items()}
+
+    def encode(pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        states = encode_vlm(model, pixels, sorted(set(layers.values())))
+        return {key: states[layer] for key, layer in layers.items()}
+
+    contents = {key: vlm_entry(c.data, c.vlm)[1] | {"n_params": n_params} for key, c in entries.items()}
+    _write_tokens(store, contents, configs[0].data, device, encode, on_progress)
+
+
+def _write_tokens(
+    store: ArrayStore,
+    contents: dict[str, dict[str, Any]],
+    data: DataConfig,
+    device: str,
+    encode: Callable[[torch.Tensor], dict[str, torch.Tensor]],
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Streams every split through `encode` into one entry for each key, [N, tokens, channels] in half precision."""
+    images = store.load(images_entry(data)[0])
+    total, done = sum(len(images[f"{split}-images"]) for split in SPLITS), 0
+    with contextlib.ExitStack() as stack:
+        creators = {key: stack.enter_context(store.writer(key, content)) for key, content in contents.items()}
+        for split in SPLITS:
+            pictures = images[f"{split}-images"]
+            arrays: dict[str, np.ndarray] = {}
+            for start in range(0, len(pictures), BATCH):
+                tokens = encode(to_pixels(pictures[start : start + BATCH], device))
+                for key, tokens_BNC in tokens.items():
+                    if start == 0:
+                        shape = (len(pictures), *tokens_BNC.shape[1:])
+                        arrays[key] = creators[key](split, shape, np.float16)
+                    arrays[key][start : start + BATCH] = tokens_BNC.clamp(-LARGEST, LARGEST).cpu().numpy()
+                done += len(pictures[start : start + BATCH])
+                on_progress(done, total)

@@ -1,0 +1,37 @@
+"""What a store entry is computed from, and so its key. Starts without torch: `--plan` counts the cached share with it."""
+
+from typing import Any
+
+from foresight.config import DataConfig, DINOv2Config, VLMConfig
+from foresight.encoders.checkpoints import weights_fingerprint
+from foresight.encoders.shapes import checkpoint_name
+from foresight.features.store import content_key
+
+# Raise it when the code that fills entries changes what it writes.
+EXTRACTION_VERSION = 1
+
+Entry = tuple[str, dict[str, Any]]
+
+
+def images_entry(data: DataConfig) -> Entry:
+    """The decoded, letterboxed images and their targets, masks and boxes."""
+    content = {"kind": "images", "version": EXTRACTION_VERSION, "data": data.model_dump(mode="json")}
+    return content_key(f"images-{data.name}", content), content
+
+
+def vlm_entry(data: DataConfig, vlm: VLMConfig) -> Entry:
+    """Hidden states of one layer of the VLM for all images of a data set."""
+    content = {
+        "kind": "vlm", "version": EXTRACTION_VERSION, "data": data.model_dump(mode="json"),
+        "vlm": vlm.model_dump(mode="json"), "weights": weights_fingerprint(vlm.checkpoint),
+    }  # fmt: skip
+    return content_key(f"vlm-{vlm.layer}", content), content
+
+
+def dinov2_entry(data: DataConfig, dinov2: DINOv2Config) -> Entry:
+    """Patch tokens of one DINOv2 for all images of a data set."""
+    content = {
+        "kind": "dinov2", "version": EXTRACTION_VERSION, "data": data.model_dump(mode="json"),
+        "dinov2": dinov2.model_dump(mode="json"), "weights": weights_fingerprint(checkpoint_name(dinov2)),
+    }  # fmt: skip
+    return content_key(f"dinov2-{dinov2.size}", content), content

@@ -1,0 +1,121 @@
+"""A content-keyed store of arrays on disk: written once, checksummed, memory-mapped by every trial of every sweep.
+
+    <root>/<key>/meta.json      shapes, dtypes, SHA-256 of each file, and what the entry was computed from
+    <root>/<key>/<name>.npy
+
+An entry appears by one rename, so it is whole or absent. Two processes may ask for the same entry at once: one computes
+it, the other waits on a lock that the operating system releases if its holder dies.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+
+class CorruptEntryError(RuntimeError):
+    """An entry's bytes are not those that were written."""
+
+
+def default_root() -> Path:
+    """`$FORESIGHT_CACHE`, else `foresight` in the user's cache folder."""
+    chosen = os.environ.get("FORESIGHT_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "foresight"
+
+
+def content_key(label: str, content: Mapping[str, Any]) -> str:
+    """`label-` and 16 hex digits of a hash over everything the entry is computed from."""
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return f"{label}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+class ArrayStore:
+    """Named arrays under content keys. `root` may be shared by all sweeps of a machine."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._verified: set[str] = set()
+
+    def has(self, key: str) -> bool:
+        return (self.root / key / "meta.json").exists()
+
+    def load(self, key: str) -> dict[str, np.ndarray]:
+        """Read-only memory maps of an entry's arrays. Checksums are verified once per process.
+
+        Raises KeyError when the entry is absent and CorruptEntryError when a file changed since it was written.
+        """
+        directory = self.root / key
+        if not self.has(key):
+            raise KeyError(f"no entry {key} in {self.root}")
+        meta = json.loads((directory / "meta.json").read_text())
+        for name, expected in meta["sha256"].items():
+            if key not in self._verified and _file_digest(directory / f"{name}.npy") != expected:
+                raise CorruptEntryError(f"{directory / name}.npy does not have its checksum; delete {directory}")
+        self._verified.add(key)
+        return {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in meta["sha256"]}
+
+    def content(self, key: str) -> dict[str, Any]:
+        """What an entry was computed from."""
+        return json.loads((self.root / key / "meta.json").read_text())["content"]
+
+    def discard(self, key: str) -> None:
+        """Removes an entry (a corrupt one), so that it is computed again."""
+        shutil.rmtree(self.root / key)
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Only one process of the machine at a time gets past here for a given name."""
+        directory = self.root / "locks"
+        directory.mkdir(parents=True, exist_ok=True)
+        with FileLock(directory / f"{name}.lock"):
+            yield
+
+    @contextlib.contextmanager
+    def writer(
+        self, key: str, content: Mapping[str, Any]
+    ) -> Iterator[Callable[[str, tuple[int, ...], Any], np.ndarray]]:
+        """Gives `create(name, shape, dtype)`, a writable memory map per array; publishes the entry on leaving.
+
+        Hold `lock` around it. What a dead writer left behind is removed first; on an exception nothing is published.
+        """
+        temporary = self.root / f".{key}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        maps: dict[str, np.memmap] = {}
+
+        def create(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+            maps[name] = np.lib.format.open_memmap(temporary / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+            return maps[name]
+
+        try:
+            yield create
+        except BaseException:
+            shutil.rmtree(temporary)
+            raise
+        for array in maps.values():
+            array.flush()
+        meta = {
+            "sha256": {name: _file_digest(temporary / f"{name}.npy") for name in maps},
+            "shapes": {name: list(array.shape) for name, array in maps.items()},
+            "dtypes": {name: str(array.dtype) for name, array in maps.items()},
+            "content": dict(content),
+        }
+        with (temporary / "meta.json").open("w") as file:
+            json.dump(meta, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(self.root / key)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

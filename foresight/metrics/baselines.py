@@ -1,0 +1,45 @@
+"""Trivial predictors that ignore the input. Their scores stand next to every result: below them nothing was learned.
+
+Axes: N training images, H W pixels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrivialPrediction:
+    """One picture and one mask, predicted for every test image."""
+
+    picture_3HW: Tensor
+    mask_prob_HW: Tensor
+
+
+def mean_image(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction:
+    """The mean training image; its mask holds the places that are most often object, as many as an average object has."""
+    frequency_HW = masks_NHW.float().mean(dim=0)
+    n_pixels = max(1, round(frequency_HW.sum().item()))
+    threshold = frequency_HW.flatten().topk(n_pixels).values[-1]
+    return TrivialPrediction(targets_N3HW.mean(dim=0), (frequency_HW >= threshold).float())
+
+
+def centred_disc(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction:
+    """A centred disc in the mean object colour on the mean background; its radius is the best one on the training masks."""
+    height, width = masks_NHW.shape[1:]
+    y = (torch.arange(height) + 0.5 - height / 2)[:, None]
+    x = (torch.arange(width) + 0.5 - width / 2)[None, :]
+    distance_HW = (x.square() + y.square()).sqrt()
+    discs_RHW = torch.stack([distance_HW <= radius for radius in range(2, max(height, width) // 2 + 1)])
+    overlap_RN = torch.einsum("rhw,nhw->rn", discs_RHW.float(), masks_NHW.float())
+    union_RN = discs_RHW.sum(dim=(1, 2))[:, None] + masks_NHW.sum(dim=(1, 2))[None] - overlap_RN
+    best_HW = discs_RHW[(overlap_RN / union_RN.clamp(min=1)).mean(dim=1).argmax()]
+    inside_N1HW = masks_NHW[:, None].float()
+    colour = (targets_N3HW * inside_N1HW).sum(dim=(0, 2, 3)) / inside_N1HW.sum().clamp(min=1)
+    background = (targets_N3HW * (1 - inside_N1HW)).sum(dim=(0, 2, 3)) / (1 - inside_N1HW).sum().clamp(min=1)
+    picture = torch.where(best_HW[None], colour[:, None, None], background[:, None, None])
+    return TrivialPrediction(picture, best_HW.float())
+
+
+TRIVIAL_PREDICTORS = {"mean_image": mean_image, "centred_disc": centred_disc}

@@ -1,0 +1,54 @@
+"""What an arm costs: parameters that a gradient reaches, FLOPs, latency. Sizes are measured, never read off a label."""
+
+import time
+from collections.abc import Callable
+from statistics import quantiles
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from foresight.models.bridge import Bridge, Features
+
+
+def count_parameters(bridge: Bridge, reached: set[str], n_encoder_params: int) -> dict[str, int]:
+    """`cost/params_*`: trained (without the decoder), of the decoder, and of the whole pipeline with its frozen encoders.
+
+    Raises ValueError naming the parameters that no gradient reaches: they would be counted and never used.
+    """
+    unreached = [name for name, _ in bridge.named_parameters() if name not in reached]
+    if unreached:
+        raise ValueError(f"no gradient reaches {unreached}; a parameter that is counted must be used")
+    total = sum(p.numel() for p in bridge.parameters())
+    decoder = sum(p.numel() for p in bridge.decoder.parameters())
+    return {
+        "cost/params_total": n_encoder_params + total,
+        "cost/params_trained": total - decoder,
+        "cost/params_decoder": decoder,
+    }
+
+
+@torch.no_grad()
+def compute_flops(bridge: Bridge, one_image: Features) -> float:
+    """Floating-point operations of the bridge for one image (a multiply-add counts as two)."""
+    bridge.eval()
+    with FlopCounterMode(display=False) as counter:
+        bridge(one_image)
+    return float(counter.get_total_flops())
+
+
+def measure_latency(run: Callable[[], Any], device: str, n_warmup: int = 5, n_repeats: int = 30) -> dict[str, float]:
+    """Milliseconds of `run`: median and quartiles over repeats, each synchronised with the device, after a warm-up."""
+    on_gpu = torch.device(device).type == "cuda"
+    times_ms = []
+    for repeat in range(n_warmup + n_repeats):
+        if on_gpu:
+            torch.cuda.synchronize(device)
+        started = time.perf_counter()
+        run()
+        if on_gpu:
+            torch.cuda.synchronize(device)
+        if repeat >= n_warmup:
+            times_ms.append((time.perf_counter() - started) * 1e3)
+    q25, median, q75 = quantiles(times_ms, n=4)
+    return {"median_ms": median, "q25_ms": q25, "q75_ms": q75}

@@ -1,0 +1,33 @@
+"""All image metrics of a prediction, one row per image. The one place where predictions meet targets.
+
+Axes: B batch, H W pixels.
+"""
+
+import torch
+from torch import Tensor
+
+from foresight.metrics.lpips import Lpips
+from foresight.metrics.reconstruction import compute_mse, compute_psnr, compute_ssim, fill_padding
+from foresight.metrics.spatial import compute_box_iou, compute_mask_iou
+
+
+@torch.no_grad()
+def compute_image_metrics(
+    picture_B3HW: Tensor,
+    mask_prob_BHW: Tensor,
+    target_B3HW: Tensor,
+    mask_BHW: Tensor,
+    boxes_xyxy_B4: Tensor,
+    content_BHW: Tensor,
+    lpips: Lpips,
+) -> dict[str, Tensor]:
+    """{metric name: [B]} for pictures in [0, 1]. See `foresight.metrics.METRICS` for each definition."""
+    mse_B = compute_mse(picture_B3HW, target_B3HW, content_BHW)
+    return {
+        "mask_iou": compute_mask_iou(mask_prob_BHW, mask_BHW, content_BHW),
+        "box_iou": compute_box_iou(mask_prob_BHW, boxes_xyxy_B4, content_BHW),
+        lpips.name: lpips(fill_padding(picture_B3HW, target_B3HW, content_BHW), target_B3HW),
+        "ssim": compute_ssim(picture_B3HW, target_B3HW, content_BHW),
+        "psnr": compute_psnr(mse_B),
+        "mse": mse_B,
+    }

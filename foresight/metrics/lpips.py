@@ -1,0 +1,73 @@
+"""LPIPS, under the name that says which trunk it was measured with.
+
+With torchvision's AlexNet in torch's hub directory, or at `$FORESIGHT_LPIPS_TRUNK`, the metric is `lpips`. Without it the
+trunk is seeded and random and the metric is `lpips_random_trunk`: it still orders blur and shift, but its values cannot
+be compared with published ones.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from foresight.errors import RequestError
+
+TRUNK_FILE = "alexnet-owt-7be5be79.pth"
+TRUNK_VARIABLE = "FORESIGHT_LPIPS_TRUNK"
+
+
+@dataclass(frozen=True)
+class Lpips:
+    """The metric's name, what identifies its trunk, and the network."""
+
+    name: str
+    trunk: str
+    network: nn.Module
+
+    @torch.no_grad()
+    def __call__(self, prediction_B3HW: Tensor, target_B3HW: Tensor) -> Tensor:
+        """[B] distances of pictures in [0, 1], at least 32 x 32."""
+        return self.network(prediction_B3HW * 2 - 1, target_B3HW * 2 - 1).flatten()
+
+
+def find_trunk() -> Path | None:
+    """The pretrained trunk's file: `$FORESIGHT_LPIPS_TRUNK`, else torch's hub directory, else None.
+
+    Raises RequestError when the variable names a file that is not there.
+    """
+    given = os.environ.get(TRUNK_VARIABLE)
+    if given:
+        if not Path(given).is_file():
+            raise RequestError(f"{TRUNK_VARIABLE} is '{given}', which is not a file; unset it or name AlexNet's .pth")
+        return Path(given)
+    # torch.hub's own rule, repeated here so that asking does not need torch.
+    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
+    path = Path(home).expanduser() / "hub" / "checkpoints" / TRUNK_FILE
+    return path if path.is_file() else None
+
+
+def load_lpips(trunk: Path | None, device: str = "cpu") -> Lpips:
+    """LPIPS with the trunk at `trunk`, or with a seeded random one for None.
+
+    Raises RequestError when the file does not hold AlexNet's convolutions.
+    """
+    import lpips
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval().requires_grad_(False)
+    if trunk is None:
+        return Lpips("lpips_random_trunk", "random seed 0", network.to(device))
+    state = torch.load(trunk, map_location="cpu", weights_only=True)
+    try:
+        # lpips names AlexNet's layers net.slice1.0, net.slice2.3, ...; torchvision features.0, features.3, ...
+        network.net.load_state_dict(
+            {name: state["features." + name.split(".", 1)[1]] for name in network.net.state_dict()}
+        )
+    except (KeyError, RuntimeError) as error:
+        raise RequestError(f"'{trunk}' does not hold torchvision's AlexNet: {error}") from error
+    digest = hashlib.sha256(trunk.read_bytes()).hexdigest()[:8]
+    return Lpips("lpips", f"alexnet {digest}", network.to(device))

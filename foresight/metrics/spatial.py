@@ -1,0 +1,41 @@
+"""Spatial metrics, one value per image: mask_iou and box_iou.
+
+Axes: B batch, H W pixels. Both compare with the annotated object itself, never with a brightness threshold, so they are
+right on any background.
+"""
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+MASK_THRESHOLD = 0.5
+
+
+def compute_mask_iou(mask_prob_BHW: Tensor, mask_BHW: Tensor, content_BHW: Tensor) -> Tensor:
+    """[B] intersection over union of the predicted and the true mask inside the picture; 1 where both are empty."""
+    predicted = (mask_prob_BHW > MASK_THRESHOLD) & content_BHW
+    true = mask_BHW & content_BHW
+    union_B = (predicted | true).sum(dim=(1, 2))
+    overlap_B = (predicted & true).sum(dim=(1, 2))
+    return torch.where(union_B > 0, overlap_B / union_B.clamp(min=1), 1.0)
+
+
+def tight_boxes_xyxy(mask_BHW: Tensor) -> Tensor:
+    """[B, 4] box around each mask's pixels, normalised to [0, 1]; all zero for an empty mask."""
+    height, width = mask_BHW.shape[1:]
+    boxes = torch.zeros(len(mask_BHW), 4)
+    for i, mask_HW in enumerate(mask_BHW):
+        rows, columns = mask_HW.any(dim=1).nonzero().flatten(), mask_HW.any(dim=0).nonzero().flatten()
+        if len(rows):
+            x0, x1 = columns[0] / width, (columns[-1] + 1) / width
+            y0, y1 = rows[0] / height, (rows[-1] + 1) / height
+            boxes[i] = torch.stack([x0, y0, x1, y1])
+    return boxes
+
+
+def compute_box_iou(mask_prob_BHW: Tensor, boxes_xyxy_B4: Tensor, content_BHW: Tensor) -> Tensor:
+    """[B] IoU of the box around the predicted mask with the annotated box; 0 where nothing is predicted."""
+    predicted = tight_boxes_xyxy(((mask_prob_BHW > MASK_THRESHOLD) & content_BHW).cpu())
+    nothing_B = (predicted[:, 2] <= predicted[:, 0]) | (predicted[:, 3] <= predicted[:, 1])
+    iou_B = box_iou(predicted, boxes_xyxy_B4.cpu().to(predicted.dtype)).diagonal()
+    return torch.where(nothing_B, 0.0, iou_B)

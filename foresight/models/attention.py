@@ -1,0 +1,99 @@
+"""Attention over tokens with places and padding, and the blocks made of it.
+
+Axes: B batch, Q queries, N tokens attended to, D width, H heads.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention with an additive bias per head and a padding mask. Pre-norm is the caller's."""
+
+    def __init__(self, width: int, n_heads: int):
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(width, width, bias=False)
+        # No key bias: softmax is blind to it, so its gradient is rounding noise that Adam would amplify.
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        queries_BQD: Tensor,
+        tokens_BND: Tensor,
+        bias_HQN: Tensor | None = None,
+        valid_BN: Tensor | None = None,
+    ) -> Tensor:
+        """[B, Q, D]. Tokens that are not valid get no attention; at least one token of each image must be valid."""
+        q, k, v = self.query(queries_BQD), self.key(tokens_BND), self.value(tokens_BND)
+        q, k, v = (x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for x in (q, k, v))
+        scores_BHQN = bias_HQN[None] if bias_HQN is not None else None
+        if valid_BN is not None:
+            masked = torch.where(valid_BN, 0.0, float("-inf"))[:, None, None].to(q.dtype)
+            scores_BHQN = masked if scores_BHQN is None else scores_BHQN + masked
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=scores_BHQN)
+        return self.out(attended.transpose(1, 2).flatten(2))
+
+
+class FeedForward(nn.Module):
+    """Two-layer perceptron with a hidden width of four times D."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+
+    def forward(self, tokens_BND: Tensor) -> Tensor:
+        return self.down(F.gelu(self.up(tokens_BND)))
+
+
+class FeedForwardBlock(nn.Module):
+    """Pre-norm residual feed-forward."""
+
+    def __init__(self, width: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens_BND: Tensor) -> Tensor:
+        return tokens_BND + self.dropout(self.feed_forward(self.norm(tokens_BND)))
+
+
+class SelfAttentionBlock(nn.Module):
+    """Pre-norm residual self-attention followed by a feed-forward."""
+
+    def __init__(self, width: int, n_heads: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = Attention(width, n_heads)
+        self.dropout = nn.Dropout(dropout)
+        self.feed_forward = FeedForwardBlock(width, dropout)
+
+    def forward(self, tokens_BND: Tensor) -> Tensor:
+        normed = self.norm(tokens_BND)
+        return self.feed_forward(tokens_BND + self.dropout(self.attention(normed, normed)))
+
+
+class CrossAttentionBlock(nn.Module):
+    """Pre-norm residual cross-attention followed by a feed-forward."""
+
+    def __init__(self, width: int, n_heads: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.attention = Attention(width, n_heads)
+        self.dropout = nn.Dropout(dropout)
+        self.feed_forward = FeedForwardBlock(width, dropout)
+
+    def forward(
+        self,
+        queries_BQD: Tensor,
+        tokens_BND: Tensor,
+        bias_HQN: Tensor | None = None,
+        valid_BN: Tensor | None = None,
+    ) -> Tensor:
+        read = self.attention(self.norm(queries_BQD), tokens_BND, bias_HQN, valid_BN)
+        return self.feed_forward(queries_BQD + self.dropout(read))

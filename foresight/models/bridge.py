@@ -1,0 +1,90 @@
+"""The bridge: everything that is trained. Encoder features in, a picture and an object mask out.
+
+Axes: B batch, V VLM tokens, S spatial tokens, C channels, Q conditioning tokens, T target side in pixels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from foresight.config import TrialConfig
+from foresight.encoders.shapes import FeatureShapes
+from foresight.models.decoder import DECODERS
+from foresight.models.fusion import FUSIONS, Streams
+from foresight.seeding import seeded_generator
+
+
+@dataclass
+class Features:
+    """One batch of encoder features. `*_valid` is False where a token lies in letterbox padding."""
+
+    vlm_BVC: Tensor
+    vlm_valid_BV: Tensor
+    spatial_BSC: Tensor
+    spatial_valid_BS: Tensor
+
+    def __getitem__(self, index: Tensor | slice) -> "Features":
+        """A batch in single precision; staged features are kept in half precision."""
+        return Features(
+            self.vlm_BVC[index].float(),
+            self.vlm_valid_BV[index],
+            self.spatial_BSC[index].float(),
+            self.spatial_valid_BS[index],
+        )
+
+    def __len__(self) -> int:
+        return len(self.vlm_BVC)
+
+
+class Bridge(nn.Module):
+    """Fusion, conditioning head (the tokens that LTX-Video would read) and decoder."""
+
+    def __init__(self, config: TrialConfig, shapes: FeatureShapes):
+        super().__init__()
+        fusion = config.fusion
+        self.streams = Streams(fusion, shapes.vlm_dim, shapes.vlm_grid, shapes.spatial_dim, shapes.spatial_grid)
+        self.fusion = FUSIONS[fusion.strategy](fusion, self.streams)
+        self.norm = nn.LayerNorm(fusion.width)
+        self.head = nn.Linear(fusion.width, fusion.conditioning_dim)
+        self.decoder = DECODERS[config.decoder.name](
+            config.decoder, fusion.conditioning_dim, fusion.queries, config.data.target_px
+        )
+
+    def condition(self, features: Features) -> Tensor:
+        """[B, Q, conditioning_dim]: the conditioning tokens."""
+        vlm_BVD, spatial_BSD = self.streams(features.vlm_BVC, features.spatial_BSC)
+        tokens = self.fusion(vlm_BVD, features.vlm_valid_BV, spatial_BSD, features.spatial_valid_BS)
+        return self.head(self.norm(tokens))
+
+    def forward(self, features: Features) -> tuple[Tensor, Tensor]:
+        """(picture [B, 3, T, T] in [0, 1], mask logits [B, T, T])"""
+        return self.decoder(self.condition(features))
+
+
+def build_bridge(config: TrialConfig, shapes: FeatureShapes) -> Bridge:
+    """A bridge with the weights of the trial's block: parameters of the same name and shape start equal in every arm."""
+    bridge = Bridge(config, shapes)
+    initialise(bridge, config.seed)
+    return bridge
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, seed: int) -> None:
+    """Draws every weight from a generator keyed by (seed, parameter name), so arms of a block share what they have in common.
+
+    Matrices and convolutions: normal with variance 1 / fan-in; biases 0. Parameters with a start value of their own
+    (norm scales, locality slopes) keep it. Learned query vectors: normal with sd 0.02.
+    """
+    for name, parameter in module.named_parameters():
+        if parameter.device.type == "meta":
+            continue
+        leaf = name.split(".")[-1]
+        if leaf == "weight" and parameter.ndim >= 2:
+            generator = seeded_generator(seed, "init", name)
+            std = (parameter[0].numel()) ** -0.5
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+        elif leaf.startswith("learned"):
+            parameter.copy_(torch.randn(parameter.shape, generator=seeded_generator(seed, "init", name)) * 0.02)
+        elif leaf == "bias":
+            parameter.zero_()

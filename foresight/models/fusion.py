@@ -1,0 +1,215 @@
+"""Fusion: VLM tokens (what) and DINOv2 tokens (where) in, conditioning tokens on a grid of places out (E-P2.5).
+
+Axes: B batch, V VLM tokens, S spatial tokens, Q queries (conditioning tokens), D width, C channels, H heads.
+
+Three rules hold in every fusion, because the original study broke each of them:
+- Tokens are kept. No stream is pooled into one vector, so queries and layers have something to do.
+- Padding is masked: a letterboxed picture gives the same conditioning whatever its padding holds.
+- Stream weights survive. Both streams are brought to unit size *after* their last own projection and only then mixed as
+  `w * vlm + (1 - w) * spatial`. Scaling any projection before the mix changes nothing, and no projection after it is a
+  stream's own.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from foresight.config import FusionConfig
+from foresight.models.attention import Attention, CrossAttentionBlock, FeedForwardBlock, SelfAttentionBlock
+from foresight.models.position import (
+    LocalityBias,
+    bilinear_weights,
+    grid_centres,
+    most_square_grid,
+    sine_code,
+)
+
+
+def unit_size(tokens_BND: Tensor) -> Tensor:
+    """Each token scaled to root mean square 1, without learned parameters."""
+    return F.rms_norm(tokens_BND, (tokens_BND.shape[-1],), eps=1e-6)
+
+
+def mix_streams(vlm_BND: Tensor, spatial_BND: Tensor, vlm_weight: float) -> Tensor:
+    """`w * vlm + (1 - w) * spatial` of the two unit-size streams."""
+    return vlm_weight * unit_size(vlm_BND) + (1 - vlm_weight) * unit_size(spatial_BND)
+
+
+def read_at_places(tokens_BND: Tensor, weights_QN: Tensor, valid_BN: Tensor) -> Tensor:
+    """[B, Q, D] tokens read by fixed weights; padded tokens are left out and the rest renormalised."""
+    weights_BQN = weights_QN * valid_BN[:, None].to(weights_QN.dtype)
+    total_BQ1 = weights_BQN.sum(dim=-1, keepdim=True)
+    return (weights_BQN @ tokens_BND) / total_BQ1.clamp(min=1e-6)
+
+
+class Streams(nn.Module):
+    """Brings both streams to the fusion's width and tells every token where it is."""
+
+    def __init__(self, config: FusionConfig, vlm_dim: int, vlm_grid: int, spatial_dim: int, spatial_grid: int):
+        super().__init__()
+        self.vlm = nn.Linear(vlm_dim, config.width)
+        self.spatial = nn.Linear(spatial_dim, config.width)
+        self.vlm_norm = nn.LayerNorm(config.width)
+        self.spatial_norm = nn.LayerNorm(config.width)
+        self.register_buffer("vlm_xy", grid_centres(vlm_grid, vlm_grid), persistent=False)
+        self.register_buffer("spatial_xy", grid_centres(spatial_grid, spatial_grid), persistent=False)
+        self.register_buffer("vlm_code", sine_code(self.vlm_xy, config.width), persistent=False)
+        self.register_buffer("spatial_code", sine_code(self.spatial_xy, config.width), persistent=False)
+        self.vlm_grid, self.spatial_grid = vlm_grid, spatial_grid
+
+    def forward(self, vlm_BVC: Tensor, spatial_BSC: Tensor) -> tuple[Tensor, Tensor]:
+        """([B, V, D], [B, S, D])"""
+        vlm_BVD = self.vlm_norm(self.vlm(vlm_BVC)) + self.vlm_code
+        spatial_BSD = self.spatial_norm(self.spatial(spatial_BSC)) + self.spatial_code
+        return vlm_BVD, spatial_BSD
+
+
+class Queries(nn.Module):
+    """The conditioning tokens before they have read anything: a place on the grid and a learned vector each."""
+
+    def __init__(self, n_queries: int, width: int):
+        super().__init__()
+        self.register_buffer("xy", grid_centres(*most_square_grid(n_queries)), persistent=False)
+        self.register_buffer("code", sine_code(self.xy, width), persistent=False)
+        self.learned_QD = nn.Parameter(torch.zeros(n_queries, width))
+
+    def forward(self, batch_size: int) -> Tensor:
+        """[B, Q, D]"""
+        return (self.code + self.learned_QD).expand(batch_size, -1, -1)
+
+
+class StreamReader(nn.Module):
+    """Queries read each stream by attention; what they read is mixed by the stream weight and added."""
+
+    def __init__(self, config: FusionConfig, streams: Streams, query_xy: Tensor):
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width)
+        self.read_vlm = Attention(config.width, config.n_heads)
+        self.read_spatial = Attention(config.width, config.n_heads)
+        self.vlm_bias = LocalityBias(config.n_heads, query_xy, streams.vlm_xy)
+        self.spatial_bias = LocalityBias(config.n_heads, query_xy, streams.spatial_xy)
+        self.dropout = nn.Dropout(config.dropout)
+        self.vlm_weight = config.vlm_weight
+
+    def forward(
+        self,
+        queries_BQD: Tensor,
+        vlm_BVD: Tensor,
+        vlm_valid_BV: Tensor,
+        spatial_BSD: Tensor,
+        spatial_valid_BS: Tensor,
+    ) -> Tensor:
+        normed = self.norm(queries_BQD)
+        vlm_BQD = self.read_vlm(normed, vlm_BVD, self.vlm_bias(), vlm_valid_BV)
+        spatial_BQD = self.read_spatial(normed, spatial_BSD, self.spatial_bias(), spatial_valid_BS)
+        return queries_BQD + self.dropout(mix_streams(vlm_BQD, spatial_BQD, self.vlm_weight))
+
+
+class CrossAttentionFusion(nn.Module):
+    """Every layer: queries attend to themselves, read both streams, and pass a feed-forward."""
+
+    def __init__(self, config: FusionConfig, streams: Streams):
+        super().__init__()
+        self.queries = Queries(config.queries, config.width)
+        self.readers = nn.ModuleList(StreamReader(config, streams, self.queries.xy) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(
+            SelfAttentionBlock(config.width, config.n_heads, config.dropout) for _ in range(config.layers)
+        )
+
+    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+        queries_BQD = self.queries(len(vlm_BVD))
+        for reader, block in zip(self.readers, self.blocks, strict=True):
+            queries_BQD = block(reader(queries_BQD, vlm_BVD, vlm_valid_BV, spatial_BSD, spatial_valid_BS))
+        return queries_BQD
+
+
+class ConcatFusion(nn.Module):
+    """Both streams are read at each query's place and joined channel by channel, then a stack of feed-forwards.
+
+    The first layer of `Linear(concat(a, b))` is `A a + B b`; it is written as that sum, so that the stream weights can
+    be applied between the streams' own projections and the rest.
+    """
+
+    def __init__(self, config: FusionConfig, streams: Streams):
+        super().__init__()
+        self.queries = Queries(config.queries, config.width)
+        vlm_QV = bilinear_weights(self.queries.xy, streams.vlm_grid, streams.vlm_grid)
+        spatial_QS = bilinear_weights(self.queries.xy, streams.spatial_grid, streams.spatial_grid)
+        self.register_buffer("vlm_QV", vlm_QV, persistent=False)
+        self.register_buffer("spatial_QS", spatial_QS, persistent=False)
+        self.join_vlm = nn.Linear(config.width, config.width)
+        self.join_spatial = nn.Linear(config.width, config.width)
+        self.blocks = nn.ModuleList(FeedForwardBlock(config.width, config.dropout) for _ in range(config.layers))
+        self.vlm_weight = config.vlm_weight
+
+    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+        vlm_BQD = self.join_vlm(read_at_places(vlm_BVD, self.vlm_QV, vlm_valid_BV))
+        spatial_BQD = self.join_spatial(read_at_places(spatial_BSD, self.spatial_QS, spatial_valid_BS))
+        tokens_BQD = self.queries(len(vlm_BVD)) + mix_streams(vlm_BQD, spatial_BQD, self.vlm_weight)
+        for block in self.blocks:
+            tokens_BQD = block(tokens_BQD)
+        return tokens_BQD
+
+
+class FilmFusion(nn.Module):
+    """Every layer: the VLM token at a spatial token's place scales and shifts it (FiLM, Perez et al. 2018, per place).
+
+    Queries then read the spatial tokens. The stream weight is the share of the modulated tokens against the plain ones.
+    """
+
+    def __init__(self, config: FusionConfig, streams: Streams):
+        super().__init__()
+        self.queries = Queries(config.queries, config.width)
+        vlm_SV = bilinear_weights(streams.spatial_xy, streams.vlm_grid, streams.vlm_grid)
+        self.register_buffer("vlm_SV", vlm_SV, persistent=False)
+        self.modulations = nn.ModuleList(nn.Linear(config.width, 2 * config.width) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(
+            CrossAttentionBlock(config.width, config.n_heads, config.dropout) for _ in range(config.layers)
+        )
+        self.bias = LocalityBias(config.n_heads, self.queries.xy, streams.spatial_xy)
+        self.vlm_weight = config.vlm_weight
+
+    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+        queries_BQD = self.queries(len(vlm_BVD))
+        vlm_BSD = read_at_places(vlm_BVD, self.vlm_SV, vlm_valid_BV)
+        bias_HQS = self.bias()
+        for modulation, block in zip(self.modulations, self.blocks, strict=True):
+            scale_BSD, shift_BSD = modulation(vlm_BSD).chunk(2, dim=-1)
+            modulated_BSD = unit_size(spatial_BSD) * (1 + scale_BSD) + shift_BSD
+            memory_BSD = mix_streams(modulated_BSD, spatial_BSD, self.vlm_weight)
+            queries_BQD = block(queries_BQD, memory_BSD, bias_HQS, spatial_valid_BS)
+        return queries_BQD
+
+
+class PerceiverFusion(nn.Module):
+    """Half as many latents as queries read both streams once, think in `layers` blocks, and are read out by the queries.
+
+    After Perceiver IO (Jaegle et al. 2021): the cost of a layer does not grow with the streams.
+    """
+
+    def __init__(self, config: FusionConfig, streams: Streams):
+        super().__init__()
+        self.latents = Queries(max(1, config.queries // 2), config.width)
+        self.queries = Queries(config.queries, config.width)
+        self.reader = StreamReader(config, streams, self.latents.xy)
+        self.blocks = nn.ModuleList(
+            SelfAttentionBlock(config.width, config.n_heads, config.dropout) for _ in range(config.layers)
+        )
+        self.read_out = CrossAttentionBlock(config.width, config.n_heads, config.dropout)
+        self.read_out_norm = nn.LayerNorm(config.width)
+        self.read_out_bias = LocalityBias(config.n_heads, self.queries.xy, self.latents.xy)
+
+    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+        latents_BLD = self.latents(len(vlm_BVD))
+        latents_BLD = self.reader(latents_BLD, vlm_BVD, vlm_valid_BV, spatial_BSD, spatial_valid_BS)
+        for block in self.blocks:
+            latents_BLD = block(latents_BLD)
+        return self.read_out(self.queries(len(vlm_BVD)), self.read_out_norm(latents_BLD), self.read_out_bias())
+
+
+FUSIONS: dict[str, type[nn.Module]] = {
+    "cross_attention": CrossAttentionFusion,
+    "concat": ConcatFusion,
+    "film": FilmFusion,
+    "perceiver": PerceiverFusion,
+}
