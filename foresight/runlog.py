@@ -164,18 +164,19 @@ class RunLog:
         """One row per finished trial, read from a consolidated file plus whatever changed since it was written."""
         cache_path = self.root / "consolidated.parquet"
         files = self._trial_files()
-        cached = pd.read_parquet(cache_path) if cache_path.exists() else pd.DataFrame({"key": [], "file_id": []})
-        fresh = cached[[files.get(k) == i for k, i in zip(cached["key"], cached["file_id"], strict=True)]]
-        missing = [key for key in files if key not in set(fresh["key"])]
-        if not missing and len(fresh) == len(cached):
-            return fresh.drop(columns="file_id")
-        read = [
-            pq.read_table(self.trials_dir / key / "trial.parquet").to_pylist()[0] | {"file_id": files[key]}
-            for key in missing
-        ]
-        merged = pd.concat([fresh, pd.DataFrame(read)], ignore_index=True) if len(fresh) else pd.DataFrame(read)
-        atomic_write_table(cache_path, pa.Table.from_pandas(merged, preserve_index=False))
-        return merged.drop(columns="file_id", errors="ignore")
+        cached = pd.read_parquet(cache_path) if cache_path.exists() else pd.DataFrame(columns=["key", "file_id"])
+        current = cached["file_id"] == cached["key"].map(files)  # a deleted or rewritten trial is not
+        fresh = cached[current]
+        missing = sorted(set(files) - set(fresh["key"]))
+        if missing or not current.all():
+            rows = [self.read_trial(key) | {"file_id": files[key]} for key in missing]
+            fresh = pd.concat([frame for frame in (fresh, pd.DataFrame(rows)) if len(frame)], ignore_index=True)
+            atomic_write_table(cache_path, pa.Table.from_pandas(fresh, preserve_index=False))
+        return fresh.drop(columns="file_id").reset_index(drop=True)
+
+    def read_trial(self, key: str) -> dict[str, Any]:
+        """The row of one finished trial."""
+        return pq.read_table(self.trials_dir / key / "trial.parquet").to_pylist()[0]
 
     def statuses(self) -> dict[str, str]:
         """Key to status of every finished trial."""

@@ -5,7 +5,7 @@ from the command and not a traceback from an import.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from foresight.config import TrialConfig, check_field
@@ -63,13 +63,17 @@ class SearchSpace:
     def arms(self) -> list[Arm]:
         """Every arm, the baseline first. Raises RequestError for a space that cannot be run as declared."""
         self._check_factors()
-        arms = self._one_at_a_time() if self.design == "one_at_a_time" else self._factorial()
+        arms = self._arms_one_at_a_time() if self.design == "one_at_a_time" else self._arms_factorial()
         by_key: dict[str, Arm] = {}
         for arm in arms:
             twin = by_key.setdefault(arm.config.arm_key, arm)
             if twin is not arm:
                 raise RequestError(f"arms '{twin.name}' and '{arm.name}' have the same key {arm.config.arm_key}")
         return arms
+
+    def one_at_a_time(self) -> "SearchSpace":
+        """The same factors around the same baseline, one at a time."""
+        return replace(self, design="one_at_a_time")
 
     def trials(self, n_seeds: int) -> list[Trial]:
         """All trials, block after block, so that an interrupted sweep has every arm at the same seeds."""
@@ -115,7 +119,7 @@ class SearchSpace:
         except RequestError as error:
             raise RequestError(f"factor '{factor.name}': {error}") from error
 
-    def _one_at_a_time(self) -> list[Arm]:
+    def _arms_one_at_a_time(self) -> list[Arm]:
         arms = [Arm(BASELINE, "", "", self.baseline)]
         for factor in self.factors:
             for level in factor.levels:
@@ -124,7 +128,7 @@ class SearchSpace:
                     arms.append(Arm(f"{factor.field}={level}", factor.name, str(level), config))
         return arms
 
-    def _factorial(self) -> list[Arm]:
+    def _arms_factorial(self) -> list[Arm]:
         baseline_levels = self.baseline.flat()
         arms = []
         for levels in itertools.product(*(factor.levels for factor in self.factors)):

@@ -5,9 +5,7 @@ Trials read entries; only `ensure` computes them, once for all trials of all swe
 """
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +18,13 @@ from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
 from foresight.encoders.shapes import checkpoint_name, resolve_layer
 from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
-from foresight.features.store import ArrayStore, CorruptEntryError
+from foresight.features.requests import Request
+from foresight.features.store import ArrayStore
 
 SPLITS = ("train", "val", "test")
 BATCH = 32
 # Qwen has a few channels with activations in the ten thousands; half precision ends at 65504.
 LARGEST = 6.0e4
-
-
-@dataclass(frozen=True)
-class Request:
-    """One pass of one encoder over one data set: the entries it fills."""
-
-    kind: str  # images, vlm or dinov2
-    configs: tuple[TrialConfig, ...]  # one for each entry; they share the data and the checkpoint
-
-    @property
-    def label(self) -> str:
-        config = self.configs[0]
-        if self.kind == "images":
-            return f"images ({config.data.name})"
-        if self.kind == "dinov2":
-            return f"DINOv2 {config.dinov2.size} features"
-        return f"VLM features, layers {', '.join(c.vlm.layer for c in self.configs)}"
-
-
-def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
-    """What must be computed before these trials can run: stages in order, the requests of a stage independent."""
-    images: dict[str, TrialConfig] = {}
-    dinov2: dict[str, TrialConfig] = {}
-    vlm: dict[str, dict[str, TrialConfig]] = {}
-    for config in configs:
-        images.setdefault(images_entry(config.data)[0], config)
-        dinov2.setdefault(dinov2_entry(config.data, config.dinov2)[0], config)
-        passes = vlm.setdefault(f"{images_entry(config.data)[0]} {config.vlm.checkpoint}", {})
-        passes.setdefault(vlm_entry(config.data, config.vlm)[0], config)
-    first = [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
-    second = [Request("dinov2", (config,)) for key, config in dinov2.items() if not store.has(key)]
-    for passes in vlm.values():
-        absent = tuple(config for key, config in passes.items() if not store.has(key))
-        if absent:
-            second.append(Request("vlm", absent))
-    return [stage for stage in (first, second) if stage]
 
 
 def compute(
@@ -84,22 +47,6 @@ def compute(
             _compute_dinov2(config, store, device, on_progress)
         else:
             _compute_vlm(request.configs, store, device, on_progress)
-
-
-def verify(configs: Iterable[TrialConfig], store: ArrayStore) -> None:
-    """Discards entries whose bytes have changed, saying so; `missing_requests` then lists them again."""
-    for config in configs:
-        for key, _ in (
-            images_entry(config.data),
-            vlm_entry(config.data, config.vlm),
-            dinov2_entry(config.data, config.dinov2),
-        ):
-            if store.has(key):
-                try:
-                    store.load(key)
-                except CorruptEntryError as error:
-                    print(f"feature cache: {error}; computing it again", file=sys.stderr)
-                    store.discard(key)
 
 
 def _write_images(store: ArrayStore, key: str, content: dict[str, Any], splits: dict[str, ImageSet]) -> None:

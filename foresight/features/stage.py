@@ -68,7 +68,7 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
             return torch.from_numpy(np.array(images[f"{name}-{array}"])).to(device)
 
         return StagedSplit(
-            Features(vlm[name], valid[name][0], spatial[name], valid[name][1]),
+            Features(vlm[name], _unless_all(valid[name][0]), spatial[name], _unless_all(valid[name][1])),
             on_device("targets"),
             on_device("masks"),
             on_device("content"),
@@ -83,6 +83,11 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
 
 def _valid(content_xyxy: np.ndarray, n_tokens: int, device: str) -> Tensor:
     return torch.from_numpy(valid_tokens(np.array(content_xyxy), round(n_tokens**0.5))).to(device)
+
+
+def _unless_all(valid_NT: Tensor) -> Tensor | None:
+    """None when every token is valid, which spares attention the mask."""
+    return None if bool(valid_NT.all()) else valid_NT
 
 
 def _standardised(entry: dict[str, np.ndarray], valid_train: Tensor, device: str) -> dict[str, Tensor]:

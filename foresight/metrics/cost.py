@@ -51,4 +51,4 @@ def measure_latency(run: Callable[[], Any], device: str, n_warmup: int = 5, n_re
         if repeat >= n_warmup:
             times_ms.append((time.perf_counter() - started) * 1e3)
     q25, median, q75 = quantiles(times_ms, n=4)
-    return {"median_ms": median, "q25_ms": q25, "q75_ms": q75}
+    return {"median_ms": median, "q25_ms": q25, "q75_ms": q75, "n_repeats": n_repeats}

@@ -1,4 +1,4 @@
-"""LPIPS, under the name that says which trunk it was measured with.
+"""LPIPS (Zhang et al. 2018), under the name that says which trunk it was measured with.
 
 With torchvision's AlexNet in torch's hub directory, or at `$FORESIGHT_LPIPS_TRUNK`, the metric is `lpips`. Without it the
 trunk is seeded and random and the metric is `lpips_random_trunk`: it still orders blur and shift, but its values cannot
@@ -6,7 +6,6 @@ be compared with published ones.
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from foresight.errors import RequestError
-
-TRUNK_FILE = "alexnet-owt-7be5be79.pth"
-TRUNK_VARIABLE = "FORESIGHT_LPIPS_TRUNK"
 
 
 @dataclass(frozen=True)
@@ -31,22 +27,6 @@ class Lpips:
     def __call__(self, prediction_B3HW: Tensor, target_B3HW: Tensor) -> Tensor:
         """[B] distances of pictures in [0, 1], at least 32 x 32."""
         return self.network(prediction_B3HW * 2 - 1, target_B3HW * 2 - 1).flatten()
-
-
-def find_trunk() -> Path | None:
-    """The pretrained trunk's file: `$FORESIGHT_LPIPS_TRUNK`, else torch's hub directory, else None.
-
-    Raises RequestError when the variable names a file that is not there.
-    """
-    given = os.environ.get(TRUNK_VARIABLE)
-    if given:
-        if not Path(given).is_file():
-            raise RequestError(f"{TRUNK_VARIABLE} is '{given}', which is not a file; unset it or name AlexNet's .pth")
-        return Path(given)
-    # torch.hub's own rule, repeated here so that asking does not need torch.
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "torch"
-    path = Path(home).expanduser() / "hub" / "checkpoints" / TRUNK_FILE
-    return path if path.is_file() else None
 
 
 def load_lpips(trunk: Path | None, device: str = "cpu") -> Lpips:

@@ -3,7 +3,6 @@
 Axes: B batch, Q queries, N tokens attended to, D width, H heads.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,15 +26,16 @@ class Attention(nn.Module):
         bias_HQN: Tensor | None = None,
         valid_BN: Tensor | None = None,
     ) -> Tensor:
-        """[B, Q, D]. Tokens that are not valid get no attention; at least one token of each image must be valid."""
+        """[B, Q, D]. Tokens that are not valid get no attention; at least one of each image must be. None: all are valid."""
         q, k, v = self.query(queries_BQD), self.key(tokens_BND), self.value(tokens_BND)
         q, k, v = (x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for x in (q, k, v))
-        scores_BHQN = bias_HQN[None] if bias_HQN is not None else None
+        # Written out: with a learned bias and a few hundred tokens, the fused kernels fall back to a slower form of this.
+        scores_BHQN = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+        if bias_HQN is not None:
+            scores_BHQN = scores_BHQN + bias_HQN
         if valid_BN is not None:
-            masked = torch.where(valid_BN, 0.0, float("-inf"))[:, None, None].to(q.dtype)
-            scores_BHQN = masked if scores_BHQN is None else scores_BHQN + masked
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=scores_BHQN)
-        return self.out(attended.transpose(1, 2).flatten(2))
+            scores_BHQN = scores_BHQN.masked_fill(~valid_BN[:, None, None], float("-inf"))
+        return self.out((scores_BHQN.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):

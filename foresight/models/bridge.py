@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from foresight.config import TrialConfig
+from foresight.config import DecoderConfig, FusionConfig, TrialConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.models.decoder import DECODERS
 from foresight.models.fusion import FUSIONS, Streams
@@ -17,20 +17,20 @@ from foresight.seeding import seeded_generator
 
 @dataclass
 class Features:
-    """One batch of encoder features. `*_valid` is False where a token lies in letterbox padding."""
+    """Encoder features of some images. `*_valid` is False where a token lies in letterbox padding; None: nowhere."""
 
     vlm_BVC: Tensor
-    vlm_valid_BV: Tensor
+    vlm_valid_BV: Tensor | None
     spatial_BSC: Tensor
-    spatial_valid_BS: Tensor
+    spatial_valid_BS: Tensor | None
 
     def __getitem__(self, index: Tensor | slice) -> "Features":
         """A batch in single precision; staged features are kept in half precision."""
         return Features(
             self.vlm_BVC[index].float(),
-            self.vlm_valid_BV[index],
+            self.vlm_valid_BV[index] if self.vlm_valid_BV is not None else None,
             self.spatial_BSC[index].float(),
-            self.spatial_valid_BS[index],
+            self.spatial_valid_BS[index] if self.spatial_valid_BS is not None else None,
         )
 
     def __len__(self) -> int:
@@ -40,16 +40,13 @@ class Features:
 class Bridge(nn.Module):
     """Fusion, conditioning head (the tokens that LTX-Video would read) and decoder."""
 
-    def __init__(self, config: TrialConfig, shapes: FeatureShapes):
+    def __init__(self, fusion: FusionConfig, decoder: DecoderConfig, target_px: int, shapes: FeatureShapes):
         super().__init__()
-        fusion = config.fusion
         self.streams = Streams(fusion, shapes.vlm_dim, shapes.vlm_grid, shapes.spatial_dim, shapes.spatial_grid)
         self.fusion = FUSIONS[fusion.strategy](fusion, self.streams)
         self.norm = nn.LayerNorm(fusion.width)
         self.head = nn.Linear(fusion.width, fusion.conditioning_dim)
-        self.decoder = DECODERS[config.decoder.name](
-            config.decoder, fusion.conditioning_dim, fusion.queries, config.data.target_px
-        )
+        self.decoder = DECODERS[decoder.name](decoder, fusion.conditioning_dim, fusion.queries, target_px)
 
     def condition(self, features: Features) -> Tensor:
         """[B, Q, conditioning_dim]: the conditioning tokens."""
@@ -64,7 +61,7 @@ class Bridge(nn.Module):
 
 def build_bridge(config: TrialConfig, shapes: FeatureShapes) -> Bridge:
     """A bridge with the weights of the trial's block: parameters of the same name and shape start equal in every arm."""
-    bridge = Bridge(config, shapes)
+    bridge = Bridge(config.fusion, config.decoder, config.data.target_px, shapes)
     initialise(bridge, config.seed)
     return bridge
 
@@ -77,8 +74,6 @@ def initialise(module: nn.Module, seed: int) -> None:
     (norm scales, locality slopes) keep it. Learned query vectors: normal with sd 0.02.
     """
     for name, parameter in module.named_parameters():
-        if parameter.device.type == "meta":
-            continue
         leaf = name.split(".")[-1]
         if leaf == "weight" and parameter.ndim >= 2:
             generator = seeded_generator(seed, "init", name)

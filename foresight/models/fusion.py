@@ -35,8 +35,10 @@ def mix_streams(vlm_BND: Tensor, spatial_BND: Tensor, vlm_weight: float) -> Tens
     return vlm_weight * unit_size(vlm_BND) + (1 - vlm_weight) * unit_size(spatial_BND)
 
 
-def read_at_places(tokens_BND: Tensor, weights_QN: Tensor, valid_BN: Tensor) -> Tensor:
+def read_at_places(tokens_BND: Tensor, weights_QN: Tensor, valid_BN: Tensor | None) -> Tensor:
     """[B, Q, D] tokens read by fixed weights; padded tokens are left out and the rest renormalised."""
+    if valid_BN is None:
+        return weights_QN @ tokens_BND
     weights_BQN = weights_QN * valid_BN[:, None].to(weights_QN.dtype)
     total_BQ1 = weights_BQN.sum(dim=-1, keepdim=True)
     return (weights_BQN @ tokens_BND) / total_BQ1.clamp(min=1e-6)
@@ -95,7 +97,7 @@ class StreamReader(nn.Module):
         self,
         queries_BQD: Tensor,
         vlm_BVD: Tensor,
-        vlm_valid_BV: Tensor,
+        vlm_valid_BV: Tensor | None,
         spatial_BSD: Tensor,
         spatial_valid_BS: Tensor,
     ) -> Tensor:
@@ -116,7 +118,9 @@ class CrossAttentionFusion(nn.Module):
             SelfAttentionBlock(config.width, config.n_heads, config.dropout) for _ in range(config.layers)
         )
 
-    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+    def forward(
+        self, vlm_BVD: Tensor, vlm_valid_BV: Tensor | None, spatial_BSD: Tensor, spatial_valid_BS: Tensor | None
+    ) -> Tensor:
         queries_BQD = self.queries(len(vlm_BVD))
         for reader, block in zip(self.readers, self.blocks, strict=True):
             queries_BQD = block(reader(queries_BQD, vlm_BVD, vlm_valid_BV, spatial_BSD, spatial_valid_BS))
@@ -142,7 +146,9 @@ class ConcatFusion(nn.Module):
         self.blocks = nn.ModuleList(FeedForwardBlock(config.width, config.dropout) for _ in range(config.layers))
         self.vlm_weight = config.vlm_weight
 
-    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+    def forward(
+        self, vlm_BVD: Tensor, vlm_valid_BV: Tensor | None, spatial_BSD: Tensor, spatial_valid_BS: Tensor | None
+    ) -> Tensor:
         vlm_BQD = self.join_vlm(read_at_places(vlm_BVD, self.vlm_QV, vlm_valid_BV))
         spatial_BQD = self.join_spatial(read_at_places(spatial_BSD, self.spatial_QS, spatial_valid_BS))
         tokens_BQD = self.queries(len(vlm_BVD)) + mix_streams(vlm_BQD, spatial_BQD, self.vlm_weight)
@@ -169,7 +175,9 @@ class FilmFusion(nn.Module):
         self.bias = LocalityBias(config.n_heads, self.queries.xy, streams.spatial_xy)
         self.vlm_weight = config.vlm_weight
 
-    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+    def forward(
+        self, vlm_BVD: Tensor, vlm_valid_BV: Tensor | None, spatial_BSD: Tensor, spatial_valid_BS: Tensor | None
+    ) -> Tensor:
         queries_BQD = self.queries(len(vlm_BVD))
         vlm_BSD = read_at_places(vlm_BVD, self.vlm_SV, vlm_valid_BV)
         bias_HQS = self.bias()
@@ -199,7 +207,9 @@ class PerceiverFusion(nn.Module):
         self.read_out_norm = nn.LayerNorm(config.width)
         self.read_out_bias = LocalityBias(config.n_heads, self.queries.xy, self.latents.xy)
 
-    def forward(self, vlm_BVD: Tensor, vlm_valid_BV: Tensor, spatial_BSD: Tensor, spatial_valid_BS: Tensor) -> Tensor:
+    def forward(
+        self, vlm_BVD: Tensor, vlm_valid_BV: Tensor | None, spatial_BSD: Tensor, spatial_valid_BS: Tensor | None
+    ) -> Tensor:
         latents_BLD = self.latents(len(vlm_BVD))
         latents_BLD = self.reader(latents_BLD, vlm_BVD, vlm_valid_BV, spatial_BSD, spatial_valid_BS)
         for block in self.blocks:

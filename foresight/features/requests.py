@@ -1,0 +1,74 @@
+"""Which store entries a set of trials needs, and which are still to be computed. Starts without torch."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from foresight.config import TrialConfig
+from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
+from foresight.features.store import ArrayStore, CorruptEntryError
+
+
+@dataclass(frozen=True)
+class Request:
+    """One pass over one data set: the entries it fills. The configs share the data and the encoder's checkpoint."""
+
+    kind: Literal["images", "vlm", "dinov2"]
+    configs: tuple[TrialConfig, ...]  # one for each entry
+
+    @property
+    def label(self) -> str:
+        config = self.configs[0]
+        if self.kind == "images":
+            return f"images ({config.data.name})"
+        if self.kind == "dinov2":
+            return f"DINOv2 {config.dinov2.size} features"
+        return f"VLM features, layers {', '.join(c.vlm.layer for c in self.configs)}"
+
+
+def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
+    """Keys of every entry that these trials read."""
+    keys = set()
+    for config in configs:
+        keys |= {key for key, _ in _entries(config)}
+    return keys
+
+
+def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
+    """What must be computed before these trials can run: stages in order, the requests of a stage independent."""
+    images: dict[str, TrialConfig] = {}
+    dinov2: dict[str, TrialConfig] = {}
+    vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
+    for config in configs:
+        (images_key, _), (vlm_key, _), (dinov2_key, _) = _entries(config)
+        images.setdefault(images_key, config)
+        dinov2.setdefault(dinov2_key, config)
+        # One pass of the VLM gives every layer that is asked for.
+        vlm.setdefault((images_key, config.vlm.checkpoint), {}).setdefault(vlm_key, config)
+    first = [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
+    second = [Request("dinov2", (config,)) for key, config in dinov2.items() if not store.has(key)]
+    for layers in vlm.values():
+        absent = tuple(config for key, config in layers.items() if not store.has(key))
+        if absent:
+            second.append(Request("vlm", absent))
+    return [stage for stage in (first, second) if stage]
+
+
+def discard_corrupt(configs: Iterable[TrialConfig], store: ArrayStore) -> None:
+    """Removes entries whose bytes have changed, saying so; `missing_requests` then lists them again."""
+    for key in sorted(needed_entries(configs)):
+        if store.has(key):
+            try:
+                store.load(key)
+            except CorruptEntryError as error:
+                print(f"feature cache: {error}; computing it again", file=sys.stderr)
+                store.discard(key)
+
+
+def _entries(config: TrialConfig) -> tuple[tuple[str, dict], tuple[str, dict], tuple[str, dict]]:
+    return (
+        images_entry(config.data),
+        vlm_entry(config.data, config.vlm),
+        dinov2_entry(config.data, config.dinov2),
+    )

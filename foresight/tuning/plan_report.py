@@ -1,0 +1,147 @@
+"""`--plan`: what a sweep would run, what it would cost, and how much of it is done. Starts nothing."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from foresight.config import TrialConfig
+from foresight.encoders.shapes import layer_note, size_note
+from foresight.features.requests import needed_entries
+from foresight.features.store import ArrayStore
+from foresight.runlog import RunLog
+from foresight.space import Factor, SearchSpace, Trial
+from foresight.tuning.progress import clock
+from foresight.tuning.sweep import Placement, Sweep
+
+# Assumptions of the estimate before any trial has finished, printed with it.
+ASSUMED_FLOPS = {"tiny": 1.0e10, "full": 0.30 * 312e12}  # one CPU core; 30 % of an A100's bf16 peak
+USD_PER_GPU_HOUR = 2.0
+
+
+def level_notes(factor: Factor, baseline: TrialConfig) -> dict[str, str]:
+    """What each level stands for, where a toy model maps it to something else: {'14': 'layer 2 of 4'}."""
+    notes = {}
+    for level in factor.levels:
+        config = baseline.with_fields({factor.field: level})
+        if factor.field == "vlm.layer":
+            notes[str(level)] = layer_note(config.vlm)
+        elif factor.field == "dinov2.size":
+            notes[str(level)] = size_note(config.dinov2)
+    return notes
+
+
+def make_plan(
+    sweep: Sweep, space: SearchSpace, trials: list[Trial], log: RunLog, placement: Placement
+) -> dict[str, Any]:
+    """The plan as a plain tree (`--plan --json`)."""
+    from foresight.models.size import measure_size  # the only part of a plan that needs torch
+
+    statuses = log.statuses()
+    arms = {trial.arm.name: trial.arm.config for trial in trials}
+    sizes = {name: measure_size(config) for name, config in arms.items()}
+    entries = needed_entries(arms.values())
+    store = ArrayStore(placement.cache)
+    trained = [size["params_trained"] for size in sizes.values()]
+    pending = [trial for trial in trials if trial.key not in statuses]
+    return {
+        "study": sweep.name,
+        "question": sweep.question,
+        "scale": space.baseline.scale,
+        "data": space.baseline.data.model_dump(),
+        "design": space.design,
+        "n_arms": len(arms),
+        "seeds": sorted({trial.seed for trial in trials}),
+        "n_trials": len(trials),
+        "status": dict(Counter(statuses.get(trial.key, "pending") for trial in trials)),
+        "factors": [
+            {
+                "name": factor.name,
+                "field": factor.field,
+                "levels": [str(level) for level in factor.levels],
+                "level_notes": level_notes(factor, space.baseline),
+                "coverage": _coverage(factor, trials, statuses),
+            }
+            for factor in space.factors
+        ],
+        "features": {"n_entries": len(entries), "n_cached": sum(store.has(key) for key in entries)},
+        "params_trained": {"least": min(trained), "most": max(trained)},
+        "params_decoder": max(size["params_decoder"] for size in sizes.values()),
+        "arms": [{"arm": name, "arm_key": config.arm_key, **sizes[name]} for name, config in arms.items()],
+        "cost": estimate_cost(pending, sizes, log, placement),
+    }
+
+
+def estimate_cost(
+    pending: list[Trial], sizes: dict[str, dict[str, float]], log: RunLog, placement: Placement
+) -> dict[str, Any]:
+    """Slot-seconds of training still to do: from this run log's own trials where there are some, else from FLOPs."""
+    scale = pending[0].config.scale if pending else "tiny"
+    work = {trial.key: _train_flops(trial.config, sizes[trial.arm.name]["flops"]) for trial in pending}
+    trials = log.trials()
+    done = trials[trials["status"] == "complete"] if len(trials) else trials
+    if len(done):
+        images = done["config/train.epochs"] * done["config/data.n_train"]
+        flops_per_s = float((3 * done["cost/flops"] * images).sum() / done["cost/train_s"].sum())
+        basis = f"{len(done)} finished trials of this run log, {flops_per_s / 1e9:.1f} GFLOP/s a slot"
+    else:
+        flops_per_s = ASSUMED_FLOPS[scale]
+        basis = f"FLOPs of training at an assumed {flops_per_s / 1e9:.0f} GFLOP/s a slot, without feature extraction"
+    seconds = sum(work.values()) / flops_per_s
+    cost: dict[str, Any] = {"pending_slot_s": seconds, "wall_s": seconds / placement.slots, "basis": basis}
+    if scale == "full":
+        hours = seconds / 3600
+        cost |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
+    return cost
+
+
+def print_plan(plan: dict[str, Any], console: Console) -> None:
+    """The plan for people."""
+    console.print(f"[bold]{plan['study']}[/bold] at {plan['scale']} scale: {plan['question']}")
+    status = ", ".join(f"{n} {name}" for name, n in sorted(plan["status"].items()))
+    console.print(
+        f"{plan['n_trials']} trials = {plan['n_arms']} arms x {len(plan['seeds'])} seeds {plan['seeds']} "
+        f"({plan['design'].replace('_', ' ')}): {status}"
+    )
+    data = plan["data"]
+    console.print(
+        f"data {data['name']}: {data['n_train']} training, {data['n_val']} validation and {data['n_test']} test images"
+    )
+    table = Table("factor", "level", "stands for", "complete", title="Factors and coverage", title_justify="left")
+    for factor in plan["factors"]:
+        for i, level in enumerate(factor["levels"]):
+            name = f"{factor['name']}\n{factor['field']}".split("\n")[i] if i < 2 else ""
+            note = factor["level_notes"].get(level, "")
+            table.add_row(name, level, note, factor["coverage"].get(level, "0 of 0"))
+        table.add_section()
+    console.print(table)
+    least, most = plan["params_trained"]["least"], plan["params_trained"]["most"]
+    console.print(f"trained parameters: {least:,.0f} to {most:,.0f}, decoder apart ({plan['params_decoder']:,.0f})")
+    features = plan["features"]
+    console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
+    cost = plan["cost"]
+    money = f", {cost['gpu_hours']:.1f} GPU-hours, ${cost['usd']:.0f}" if "usd" in cost else ""
+    console.print(f"estimate: about {clock(cost['wall_s'])} of wall time{money} ({cost['basis']})")
+
+
+def plan_json(plan: dict[str, Any]) -> str:
+    """The plan for machines."""
+    return json.dumps(plan, indent=2, allow_nan=False)
+
+
+def _train_flops(config: TrialConfig, forward_flops: float) -> float:
+    # A backward pass costs about twice the forward pass.
+    return 3 * forward_flops * config.train.epochs * config.data.n_train
+
+
+def _coverage(factor: Factor, trials: list[Trial], statuses: dict[str, str]) -> dict[str, str]:
+    """`{'concat': '3 of 5'}`: complete and planned trials of each level."""
+    planned: Counter[str] = Counter()
+    complete: Counter[str] = Counter()
+    for trial in trials:
+        level = str(trial.config.flat()[factor.field])
+        planned[level] += 1
+        complete[level] += statuses.get(trial.key) == "complete"
+    return {level: f"{complete[level]} of {n}" for level, n in planned.items()}

@@ -1,0 +1,112 @@
+"""What is checked before anything is started: each wrong request ends here, in one sentence."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from foresight.config import TrialConfig
+from foresight.encoders.checkpoints import RANDOM, check_checkpoint
+from foresight.encoders.shapes import checkpoint_name, feature_shapes
+from foresight.errors import RequestError
+from foresight.metrics.lpips_trunk import find_trunk
+from foresight.runlog import RunLog
+from foresight.space import Trial
+from foresight.tuning.sweep import Placement, Sweep
+
+BYTES_PER_TRIAL = 200_000  # epochs, samples, pictures and the row of one trial, rounded up
+RESERVE_BYTES = 200 * 2**20  # what a machine needs to go on working
+
+
+def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:
+    """Raises RequestError when the run directory holds another study, claim, scale or data set."""
+    stored = log.read_sweep()
+    if stored is None:
+        return
+    if stored["study"] != sweep.name:
+        raise RequestError(
+            f"{log.root} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs"
+        )
+    if stored["claim_hash"] != sweep.claim.hash:
+        raise RequestError(
+            f"{log.root} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "
+            f"sweep claims {sweep.claim.hash}; a claim is fixed before the run: use another --runs for a new one"
+        )
+    for name, ours in (
+        ("scale", baseline.scale),
+        ("data", {"name": baseline.data.name, "fingerprint": baseline.data.fingerprint}),
+    ):
+        if stored[name] != ours:
+            raise RequestError(f"{log.root} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
+
+
+def check_machine(
+    configs: Iterable[TrialConfig], placement: Placement, log: RunLog, n_trials: int, cached: bool
+) -> None:
+    """Raises RequestError for a missing checkpoint, a missing LPIPS trunk, or a disk without room for what will be written."""
+    configs = list(configs)
+    find_trunk()
+    if not cached:  # cached features need no encoder
+        for name in sorted({c.vlm.checkpoint for c in configs} | {checkpoint_name(c.dinov2) for c in configs}):
+            if name != RANDOM:
+                check_checkpoint(name)
+    check_disk(log.root, n_trials * BYTES_PER_TRIAL, "the run log")
+    check_disk(placement.cache, 0 if cached else feature_bytes(configs), "the feature cache")
+
+
+def feature_bytes(configs: Iterable[TrialConfig]) -> int:
+    """Size of the features of all distinct encoders, in half precision."""
+    sizes = {}
+    for config in configs:
+        shapes = feature_shapes(config.data, config.vlm, config.dinov2)
+        n_images = config.data.n_train + config.data.n_val + config.data.n_test
+        sizes["vlm", config.vlm.layer] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
+        sizes["dinov2", config.dinov2.size] = 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim
+    return sum(sizes.values())
+
+
+def check_disk(path: Path, n_bytes: int, purpose: str) -> None:
+    """Raises RequestError unless `path` can be written and its disk has room for `n_bytes` and a reserve."""
+    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise RequestError(f"{purpose} cannot be written to {path}: {existing} is not a writable directory")
+    free = shutil.disk_usage(existing).free
+    if free < n_bytes + RESERVE_BYTES:
+        raise RequestError(
+            f"{purpose} needs {(n_bytes + RESERVE_BYTES) / 2**30:.2f} GiB at {path} and its disk has "
+            f"{free / 2**30:.2f} GiB free; free some or choose another place"
+        )
+
+
+@contextlib.contextmanager
+def only_driver(log: RunLog) -> Iterator[None]:
+    """Only one driver writes a run directory at a time; the operating system releases a dead one's lock.
+
+    Raises RequestError naming the host and process that holds it.
+    """
+    log.root.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(log.root / ".driver.lock"), log.root / ".driver.json"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        who: dict[str, Any] = json.loads(holder.read_text()) if holder.exists() else {"host": "?", "pid": "?"}
+        raise RequestError(
+            f"{log.root} is being written by another driver (host {who['host']}, pid {who['pid']}); wait for it or stop it"
+        ) from error
+    try:
+        holder.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        yield
+    finally:
+        lock.release()
+
+
+def pending_trials(trials: list[Trial], statuses: dict[str, str], retry_failed: bool) -> list[Trial]:
+    """What is still to run: everything without a final record, and with --retry-failed what failed."""
+    finished = {key for key, status in statuses.items() if not (retry_failed and status == "failed")}
+    return [trial for trial in trials if trial.key not in finished]

@@ -1,0 +1,53 @@
+"""Starting Ray quietly, on this machine or in the cluster the script was submitted to."""
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run log is the record; Tune's own would be a second one
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it must end within seconds
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's snapshot is never read back
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+def in_cluster() -> bool:
+    """Whether this process was told of a running Ray cluster (inside a Ray job, or RAY_ADDRESS is set)."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
+def start_ray(slots: int | None) -> Any:
+    """Connects to the cluster this process belongs to, or starts Ray here with `slots` CPUs. Returns the ray module."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    import ray
+
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    if in_cluster():
+        ray.init(**quiet)
+    else:
+        ray.init(
+            address="local",
+            num_cpus=slots,
+            include_dashboard=False,
+            _node_ip_address="127.0.0.1",  # nothing of a laptop's sweep listens beyond this machine
+            object_store_memory=256 * 2**20,  # features travel by memory map, not through Ray
+            **quiet,
+        )
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    return ray
+
+
+def cluster_gpus() -> float:
+    """GPUs of the cluster this process belongs to, or of this machine."""
+    if in_cluster():
+        return float(start_ray(None).cluster_resources().get("GPU", 0))
+    return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))

@@ -1,0 +1,112 @@
+"""From a planned trial to its row in the run log, wherever it runs: in a Ray worker, or in this process with --one."""
+
+import dataclasses
+import os
+import platform
+import socket
+import subprocess
+import traceback
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foresight.runlog import RunLog, config_columns
+from foresight.space import Trial
+
+if TYPE_CHECKING:
+    from foresight.features.stage import StagedData
+    from foresight.metrics.lpips import Lpips
+
+ERROR_LENGTH = 2000  # characters of a failure's message that the run log keeps
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A trial with the names that its row carries; small and picklable, so that it can travel to a worker."""
+
+    trial: Trial
+    sweep: str
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return self.trial.key
+
+    def identity(self) -> dict[str, Any]:
+        """The columns of the row that are known before it runs."""
+        arm = self.trial.arm
+        return {
+            "key": self.key,
+            "sweep": self.sweep,
+            "arm": arm.name,
+            "factor": arm.factor,
+            "level": arm.level,
+            "seed": self.trial.seed,
+            "attempt": self.attempt,
+            "provenance": "trained",
+            **config_columns(self.trial.config.flat()),
+        }
+
+
+def write_failure(log: RunLog, planned: Planned, message: str) -> None:
+    """A trial that failed is a row as well, with its message."""
+    row = planned.identity() | {"status": "failed", "error": message[:ERROR_LENGTH], **environment_columns()}
+    log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
+
+
+def record_trial(
+    log: RunLog, planned: Planned, data: "StagedData", lpips: "Lpips", device: str
+) -> Iterator[dict[str, float]]:
+    """Runs a trial and writes it to the run log. Yields its epoch rows.
+
+    A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
+    arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume.
+    """
+    from foresight.train.trial import run_trial
+
+    running = run_trial(planned.trial.config, data, lpips, device)
+    try:
+        result = yield from running
+    except Exception as error:
+        write_failure(log, planned, describe(error))
+        return
+    log.write_trial(
+        planned.identity() | {"status": "complete", **result.columns, **environment_columns(), "env/device": device},
+        config=planned.trial.config.model_dump(mode="json"),
+        epochs=result.epochs,
+        samples=result.samples,
+        examples_png=result.examples_png,
+    )
+
+
+def describe(error: BaseException) -> str:
+    """`DivergedError: the loss became nan between steps 33 and 64 (loop.py:102)`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+@cache
+def environment_columns() -> dict[str, Any]:
+    """`env/*`: host, versions, git commit and the settings that may move a number's last digits."""
+    import torch
+
+    return {
+        "env/host": socket.gethostname(),
+        "env/python": platform.python_version(),
+        "env/torch": torch.__version__,
+        "env/platform": platform.platform(),
+        "env/threads": torch.get_num_threads(),
+        "env/git_commit": git_commit(),
+        "env/pid": os.getpid(),
+    }
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, with `-dirty` when tracked files differ from it; `unknown` outside a checkout."""
+    here = Path(__file__).parent
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=False
+    )
+    return described.stdout.strip() or "unknown"

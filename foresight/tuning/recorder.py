@@ -1,0 +1,42 @@
+"""Tune's callback: keeps the display, and writes the row of a trial whose process died without writing one."""
+
+from typing import Any
+
+from ray import tune
+
+from foresight.runlog import RunLog
+from foresight.tuning.progress import SweepProgress
+from foresight.tuning.record import Planned, write_failure
+
+
+class TrialRecorder(tune.Callback):
+    """Runs in the driver. A trial's own process writes its row; only a dead one's is written here."""
+
+    def __init__(self, log: RunLog, planned: dict[str, Planned], primary: str, progress: SweepProgress):
+        self.log, self.planned, self.primary, self.progress = log, planned, primary, progress
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks into snapshots that are never read back."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.progress.start(trial.config["key"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._finish(trial.config["key"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        item = self.planned[trial.config["key"]]
+        write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
+        self._finish(item.key)
+
+    def _finish(self, key: str) -> None:
+        row = self.log.read_trial(key)
+        value = row.get(f"test/{self.primary}") if row["status"] == "complete" else None
+        self.progress.finish(key, self.planned[key].trial.arm.name, row["error"], value)
+
+
+def last_lines(trial: Any, n: int = 3) -> str:
+    """The end of what Ray says of a dead trial: the exception. The lines before it are Ray's own frames."""
+    lines = [line.strip() for line in str(trial.get_error() or "no error was reported").splitlines() if line.strip()]
+    return " ".join(lines[-n:])

@@ -1,0 +1,54 @@
+"""Work that runs in Ray tasks around the trials: the sensitivity check, feature extraction, and latency."""
+
+from pathlib import Path
+
+from foresight.features.requests import Request, missing_requests
+from foresight.features.store import ArrayStore
+from foresight.runlog import RunLog
+from foresight.space import Arm
+from foresight.tuning.sweep import Placement
+
+
+def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
+    """Arm name to the largest change of an output against the baseline. Raises InertFactorError."""
+    import torch
+
+    from foresight.features.extract import compute
+    from foresight.train.sensitivity import check_sensitivity, probe_config
+
+    torch.set_num_threads(1)
+    store = ArrayStore(placement.cache)
+    probes = {arm.name: probe_config(arm.config) for arm in arms}
+    for stage in missing_requests(probes.values(), store):
+        for request in stage:
+            compute(request, store, placement.coco_root, placement.device)
+    return check_sensitivity(probes, store, placement.device)
+
+
+def run_extraction(request: Request, placement: Placement) -> str:
+    """Computes the entries of one request. Returns its label."""
+    import torch
+
+    from foresight.features.extract import compute
+
+    torch.set_num_threads(1)
+    compute(request, ArrayStore(placement.cache), placement.coco_root, placement.device)
+    return request.label
+
+
+def run_latency(arms: list[Arm], placement: Placement, study_dir: Path) -> int:
+    """Measures arms one after the other, with nothing else running, and writes a row for each. Returns their number.
+
+    The latency is that of the whole pipeline at batch 1: both encoders (the VLM up to the layer that is read), fusion
+    and decoder. Weights do not matter to it, so the bridges are freshly built.
+    """
+    import torch
+
+    from foresight.train.latency import Pipeline
+
+    torch.set_num_threads(1)
+    log = RunLog(study_dir)
+    pipeline = Pipeline(placement.device)
+    for arm in arms:
+        log.write_latency(arm.config.arm_key, {"arm": arm.name, **pipeline.measure(arm.config)})
+    return len(arms)
