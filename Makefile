@@ -18,7 +18,7 @@ $(PY):
 
 # uv installs exactly what the lock names: no more, no less, and a few seconds once its cache is warm.
 $(SYNCED): requirements.lock | $(PY)
-	$(PY) -m uv pip install --quiet --python $(PY) --requirement requirements.lock
+	$(PY) -m uv pip install --quiet --compile-bytecode --python $(PY) --requirement requirements.lock
 	@touch $@
 
 ## make ablations   run the E-P2.5 ablation at tiny scale on this machine, then write its report

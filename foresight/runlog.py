@@ -12,6 +12,7 @@ Every file is written under a temporary name, flushed to the disk and renamed, s
 processes write one file. `consolidated.parquet` is derived: delete it and it comes back.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -71,9 +72,7 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
 
 def atomic_write_table(path: Path, table: pa.Table) -> None:
     """As `atomic_write_bytes`, for a Parquet table."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    atomic_write_bytes(path, sink.getvalue().to_pybytes())
+    atomic_write_bytes(path, _parquet(table))
 
 
 def config_columns(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,20 +132,27 @@ class RunLog:
         samples: pd.DataFrame | None = None,
         examples_png: bytes | None = None,
     ) -> None:
-        """Writes a trial's files, `trial.parquet` last. Writing a key again (a retry) replaces them."""
+        """Writes a trial's files, `trial.parquet` last. Writing a key again (a retry) replaces all of them."""
         check_row(row)
+        rows = [dict(epoch) for epoch in epochs]
+        # Everything is serialised before anything is written, so what cannot be stored leaves no trace.
+        files = {
+            "config.json": json.dumps(config, indent=2, allow_nan=False).encode() if config is not None else None,
+            "epochs.parquet": _parquet(pa.Table.from_pylist(rows)) if rows else None,
+            "samples.parquet": _parquet(pa.Table.from_pandas(samples, preserve_index=False))
+            if samples is not None
+            else None,
+            "examples.png": examples_png,
+        }
+        trial = _parquet(_trial_table(row))
         directory = self.trials_dir / row["key"]
-        if config is not None:
-            atomic_write_bytes(directory / "config.json", json.dumps(config, indent=2, allow_nan=False).encode())
-        rows = list(epochs)
-        if rows:
-            atomic_write_table(directory / "epochs.parquet", pa.Table.from_pylist([dict(r) for r in rows]))
-        if samples is not None:
-            table = pa.Table.from_pandas(samples, preserve_index=False)
-            atomic_write_table(directory / "samples.parquet", table)
-        if examples_png is not None:
-            atomic_write_bytes(directory / "examples.png", examples_png)
-        atomic_write_table(directory / "trial.parquet", _trial_table(row))
+        (directory / "trial.parquet").unlink(missing_ok=True)  # an old row never stands beside new files
+        for name, content in files.items():
+            if content is None:
+                (directory / name).unlink(missing_ok=True)
+            else:
+                atomic_write_bytes(directory / name, content)
+        atomic_write_bytes(directory / "trial.parquet", trial)
 
     def read_epochs(self, key: str) -> pd.DataFrame:
         """One row per epoch of a trial; empty when it recorded none."""
@@ -169,9 +175,13 @@ class RunLog:
         fresh = cached[current]
         missing = sorted(set(files) - set(fresh["key"]))
         if missing or not current.all():
-            rows = [self.read_trial(key) | {"file_id": files[key]} for key in missing]
+            rows = []
+            for key in missing:
+                with contextlib.suppress(FileNotFoundError):  # a retry is replacing it at this moment
+                    rows.append(self.read_trial(key) | {"file_id": files[key]})
             fresh = pd.concat([frame for frame in (fresh, pd.DataFrame(rows)) if len(frame)], ignore_index=True)
-            atomic_write_table(cache_path, pa.Table.from_pandas(fresh, preserve_index=False))
+            if os.access(self.root, os.W_OK):  # somebody else's run log can be read, too
+                atomic_write_table(cache_path, pa.Table.from_pandas(fresh, preserve_index=False))
         return fresh.drop(columns="file_id").reset_index(drop=True)
 
     def read_trial(self, key: str) -> dict[str, Any]:
@@ -205,6 +215,12 @@ class RunLog:
                     continue  # a trial without this file does not exist: it is running, or died half-way
                 found[entry.name] = f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
         return found
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
 
 
 def _trial_table(row: Mapping[str, Any]) -> pa.Table:

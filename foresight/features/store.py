@@ -58,8 +58,9 @@ class ArrayStore:
             raise KeyError(f"no entry {key} in {self.root}")
         meta = json.loads((directory / "meta.json").read_text())
         for name, expected in meta["sha256"].items():
-            if key not in self._verified and _file_digest(directory / f"{name}.npy") != expected:
-                raise CorruptEntryError(f"{directory / name}.npy does not have its checksum; delete {directory}")
+            path = directory / f"{name}.npy"
+            if key not in self._verified and (not path.exists() or _file_digest(path) != expected):
+                raise CorruptEntryError(f"{path} does not have its checksum; delete {directory}")
         self._verified.add(key)
         return {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in meta["sha256"]}
 

@@ -28,8 +28,8 @@ def mean_image(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction:
 def centred_disc(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction:
     """A centred disc in the mean object colour on the mean background; its radius is the best one on the training masks."""
     height, width = masks_NHW.shape[1:]
-    y = (torch.arange(height) + 0.5 - height / 2)[:, None]
-    x = (torch.arange(width) + 0.5 - width / 2)[None, :]
+    y = (torch.arange(height, device=masks_NHW.device) + 0.5 - height / 2)[:, None]
+    x = (torch.arange(width, device=masks_NHW.device) + 0.5 - width / 2)[None, :]
     distance_HW = (x.square() + y.square()).sqrt()
     discs_RHW = torch.stack([distance_HW <= radius for radius in range(2, max(height, width) // 2 + 1)])
     overlap_RN = torch.einsum("rhw,nhw->rn", discs_RHW.float(), masks_NHW.float())

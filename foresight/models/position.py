@@ -44,7 +44,7 @@ def bilinear_weights(to_xy_Q2: Tensor, rows: int, columns: int) -> Tensor:
 
 
 class LocalityBias(nn.Module):
-    """Per-head attention bias `-slope * squared distance`, with learned slopes that start from far-sighted to near-sighted.
+    """Per-head attention bias `-slope * squared distance`, with learned slopes that start from wide to narrow.
 
     Without it a small model spends most of its training on finding out which token lies where.
     """
@@ -53,8 +53,9 @@ class LocalityBias(nn.Module):
         super().__init__()
         squared_QN = (to_xy_Q2[:, None] - from_xy_N2[None]).square().sum(dim=-1)
         self.register_buffer("squared_QN", squared_QN, persistent=False)
-        # Half-width of the widest head about a picture side, of the narrowest about a tenth.
-        self.log_slope_H = nn.Parameter(torch.linspace(math.log(1.0), math.log(100.0), n_heads))
+        # Half-widths from a fifth to a twentieth of the picture. Starting from a whole side, the perceiver learnt nothing
+        # in 128 steps (mask IoU .00 against .67) and eight layers were unstable.
+        self.log_slope_H = nn.Parameter(torch.linspace(math.log(30.0), math.log(500.0), n_heads))
 
     def forward(self) -> Tensor:
         """[H, Q, N], added to the attention scores."""

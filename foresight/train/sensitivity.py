@@ -3,23 +3,25 @@
 The original study swept fields that its fusions ignored, and read the ties as results.
 """
 
+import contextlib
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from foresight.config import TrialConfig
+from foresight.errors import RequestError
 from foresight.features.stage import StagedData, stage
 from foresight.features.store import ArrayStore
 from foresight.models.bridge import build_bridge
-from foresight.train.loop import autocast, train
+from foresight.train.loop import DivergedError, autocast, train
 from foresight.train.trial import probe_gradients, shapes_of
 
 # Far above rounding (1e-7 for values near 1), far below what any factor that matters does.
 LEAST_CHANGE = 1e-5
 
 
-class InertFactorError(RuntimeError):
+class InertFactorError(RequestError):
     """An arm gives the baseline's output, or holds parameters that nothing reaches: sweeping it would mean nothing."""
 
 
@@ -30,6 +32,9 @@ def probe_config(config: TrialConfig) -> TrialConfig:
             "data.n_train": min(config.data.n_train, 8),
             "data.n_val": min(config.data.n_val, 2),
             "data.n_test": min(config.data.n_test, 2),
+            "train.batch_size": min(
+                config.train.batch_size, 4
+            ),  # two steps: the first alone hides what acts on the second
         }
     )
 
@@ -37,14 +42,16 @@ def probe_config(config: TrialConfig) -> TrialConfig:
 def check_sensitivity(arms: Mapping[str, TrialConfig], store: ArrayStore, device: str) -> dict[str, float]:
     """Largest change of any output pixel against the first arm (the baseline), for each other arm.
 
-    `arms` are probe configs whose entries are in the store. Raises InertFactorError naming the arms that change nothing
-    or the parameters that no gradient reaches.
+    `arms` are probe configs whose entries are in the store. An arm that differs from the baseline only beyond the probe
+    (more images, a larger batch) is left out; one whose output has another shape or is not finite counts as infinitely
+    far. Raises InertFactorError naming the arms that change nothing or the parameters that no gradient reaches.
     """
-    outputs = {name: _output(name, config, store, device) for name, config in arms.items()}
-    baseline = next(iter(outputs.values()))
+    (first, baseline_config), *others = arms.items()
+    baseline = _output(first, baseline_config, store, device)
     changes = {
-        name: (output - baseline).abs().max().item() if output.shape == baseline.shape else float("inf")
-        for name, output in list(outputs.items())[1:]
+        name: _largest_change(_output(name, config, store, device), baseline)
+        for name, config in others
+        if config != baseline_config
     }
     inert = [name for name, change in changes.items() if change < LEAST_CHANGE]
     if inert:
@@ -54,6 +61,12 @@ def check_sensitivity(arms: Mapping[str, TrialConfig], store: ArrayStore, device
     return changes
 
 
+def _largest_change(output: Tensor, baseline: Tensor) -> float:
+    if output.shape != baseline.shape or not output.isfinite().all():
+        return float("inf")
+    return (output - baseline).abs().max().item()
+
+
 def _output(name: str, config: TrialConfig, store: ArrayStore, device: str) -> Tensor:
     data: StagedData = stage(config, store, device)
     bridge = build_bridge(config, shapes_of(data)).to(device)
@@ -61,7 +74,8 @@ def _output(name: str, config: TrialConfig, store: ArrayStore, device: str) -> T
     unreached = [parameter for parameter, _ in bridge.named_parameters() if parameter not in reached]
     if unreached:
         raise InertFactorError(f"arm '{name}': no gradient reaches {', '.join(unreached)}, so nothing was started")
-    next(train(bridge, data, config.train, config.seed, device))
+    with contextlib.suppress(DivergedError):  # a bad arm is found out by its trial; its output here is not finite
+        next(train(bridge, data, config.train, config.seed, device))
     bridge.eval()
     with torch.no_grad(), autocast(device, config.train.precision):
         picture, mask_logits = bridge(data.test.features[torch.arange(len(data.test), device=device)])

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from foresight.claim import Claim
+from foresight.errors import RequestError
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
@@ -27,7 +28,7 @@ class Runner:
     def check_sensitivity(self, arms: list[Arm]) -> dict[str, float]:
         """Arm name to the change of the model's output against the baseline. Raises InertFactorError."""
         self.console.print(f"checking that each of {len(arms) - 1} arms changes the model's output ...")
-        return self.ray.get(self._task(tasks.run_sensitivity, arms, self.placement))
+        return self._result(self._task(tasks.run_sensitivity, arms, self.placement))
 
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many at once as there are slots."""
@@ -38,8 +39,8 @@ class Runner:
             running = [self._task(tasks.run_extraction, request, self.placement) for request in stage]
             while running:
                 done, running = self.ray.wait(running)
-                for label in self.ray.get(done):
-                    self.console.print(f"computed {label}")
+                for task in done:
+                    self.console.print(f"computed {self._result(task)}")
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
@@ -72,15 +73,21 @@ class Runner:
             ).fit()
 
     def measure_latency(self, arms: list[Arm]) -> None:
-        """Measures the arms that have no latency row, one at a time, on a machine that runs nothing else of ours."""
-        measured = self.log.read_latency()
-        known = set(measured["arm_key"]) if len(measured) else set()
-        missing = [arm for arm in arms if arm.config.arm_key not in known]
-        if missing:
-            self.console.print(f"measuring the latency of {len(missing)} arms, one at a time ...")
-            self.ray.get(self._task(tasks.run_latency, missing, self.placement, self.log.root))
+        """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
+        if arms:
+            self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
+            self._result(self._task(tasks.run_latency, arms, self.placement, self.log.root))
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.
         remote = self.ray.remote(**self.resources, max_retries=0)(function)
         return remote.remote(*arguments)
+
+    def _result(self, task: Any) -> Any:
+        """What a task returns. A wrong request that it found is raised here without Ray's account of it."""
+        try:
+            return self.ray.get(task)
+        except self.ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, RequestError):
+                raise error.cause from error
+            raise

@@ -16,7 +16,7 @@ from foresight.encoders.checkpoints import RANDOM, check_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
 from foresight.metrics.lpips_trunk import find_trunk
-from foresight.runlog import RunLog
+from foresight.runlog import RunLog, atomic_write_bytes
 from foresight.space import Trial
 from foresight.tuning.sweep import Placement, Sweep
 
@@ -62,7 +62,7 @@ def check_machine(
 
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     """Size of the features of all distinct encoders, in half precision."""
-    sizes = {}
+    sizes: dict[tuple[str, str], int] = {}
     for config in configs:
         shapes = feature_shapes(config.data, config.vlm, config.dinov2)
         n_images = config.data.n_train + config.data.n_val + config.data.n_test
@@ -73,8 +73,9 @@ def feature_bytes(configs: Iterable[TrialConfig]) -> int:
 
 def check_disk(path: Path, n_bytes: int, purpose: str) -> None:
     """Raises RequestError unless `path` can be written and its disk has room for `n_bytes` and a reserve."""
-    existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    # os.access, as Path.exists raises where a parent may not be looked into.
+    existing = next(parent for parent in (path, *path.absolute().parents) if os.access(parent, os.F_OK))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise RequestError(f"{purpose} cannot be written to {path}: {existing} is not a writable directory")
     free = shutil.disk_usage(existing).free
     if free < n_bytes + RESERVE_BYTES:
@@ -100,7 +101,7 @@ def only_driver(log: RunLog) -> Iterator[None]:
             f"{log.root} is being written by another driver (host {who['host']}, pid {who['pid']}); wait for it or stop it"
         ) from error
     try:
-        holder.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        atomic_write_bytes(holder, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
         yield
     finally:
         lock.release()

@@ -17,6 +17,8 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 
 def in_cluster() -> bool:
     """Whether this process was told of a running Ray cluster (inside a Ray job, or RAY_ADDRESS is set)."""
@@ -24,24 +26,21 @@ def in_cluster() -> bool:
 
 
 def start_ray(slots: int | None) -> Any:
-    """Connects to the cluster this process belongs to, or starts Ray here with `slots` CPUs. Returns the ray module."""
+    """Connects to the cluster this process belongs to, or starts Ray here with `slots` CPUs. Returns the ray module.
+
+    Raises KeyboardInterrupt when the process is told to end (SIGTERM) meanwhile.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     import ray
 
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
-    if in_cluster():
-        ray.init(**quiet)
-    else:
-        ray.init(
-            address="local",
-            num_cpus=slots,
-            include_dashboard=False,
-            _node_ip_address="127.0.0.1",  # nothing of a laptop's sweep listens beyond this machine
-            object_store_memory=256 * 2**20,  # features travel by memory map, not through Ray
-            **quiet,
-        )
+    if ray.is_initialized():  # `cluster_gpus` has connected already
+        return ray
+    try:
+        _init(ray, slots)
+    except SystemExit as error:  # Ray's own answer to SIGTERM while it starts
+        raise KeyboardInterrupt from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     return ray
 
@@ -51,3 +50,20 @@ def cluster_gpus() -> float:
     if in_cluster():
         return float(start_ray(None).cluster_resources().get("GPU", 0))
     return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def _init(ray: Any, slots: int | None) -> None:
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    if in_cluster():
+        ray.init(**quiet)
+        return
+    # Workers get this process's environment but not its sys.path, and it may have been started from anywhere.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ray.init(
+        address="local",
+        num_cpus=slots,
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",  # nothing of a laptop's sweep listens beyond this machine
+        object_store_memory=256 * 2**20,  # features travel by memory map, not through Ray
+        **quiet,
+    )

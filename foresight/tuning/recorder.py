@@ -27,8 +27,14 @@ class TrialRecorder(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item = self.planned[trial.config["key"]]
-        write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
+        if not self._wrote_its_row(item):
+            write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
         self._finish(item.key)
+
+    def _wrote_its_row(self, item: Planned) -> bool:
+        """Whether the process died after the trial had ended: then its own row stands."""
+        row = self.log.read_trial(item.key) if item.key in self.log.statuses() else None
+        return row is not None and row["attempt"] == item.attempt
 
     def _finish(self, key: str) -> None:
         row = self.log.read_trial(key)

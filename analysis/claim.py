@@ -1,0 +1,36 @@
+"""The claim that was fixed before the run, read back from sweep.json. Nothing here looks at a result."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from foresight.claim import Claim, Criterion
+from foresight.errors import RequestError
+
+
+def read_claim(sweep: Mapping[str, Any]) -> Claim:
+    """The claim in the content of sweep.json.
+
+    Raises RequestError when a part is missing or out of order, or when the claim is not the one whose hash was stored
+    with it: limits that move after the run are no claim.
+    """
+    stored = _parts(Claim, sweep.get("claim", {}), "the claim in sweep.json")
+    stored["criteria"] = tuple(
+        Criterion(**_parts(Criterion, row, "a criterion of the claim")) for row in stored.get("criteria", ())
+    )
+    claim = Claim(**stored)
+    claim.check()
+    registered = sweep.get("claim_hash")
+    if registered and registered != claim.hash:
+        raise RequestError(
+            f"the claim in sweep.json hashes to {claim.hash}, not to the {registered} registered before the run"
+        )
+    return claim
+
+
+def _parts(kind: type[Claim] | type[Criterion], stored: Mapping[str, Any], where: str) -> dict[str, Any]:
+    names = [field.name for field in fields(kind)]
+    missing = [name for name in names if name not in stored and name != "criteria"]
+    if missing:
+        raise RequestError(f"{where} lacks {', '.join(missing)}")
+    return {name: stored[name] for name in names if name in stored}

@@ -1,0 +1,128 @@
+"""Statistics over seeds: an interval on a mean, differences from the baseline paired by seed, and Holm's adjustment.
+
+In: one value per arm and seed. Out: one row per arm. Pure functions of numbers: nothing here reads a file, and another
+method can replace `compute_differences` as long as it returns DIFFERENCE_COLUMNS (it sees all arms, so it may pool).
+
+Why paired t: seeds are blocks, and the per-arm paired test keeps its false-verdict rate whichever arm is noisier.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr, stdtrit  # the t distribution alone; scipy.stats costs a second of start-up
+
+from foresight.space import BASELINE
+
+CONFIDENCE = 0.95  # of every interval that is shown
+# Values that agree to this share of their size are the same value: what is left is rounding, not noise.
+ROUNDING = 1e-12
+DIFFERENCE_COLUMNS = (
+    "arm",
+    "factor",
+    "n_pairs",
+    "pair_seeds",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "worst_case",
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its interval; `low`, `high` and `p` are nan where there are too few values for them."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    p: float  # two-sided, of the mean being zero
+
+
+def compute_estimate(values: Sequence[float], confidence: float = CONFIDENCE, scale: float = 0.0) -> Estimate:
+    """Mean, two-sided t interval (mean +- t * sd / sqrt(n), n - 1 degrees of freedom) and p-value against zero.
+
+    One value has no interval. Values that are all the same (to rounding of numbers as large as `scale`) have one of
+    zero width: p is 1 when they are zero and 0 otherwise, the limits of the t-test as the spread vanishes.
+    """
+    x = np.asarray(values, dtype=float)
+    n = len(x)
+    if n == 0:
+        return Estimate(0, math.nan, math.nan, math.nan, math.nan)
+    mean = float(x.mean())
+    if n == 1:
+        return Estimate(1, mean, math.nan, math.nan, math.nan)
+    rounding = ROUNDING * max(scale, float(np.abs(x).max()))
+    if float(np.ptp(x)) <= rounding:
+        mean = float(x[0]) if abs(x[0]) > rounding else 0.0
+        return Estimate(n, mean, mean, mean, 1.0 if mean == 0.0 else 0.0)
+    standard_error = float(x.std(ddof=1)) / math.sqrt(n)
+    half_width = float(stdtrit(n - 1, 0.5 + confidence / 2)) * standard_error
+    p = 2.0 * float(stdtr(n - 1, -abs(mean) / standard_error))
+    return Estimate(n, mean, mean - half_width, mean + half_width, p)
+
+
+def compute_holm(p_values: Sequence[float], n_planned: int = 0) -> list[float]:
+    """Holm's step-down adjustment (Holm 1979): p_(i) * (m - i + 1), made monotone and cut at 1, in the given order.
+
+    m is the number of p-values, or `n_planned` if that is larger: comparisons not finished yet still count, so a
+    verdict cannot be had by leaving arms out. A nan stays nan.
+    """
+    known = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    m = max(n_planned, len(known))
+    adjusted = [math.nan] * len(p_values)
+    largest = 0.0
+    for rank, i in enumerate(sorted(known, key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (m - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def compute_differences(
+    values: pd.DataFrame, higher_is_better: bool, alpha: float, family_sizes: Mapping[str, int]
+) -> pd.DataFrame:
+    """Arm minus baseline, paired by seed, for every arm but the baseline.
+
+    `values` has the columns arm, factor, seed, value. Only seeds that both arms have enter. A factor's arms are one
+    family for Holm; `family_sizes` gives how many comparisons each family was planned with. `difference`, `low`, `high`
+    are in the metric's own direction; `worst_case` is the lower end of the two-sided 1 - 2 alpha interval after turning
+    the metric so that higher is better: non-inferiority holds when it is above minus the margin.
+    """
+    wide = values.pivot(index="seed", columns="arm", values="value")
+    factor_of = dict(zip(values["arm"], values["factor"], strict=True))
+    baseline = wide[BASELINE].to_numpy() if BASELINE in wide else np.full(len(wide), np.nan)
+    sign = 1 if higher_is_better else -1
+    rows = []
+    for arm in factor_of:
+        if arm == BASELINE:
+            continue
+        mine = wide[arm].to_numpy()
+        paired = ~np.isnan(mine) & ~np.isnan(baseline)
+        change = (mine - baseline)[paired].tolist()
+        scale = float(np.abs(mine[paired]).max(initial=0.0))
+        shown = compute_estimate(change, scale=scale)
+        oriented = compute_estimate([sign * d for d in change], 1 - 2 * alpha, scale)
+        rows.append(
+            {
+                "arm": arm,
+                "factor": factor_of[arm],
+                "n_pairs": shown.n,
+                "pair_seeds": tuple(map(int, wide.index[paired])),
+                "difference": shown.mean,
+                "low": shown.low,
+                "high": shown.high,
+                "p": shown.p,
+                "p_holm": math.nan,
+                "worst_case": oriented.low,
+            }
+        )
+    table = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
+    for factor, family in table.groupby("factor", sort=False):
+        adjusted = compute_holm(family["p"].tolist(), family_sizes.get(str(factor), 0))
+        table.loc[family.index, "p_holm"] = adjusted
+    return table

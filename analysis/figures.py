@@ -1,0 +1,61 @@
+"""All figures of one study, in the order of the report."""
+
+import math
+import re
+
+from analysis import Study
+from analysis.figure_effects import plot_effects
+from analysis.figure_factor import level_values, plot_factor
+from analysis.figure_learning import curve_metric, plot_learning, read_curves
+from analysis.figure_style import Drawing, capitalised, draw
+from analysis.figure_tradeoff import plot_tradeoff
+from analysis.load import FactorInfo, StudyData
+from analysis.wording import decimals_of, metric_phrase, number
+
+
+def draw_figures(study: Study) -> list[Drawing]:
+    """Effects, one figure per factor, trade-off, learning curves; one without any number to show is left out."""
+    data, verdicts, pareto = study.data, study.verdicts(), study.pareto()
+    phrase = metric_phrase(data.claim.primary)
+    drawings = []
+    arms = verdicts[verdicts["kind"] == "arm"]
+    if len(arms) and not data.is_factorial:  # there the main effects of the factors are the overview
+        caption = (
+            f"Difference of every arm from the baseline in {phrase}, paired by seed, with its 95 % interval. "
+            "Filled marks carry a verdict in their colour and word, open grey ones do not. "
+            "The grey band is the margin of non-inferiority."
+        )
+        alt = f"Forest plot of {len(arms)} arms. {' '.join(arms['sentence'])}"
+        drawings.append(draw("effects", caption, alt, plot_effects, data, verdicts))
+    for factor in data.factors:
+        caption = (
+            f"{capitalised(factor.name)} ({factor.field}). Each faint dot is one seed, lines join dots of one seed. "
+            "The baseline's level has the colour of the text. Dashed: trivial predictors on the same images. "
+            "Small panels: the other metrics, levels in the same order; arrows point to better."
+        )
+        alt = f"{capitalised(phrase)} at each level of {factor.name}: {_level_means(data, factor)}."
+        drawings.append(draw(f"factor_{_stem(factor.name)}", caption, alt, plot_factor, data, factor))
+    if pareto[["params_trained", "latency_ms"]].notna().any(axis=None):
+        caption = (
+            f"{capitalised(phrase)} against cost. The baseline has the colour of the text. Blue: on the front of this "
+            "pair of objectives. Grey: dominated; those without a name stand in the Pareto table."
+        )
+        alt = f"Scatter of {len(pareto)} arms. On the front: {', '.join(pareto.loc[pareto['on_front'], 'arm'])}."
+        drawings.append(draw("tradeoff", caption, alt, plot_tradeoff, data, pareto))
+    curves = read_curves(data)
+    metric = curve_metric(data, curves)
+    if metric is not None:
+        caption = f"Validation {metric_phrase(metric)} after each epoch: median, and band from lowest to highest trial."
+        alt = f"Learning curves of {curves['arm'].nunique()} arms over {int(curves['epoch'].max())} epochs."
+        drawings.append(draw("learning_curves", caption, alt, plot_learning, data, curves, metric))
+    return drawings
+
+
+def _level_means(data: StudyData, factor: FactorInfo) -> str:
+    means = level_values(data, factor, data.claim.primary).groupby("level")["value"].mean()
+    decimals = decimals_of(data.claim.primary)
+    return ", ".join(f"{level} {number(means.get(i, math.nan), decimals)}" for i, level in enumerate(factor.levels))
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

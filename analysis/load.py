@@ -1,0 +1,211 @@
+"""Reads one study's run log and refuses what no table may be made from.
+
+In: `runs/<study>` as `foresight.runlog` describes it. Out: StudyData, whose trials all belong to the sweep declared in
+sweep.json, were scored on the same test images and lie inside every metric's range. Numbers are not changed here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.claim import read_claim
+from foresight.claim import Claim
+from foresight.errors import RequestError, nearest_name
+from foresight.metrics import METRICS
+from foresight.runlog import PROVENANCES, RunLog
+from foresight.space import BASELINE
+
+RANGE_TOLERANCE = 1e-6  # float32 means of bounded values end this close outside their bound
+
+
+@dataclass(frozen=True)
+class FactorInfo:
+    """A declared factor. `baseline_level` is the baseline's value of its field, one of `levels`."""
+
+    name: str
+    field: str
+    levels: tuple[Any, ...]
+    level_notes: dict[str, str]
+    baseline_level: Any
+
+    def arm_at(self, level: Any) -> str:
+        """The arm's name in a one-at-a-time design."""
+        return BASELINE if level == self.baseline_level else f"{self.field}={level}"
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What one run log holds. All frames have one row per trial, except `latency`: one per arm, indexed by its name."""
+
+    log: RunLog
+    name: str
+    sweep: dict[str, Any]
+    claim: Claim
+    factors: tuple[FactorInfo, ...]
+    planned: pd.DataFrame  # manifest rows of the declared sweep
+    trials: pd.DataFrame  # its recorded trials, any status
+    complete: pd.DataFrame  # those whose numbers enter tables
+    latency: pd.DataFrame
+    metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
+    predictors: tuple[str, ...]  # trivial baselines scored on the same images
+    n_test: int
+    foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
+
+    @property
+    def is_factorial(self) -> bool:
+        return self.sweep.get("space", {}).get("design") == "factorial"
+
+    @property
+    def arms(self) -> list[str]:
+        """Every arm, planned or recorded, the baseline first, then in the order of the plan."""
+        names = dict.fromkeys([*self.planned["arm"], *self.trials["arm"]])
+        return sorted(names, key=lambda name: name != BASELINE)
+
+
+def read_study(path: Path) -> StudyData:
+    """Reads and checks `path`, a study's folder in the run log.
+
+    Raises RequestError, one sentence, for an unknown study, a log without complete trials, a metric outside its range,
+    two trials of one arm and seed, or trials scored on different test images.
+    """
+    log = RunLog(path)
+    sweep, recorded = _read_files(log, path)
+    claim = read_claim(sweep)
+    factors = _read_factors(sweep)
+    baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
+    baseline |= sweep.get("space", {}).get("baseline", {})
+    fixed = {name: v for name, v in baseline.items() if name != "seed" and name not in {f.field for f in factors}}
+
+    foreign = _foreign_fields(recorded, fixed)
+    trials = recorded[foreign == ""].reset_index(drop=True)
+    complete = trials[(trials["status"] == "complete") & trials["provenance"].isin(PROVENANCES)].reset_index(drop=True)
+    if complete.empty:
+        found = ", ".join(f"{n} {status}" for status, n in trials["status"].value_counts().items())
+        left_out = f", {int((foreign != '').sum())} of another configuration" if (foreign != "").any() else ""
+        raise RequestError(f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})")
+    columns = [str(name) for name in complete]
+    measured = [name.removeprefix("test/") for name in columns if name.startswith("test/")]
+    measured = [name for name in measured if complete[f"test/{name}"].notna().any()]
+    if claim.primary not in measured:
+        raise RequestError(
+            f"the claim's primary metric '{claim.primary}' is in no complete trial of '{path.name}', "
+            f"which measured {', '.join(measured) or 'nothing'}"
+        )
+    _check_blocks(complete)
+    _check_ranges(complete)
+    manifest = log.read_manifest()
+    planned = manifest[_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
+    if planned.empty:
+        planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
+    return StudyData(
+        log=log,
+        name=path.name,
+        sweep=sweep,
+        claim=claim,
+        factors=factors,
+        planned=planned,
+        trials=trials,
+        complete=complete,
+        latency=_latency_by_arm(log.read_latency(), planned),
+        metrics=tuple(
+            sorted((m for m in measured if m in METRICS), key=lambda m: (m != claim.primary, list(METRICS).index(m)))
+        ),
+        predictors=tuple(dict.fromkeys(c.split("/")[1] for c in columns if c.startswith("baseline/"))),
+        n_test=_check_test_set(complete),
+        foreign_fields={str(field): int(n) for field, n in foreign[foreign != ""].value_counts().items()},
+    )
+
+
+def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    if not path.is_dir():
+        if not path.parent.is_dir():
+            raise RequestError(f"no study '{path.name}': there is no folder '{path.parent}'")
+        known = sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir())
+        listed = f"; it has {', '.join(known)}" if known else ", which is empty"
+        raise RequestError(f"no study '{path.name}' in '{path.parent}'{nearest_name(path.name, known)}{listed}")
+    sweep, recorded = log.read_sweep(), log.trials()
+    if sweep is None:
+        raise RequestError(f"study '{path.name}' has no sweep.json, so nothing says what was claimed")
+    if recorded.empty:
+        raise RequestError(f"study '{path.name}' has an empty run log: no trial has been recorded yet")
+    return sweep, recorded
+
+
+def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
+    space = sweep.get("space", {})
+    return tuple(
+        FactorInfo(
+            name=factor["name"],
+            field=factor["field"],
+            levels=tuple(factor["levels"]),
+            level_notes=factor.get("level_notes", {}),
+            baseline_level=space["baseline"].get(factor["field"]),
+        )
+        for factor in space.get("factors", ())
+    )
+
+
+def _foreign_fields(rows: pd.DataFrame, fixed: dict[str, Any]) -> pd.Series:
+    """Per row, the first config field that differs from the declared sweep, or ''; one not recorded does not differ."""
+    found = pd.Series("", index=rows.index, dtype=object)
+    for field, value in fixed.items():
+        column = f"config/{field}"
+        if column in rows:
+            differs = rows[column].notna() & (rows[column] != value)
+            found[differs & (found == "")] = field
+    return found
+
+
+def _check_blocks(complete: pd.DataFrame) -> None:
+    twins = complete[complete.duplicated(["arm", "seed"], keep=False)].sort_values(["arm", "seed"])
+    if len(twins):
+        first = twins.iloc[0]
+        keys = twins.loc[(twins["arm"] == first["arm"]) & (twins["seed"] == first["seed"]), "key"]
+        raise RequestError(
+            f"arm '{first['arm']}' has {len(keys)} complete trials at seed {first['seed']} ({', '.join(keys)}), "
+            "so its configuration changed between runs; analyse them from separate run logs"
+        )
+
+
+def _check_ranges(complete: pd.DataFrame) -> None:
+    for column in map(str, complete.columns):
+        name = column.split("/")[-1]
+        if not column.startswith(("test/", "val/", "baseline/")) or name not in METRICS:
+            continue
+        metric, values = METRICS[name], complete[column].astype(float)
+        outside = values[(values < metric.low - RANGE_TOLERANCE) | (values > metric.high + RANGE_TOLERANCE)]
+        if len(outside):
+            key = complete.loc[outside.index[0], "key"]
+            raise RequestError(
+                f"trial {key} has {column} = {outside.iloc[0]:g}, outside the range "
+                f"[{metric.low:g}, {metric.high:g}] of {metric.id}; that is a bug in the measurement, not a result"
+            )
+
+
+def _check_test_set(complete: pd.DataFrame) -> int:
+    """The number of test images, which all trials share."""
+    for column in ("data/test_hash", "data/n_test"):
+        if column not in complete or complete[column].isna().any():
+            without = complete if column not in complete else complete[complete[column].isna()]
+            raise RequestError(
+                f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
+            )
+        counts = complete[column].value_counts()
+        if len(counts) > 1:
+            odd = complete.loc[complete[column] == counts.index[-1], "key"].iloc[0]
+            listed = ", ".join(f"{value} in {n} trials" for value, n in counts.items())
+            raise RequestError(
+                f"arms can only be compared on the same test images, but {column} is {listed} (for example {odd})"
+            )
+    return int(complete["data/n_test"].iloc[0])
+
+
+def _latency_by_arm(latency: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
+    """Latency rows indexed by arm; only rows of arms as they are planned now, where the plan records the arm's key."""
+    if latency.empty:
+        return pd.DataFrame(columns=["latency_ms"])
+    if "arm_key" in planned:
+        latency = latency[latency["arm_key"].isin(planned["arm_key"])]
+    return latency.drop_duplicates("arm", keep="last").set_index("arm")

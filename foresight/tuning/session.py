@@ -1,0 +1,199 @@
+"""One invocation of a study's command: what is not finished of it is run, by Ray or as one trial in this process."""
+
+import importlib.metadata
+import math
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from foresight.errors import RequestError, nearest_name
+from foresight.features.requests import discard_corrupt, missing_requests
+from foresight.features.store import ArrayStore
+from foresight.runlog import RunLog, config_columns
+from foresight.space import Arm, SearchSpace, Trial
+from foresight.tuning import preflight
+from foresight.tuning.plan_report import level_notes
+from foresight.tuning.ray_runtime import start_ray
+from foresight.tuning.record import Planned, git_commit, record_trial
+from foresight.tuning.sweep import Placement, Sweep
+
+DONE, SOME_FAILED = 0, 1
+TINY_NOTE = (
+    "Toy encoders with random weights: these numbers show that the whole path works and how noisy it is. "
+    "They say nothing about pretrained encoders."
+)
+RECORDED_VERSIONS = ("torch", "ray", "transformers", "timm", "lpips", "torchmetrics", "pandas", "numpy")
+
+
+class Session:
+    """One invocation of a study's command, after its request was found to be right."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        space: SearchSpace,
+        trials: list[Trial],
+        log: RunLog,
+        placement: Placement,
+        console: Console,
+    ):
+        self.sweep, self.space, self.trials = sweep, space, trials
+        self.log, self.placement, self.console = log, placement, console
+
+    def run(self, wanted: list[Trial], retry_failed: bool) -> int:
+        """Runs what is not finished of the wanted trials, then measures latency. Returns the exit code."""
+        from foresight.tuning.execute import Runner
+
+        with preflight.only_driver(self.log):
+            pending = preflight.pending_trials(wanted, self.log.statuses(), retry_failed)
+            self.check_machine(pending)
+            self.write_declaration()
+            self.console.print(
+                f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
+                f"{self.placement.slots} at a time, into {_shown(self.log.root)}"
+            )
+            unmeasured = self.unmeasured(wanted)
+            if pending or unmeasured:
+                signal.signal(signal.SIGTERM, _interrupt)
+                ray = start_ray(self.placement.slots)
+                signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
+                try:
+                    runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
+                    if pending:
+                        if not self.log.statuses():
+                            probed = self.space.one_at_a_time().arms()
+                            self.write_declaration(sensitivity=runner.check_sensitivity(probed))
+                        runner.compute_features(pending)
+                        runner.run_trials(self.planned(pending))
+                    runner.measure_latency(unmeasured)
+                finally:
+                    ray.shutdown()
+        return self.summarise(wanted)
+
+    def unmeasured(self, wanted: list[Trial]) -> list[Arm]:
+        """The arms of the wanted trials whose latency is not on record."""
+        measured = self.log.read_latency()
+        known = set(measured["arm_key"]) if len(measured) else set()
+        return list({t.arm.name: t.arm for t in wanted if t.config.arm_key not in known}.values())
+
+    def run_one(self, key: str) -> int:
+        """Runs one planned trial in this process, finished or not, so that a breakpoint works. Returns the exit code."""
+        by_key = {trial.key: trial for trial in self.trials}
+        if key not in by_key:
+            raise RequestError(f"no planned trial '{key}'{nearest_name(key, by_key)}; --plan --json lists the arms")
+        trial = by_key[key]
+        with preflight.only_driver(self.log):
+            self.check_machine([trial])
+            self.write_declaration()
+            import torch
+
+            from foresight.features.extract import compute
+            from foresight.features.stage import stage
+            from foresight.metrics.lpips import load_lpips
+            from foresight.metrics.lpips_trunk import find_trunk
+
+            if not self.placement.gpus:
+                torch.set_num_threads(1)  # as in a worker: another number of threads moves the last digits
+            store, device = ArrayStore(self.placement.cache), self.placement.device
+            discard_corrupt([trial.config], store)
+            for requests in missing_requests([trial.config], store):
+                for request in requests:
+                    compute(request, store, self.placement.coco_root, device)
+            data = stage(trial.config, store, device)
+            for row in record_trial(self.log, self.planned([trial])[0], data, load_lpips(find_trunk(), device), device):
+                shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
+                self.console.print(shown, soft_wrap=True)
+        return self.summarise([trial])
+
+    def check_machine(self, pending: list[Trial]) -> None:
+        """Raises RequestError when this machine cannot run the pending trials."""
+        configs = [trial.config for trial in pending]
+        cached = not missing_requests(configs, ArrayStore(self.placement.cache))
+        preflight.check_machine(configs, self.placement, self.log, len(pending), cached)
+
+    def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
+        """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""
+        stored = self.log.read_sweep() or {}
+        declaration: dict[str, Any] = {
+            "study": self.sweep.name,
+            "question": self.sweep.question,
+            "scale": self.space.baseline.scale,
+            "scale_note": TINY_NOTE if self.space.baseline.vlm.checkpoint == "random" else "",
+            "data": {"name": self.space.baseline.data.name, "fingerprint": self.space.baseline.data.fingerprint},
+            "claim": self.sweep.claim.to_json(),
+            "claim_hash": self.sweep.claim.hash,
+            "space": {
+                "design": self.space.design,
+                "baseline": self.space.baseline.flat(),
+                "factors": [
+                    {
+                        "name": factor.name,
+                        "field": factor.field,
+                        "levels": list(factor.levels),
+                        "level_notes": level_notes(factor, self.space.baseline),
+                    }
+                    for factor in self.space.factors
+                ],
+            },
+            "versions": {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
+            "git_commit": git_commit(),
+            "created": stored.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "sensitivity": _storable(sensitivity) if sensitivity else stored.get("sensitivity", {}),
+        }
+        self.log.write_sweep(declaration)
+        self.log.write_manifest(
+            [
+                {
+                    "key": trial.key,
+                    "arm": trial.arm.name,
+                    "factor": trial.arm.factor,
+                    "level": trial.arm.level,
+                    "seed": trial.seed,
+                    "arm_key": trial.config.arm_key,
+                    **config_columns(trial.config.flat()),
+                }
+                for trial in self.trials
+            ]
+        )
+
+    def planned(self, trials: list[Trial]) -> list[Planned]:
+        """The trials with their attempt numbers: one more than the failed attempt on record."""
+        recorded = self.log.trials()
+        attempts = dict(zip(recorded["key"], recorded["attempt"], strict=True)) if len(recorded) else {}
+        return [Planned(trial, self.sweep.name, int(attempts.get(trial.key, 0)) + 1) for trial in trials]
+
+    def summarise(self, wanted: list[Trial]) -> int:
+        """Says how the wanted trials ended, and returns the exit code that goes with it."""
+        statuses = self.log.statuses()
+        failed = [trial.key for trial in wanted if statuses.get(trial.key) == "failed"]
+        n_complete = sum(statuses.get(trial.key) == "complete" for trial in wanted)
+        unfinished = [trial.key for trial in wanted if trial.key not in statuses]
+        self.console.print(f"{n_complete} of {len(wanted)} trials complete, {len(failed)} failed")
+        if failed:
+            self.console.print(f"failed: {', '.join(failed)}; run them again with --retry-failed", soft_wrap=True)
+        if unfinished:
+            self.console.print(f"not run: {', '.join(unfinished)}; the same command runs them", soft_wrap=True)
+        if failed or unfinished:
+            return SOME_FAILED
+        self.console.print(f"next: python -m analysis {self.sweep.name} --runs {_shown(self.log.root.parent)}")
+        return DONE
+
+
+def _storable(sensitivity: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no infinity: an arm whose output cannot be compared (it diverged, or has another shape) is null."""
+    return {arm: change if math.isfinite(change) else None for arm, change in sensitivity.items()}
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _shown(path: Path) -> str:
+    """A path as a person would type it from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,56 @@
+"""One stored study for the tests that only read it, and a way to write others."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from study_writer import StudyWriter, with_gaps
+from typer.testing import CliRunner
+
+from analysis import Study, load
+from analysis.__main__ import app
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_disk_flush() -> Iterator[None]:
+    """Thousands of small files that nobody needs after a power cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """Writes `runs/<name>` and returns its path; keywords are StudyWriter's fields."""
+    return lambda name="p2_ablations", **fields: StudyWriter(tmp_path / "runs" / name, **fields).write()
+
+
+@pytest.fixture(scope="session")
+def complete_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """All 15 arms at all 5 seeds, for tests that only read."""
+    return load(StudyWriter(tmp_path_factory.mktemp("complete") / "runs" / "p2_ablations").write())
+
+
+@dataclass(frozen=True)
+class Reported:
+    """One run of the command over a study with a failed, a stopped and a missing trial, gate closed."""
+
+    exit_code: int
+    output: str
+    folder: Path
+    study: Path
+
+    @property
+    def html(self) -> str:
+        return (self.folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """The whole command, once for all tests that read its files: figures take seconds."""
+    root = tmp_path_factory.mktemp("reported")
+    study = StudyWriter(root / "runs" / "p2_ablations", change_row=with_gaps, with_details=True).write()
+    arguments = ["p2_ablations", "--runs", str(root / "runs"), "--out", str(root / "results"), "--gate"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    return Reported(result.exit_code, result.output, root / "results" / "p2_ablations", study)

@@ -1,0 +1,140 @@
+"""What the command leaves behind: exit code, files, and a page that stands alone."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+from study_writer import FACTORS, SCALE_NOTE, space
+
+import analysis
+from analysis.figure_effects import plot_effects
+from analysis.figure_style import draw
+from analysis.figures import draw_figures
+from analysis.report import render_report
+
+FIGURES = {
+    "effects", "tradeoff", "learning_curves", "factor_fusion_strategy", "factor_fusion_layers", "factor_output_queries",
+    "factor_vlm_layer", "factor_dinov2_size", "factor_vlm_weight",
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Every address, image text and script of a page, and whether its tags are balanced."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.addresses: list[str] = []
+        self.alts: list[str] = []
+        self.scripts: list[dict[str, str | None]] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.addresses += [found[name] for name in ("src", "href", "xlink:href", "srcset", "action") if name in found]
+        if tag == "img":
+            self.alts.append(found.get("alt") or "")
+        if tag == "svg":
+            self.alts.append(found.get("aria-label") or "")
+        if tag == "script":
+            self.scripts.append(found)
+        if tag not in ("meta", "img", "br", "wbr", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_gate_is_closed_by_the_metric_that_was_not_measured(reported):
+    assert reported.exit_code == 3
+    assert "gate closed: lpips was not measured" in reported.output
+
+
+def test_last_line_is_the_path_of_the_report(reported):
+    lines = [line for line in reported.output.splitlines() if not line.startswith("gate closed")]
+    assert Path(lines[-1]) == reported.folder / "report.html"
+    assert max(map(len, lines[:-1])) <= 80
+
+
+def test_files(reported):
+    names = {path.name for path in reported.folder.iterdir()}
+    assert names == {"ablation_table.csv", "pareto_front.csv", "verdicts.csv", "coverage.csv", "figures", "report.html"}
+    for suffix in ("png", "svg"):
+        assert {path.stem for path in (reported.folder / "figures").glob(f"*.{suffix}")} == FIGURES
+
+
+def test_page_needs_nothing_else(reported):
+    page = Page(reported.html)
+    assert page.open == []
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in page.addresses)
+    assert page.scripts == [{}]
+    assert not re.search(r"url\((?!#)|@import", reported.html)
+    assert len(page.alts) == len(FIGURES) + 15
+    assert all(page.alts)
+
+
+def test_first_line_is_the_scale_note(reported):
+    body = reported.html.split("<body>")[1].strip()
+    assert body.startswith('<p class="scale-note" role="note">' + SCALE_NOTE)
+
+
+def test_sentences_on_the_page_are_those_of_the_csv(reported):
+    verdicts = pd.read_csv(reported.folder / "verdicts.csv")
+    table = pd.read_csv(reported.folder / "ablation_table.csv")
+    assert len(verdicts) == 2 + 14
+    for _, row in verdicts.iterrows():
+        assert f"<li>{row['sentence']}</li>" in reported.html
+    for _, row in verdicts[verdicts["kind"] == "arm"].iterrows():
+        mine = table[(table["arm"] == row["name"]) & (table["role"] == "primary")].iloc[0]
+        assert (mine["difference"], mine["difference_low"]) == (row["estimate"], row["low"])
+        assert f"{abs(mine['difference']):.3f}" in row["sentence"]
+
+
+def test_page_names_gaps_claim_and_trials(reported):
+    assert "72 of 75 planned trials are complete (1 failed, 1 stopped, 1 missing)." in reported.html
+    assert "Incomplete levels of VLM layer: 8 has 4 of 5 (1 missing)." in reported.html
+    assert "steps 64 and 96 &lt;b&gt;" in reported.html  # a message is text, never markup
+    study = analysis.load(reported.study)
+    assert study.data.sweep["claim_hash"] in reported.html
+    assert all(f"<code>{key}</code>" in reported.html for key in study.data.complete["key"])
+
+
+def test_names_inside_the_figures_do_not_clash(reported):
+    names = re.findall(r'\bid="([^"]+)"', reported.html)
+    assert len(names) == len(set(names))
+
+
+def test_same_numbers_give_the_same_figure(reported):
+    study = analysis.load(reported.study)
+    effects = draw("effects", "", "", plot_effects, study.data, study.verdicts())
+    assert effects.svg == (reported.folder / "figures" / "effects.svg").read_text()
+
+
+def test_page_of_a_bare_factorial_log(write_study):
+    """One seed, no latency, no scale note, no curves, no examples, arms that differ in two factors."""
+    path = write_study(
+        space=space(FACTORS[1:3], "factorial"),
+        n_seeds=1,
+        with_latency=False,
+        sweep={"question": "", "scale_note": ""},
+    )
+    study = analysis.load(path)
+    drawings = draw_figures(study)
+    html = render_report(study, drawings)
+    assert {drawing.stem for drawing in drawings} == {
+        "factor_fusion_layers", "factor_output_queries", "tradeoff",
+    }  # fmt: skip
+    assert html.split("<body>")[1].strip().startswith("<h1>")
+    assert "<h2>Examples</h2>" not in html
+    ablation_table = html.split("<h2>Other")[0].split("<tbody>")[-1]
+    assert "[" not in ablation_table  # one seed, no interval
+
+
+def test_analysis_starts_without_torch_ray_and_figures():
+    slow = {"torch", "ray", "matplotlib", "scipy.stats"}
+    code = f"import sys, analysis.__main__; print({slow} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

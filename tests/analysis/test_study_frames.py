@@ -1,0 +1,178 @@
+"""The frames of a stored study: ablation table, coverage, Pareto front, cautions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from study_writer import FACTORS, space
+
+import analysis
+from analysis.compare import compute_estimate
+from analysis.pareto import build_pareto
+from foresight.space import Factor
+
+
+def primary(study):
+    table = study.table()
+    return table[table["role"] == "primary"].set_index("arm")
+
+
+def test_table_has_every_arm_and_trivial_predictor(complete_study):
+    study = complete_study
+    table = study.table()
+    assert len(table) == (15 + 2) * 6
+    assert table["arm"].iloc[0] == "baseline"
+    rows = primary(study)
+    mine = study.data.complete.query("arm == 'fusion.strategy=film'")["test/mask_iou"]
+    estimate = compute_estimate(mine.tolist())
+    film = rows.loc["fusion.strategy=film"]
+    assert (film["mean"], film["low"], film["high"]) == (estimate.mean, estimate.low, estimate.high)
+    assert (film["seeds"], film["n_test"], film["params_trained"]) == ("0 1 2 3 4", 200, 472_000)
+    assert rows.loc["mean_image", "mean"] == 0.231
+    assert rows.loc["mean_image", ["low", "n_seeds"]].isna().all()
+    assert table.loc[table["role"] == "secondary", "p_holm"].isna().all()
+
+
+def test_one_seed_has_no_interval(write_study):
+    rows = primary(analysis.load(write_study(n_seeds=1)))
+    arms = rows[rows["kind"] == "arm"]
+    assert arms["mean"].notna().all()
+    assert arms[["low", "high", "difference_low", "difference_high", "p", "p_holm"]].isna().all(axis=None)
+
+
+def test_stopped_and_failed_trials_never_enter(reported):
+    rows = primary(analysis.load(reported.study))
+    assert rows.loc["fusion.queries=128", "seeds"] == "0 1 2 4"
+    assert rows.loc["fusion.queries=128", "mean"] < 0.7
+    assert rows.loc["fusion.layers=8", "pair_seeds"] == "0 1 2 3"
+
+
+def test_imported_trials_enter_and_are_named(write_study):
+    def change(trial, row):
+        return row | {"provenance": "imported"} if trial.seed == 0 else row
+
+    study = analysis.load(write_study(n_seeds=2, change_row=change))
+    assert any(c.text == "15 of 30 complete trials were imported, not trained here." for c in study.cautions())
+    assert primary(study).loc["baseline", "n_seeds"] == 2
+
+
+def test_coverage(reported):
+    coverage = analysis.load(reported.study).coverage()
+    total = coverage[coverage["scope"] == "study"].iloc[0]
+    counts = ["planned", "completed", "failed", "stopped", "missing"]
+    assert total[counts].tolist() == [75, 72, 1, 1, 1]
+    levels = coverage[coverage["scope"] == "level"].set_index(["factor", "level"])
+    assert len(levels) == 20
+    assert levels.loc[("fusion layers", "8"), counts].tolist() == [5, 4, 1, 0, 0]
+    assert levels.loc[("VLM layer", "8"), counts].tolist() == [5, 4, 0, 0, 1]
+    assert levels.loc[("fusion layers", "4"), "is_complete"]
+    assert (coverage["scope"] == "arm").sum() == 15
+
+
+def test_level_that_was_never_planned_is_incomplete(write_study):
+    path = write_study(n_seeds=1)
+    log = analysis.load(path).data.log
+    sweep = log.read_sweep()
+    sweep["space"]["factors"][1]["levels"].append(16)
+    log.write_sweep(sweep)
+    coverage = analysis.load(path).coverage()
+    row = coverage[(coverage["factor"] == "fusion layers") & (coverage["level"] == "16")].iloc[0]
+    assert (row["planned"], row["is_complete"]) == (0, False)
+
+
+def test_factorial_levels_pool_their_arms(write_study):
+    small = (replace(FACTORS[0], levels=("cross_attention", "concat")), replace(FACTORS[1], levels=(2, 4)))
+    study = analysis.load(write_study(space=space(small, "factorial"), n_seeds=2))
+    levels = study.coverage().query("scope == 'level'")
+    assert levels["planned"].tolist() == [4, 4, 4, 4]
+    assert "fusion.strategy=concat,fusion.layers=2" in study.verdicts()["name"].tolist()
+
+
+def points(rows):
+    frame = pd.DataFrame(rows, columns=["arm", "mean", "params_trained", "latency_ms"])
+    return frame.assign(
+        kind="arm", role="primary", metric="mask_iou", direction="higher", n_seeds=5, n_test=9, low=0, high=1
+    )
+
+
+def test_pareto_front():
+    rows = [
+        ("best", 0.9, 100, 10),
+        ("small", 0.5, 10, 12),
+        ("fast", 0.5, 90, 5),
+        ("beaten", 0.5, 100, 10),
+        ("twin", 0.9, 100, 10),
+    ]
+    front = build_pareto(points(rows)).set_index("arm")["on_front"]
+    assert front.to_dict() == {"best": True, "twin": True, "small": True, "fast": True, "beaten": False}
+
+
+def test_cost_that_an_arm_lacks_is_no_objective():
+    front = build_pareto(points([("a", 0.9, 100, 10), ("b", 0.5, 100, np.nan)]))
+    assert set(front["objectives"]) == {"quality params_trained"}
+    assert front["on_front"].tolist() == [True, False]
+
+
+def test_pareto_without_latency(write_study):
+    front = analysis.load(write_study(with_latency=False, n_seeds=1)).pareto()
+    assert set(front["objectives"]) == {"quality params_trained"}
+    assert front["latency_ms"].isna().all()
+
+
+def kinds(study):
+    return {caution.kind for caution in study.cautions()}
+
+
+def test_cautions_of_a_clean_study(complete_study):
+    assert kinds(complete_study) == {"trivial"}  # concat is below the centred disc
+
+
+def test_cautions_name_failures_and_stops(reported):
+    cautions = {c.kind: c.text for c in analysis.load(reported.study).cautions()}
+    assert "loss became nan between steps 64 and 96" in cautions["failed"]
+    assert "fusion.layers=8, seed 4" in cautions["failed"]
+    assert "1 trial" in cautions["stopped"]
+
+
+def test_caution_for_an_arm_that_repeats_the_baseline(write_study):
+    numbers = {}
+
+    def change(trial, row):
+        mine = {name: value for name, value in row.items() if name.startswith("test/")}
+        if trial.arm.name == "baseline":
+            numbers[trial.seed] = mine
+        return row | numbers[trial.seed] if trial.arm.name == "fusion.queries=32" else row
+
+    texts = {c.kind: c.text for c in analysis.load(write_study(n_seeds=2, change_row=change)).cautions()}
+    assert "fusion.queries=32 (2 seeds)" in texts["inert"]
+
+
+def test_caution_for_a_constant_metric_and_an_undeclared_one(write_study):
+    extra = {"test/ssim": 1.0, "test/charm": 3.0}
+    study = analysis.load(write_study(n_seeds=1, change_row=lambda trial, row: row | extra))
+    assert {"constant", "undeclared"} <= kinds(study)
+    assert "charm" not in study.data.metrics
+
+
+def test_trials_of_another_configuration_are_left_out(write_study):
+    def change(trial, row):
+        return row | {"config/scale": "full"} if trial.seed == 1 else row
+
+    study = analysis.load(write_study(n_seeds=2, change_row=change))
+    assert primary(study).loc["baseline", "n_seeds"] == 1
+    assert any("15 trials with another scale" in caution.text for caution in study.cautions())
+
+
+def test_factor_without_trials_keeps_its_place(write_study):
+    def change(trial, row):
+        return None if trial.arm.factor == "DINOv2 size" else row
+
+    study = analysis.load(write_study(change_row=change, n_seeds=2))
+    assert primary(study).loc["dinov2.size=B", "n_seeds"] == 0
+    row = study.verdicts().set_index("name").loc["dinov2.size=B"]
+    assert row["verdict"] == "no verdict (0 of 5 seeds)"
+
+
+def test_space_of_one_factor(write_study):
+    only = (Factor("fusion layers", "fusion.layers", (2, 4)),)
+    assert len(analysis.load(write_study(space=space(only))).pareto()) == 2

@@ -1,0 +1,129 @@
+import time
+
+import pytest
+from huggingface_hub import HfApi
+
+from foresight.encoders.checkpoints import check_checkpoint, local_checkpoint, weights_fingerprint
+from foresight.errors import RequestError
+
+NAME = "acme/no-such-model"
+CACHE = "huggingface_hub.utils._cache_manager.HF_HUB_CACHE"
+
+
+@pytest.fixture(autouse=True)
+def checkpoints(tmp_path, monkeypatch):
+    """An empty folder of checkpoints and an empty Hugging Face cache."""
+    root = tmp_path / "checkpoints"
+    root.mkdir()
+    monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(root))
+    monkeypatch.setattr(CACHE, str(tmp_path / "hub"))
+    return root
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The questions put to the hub, which answers that it has everything."""
+    questions = []
+    monkeypatch.setattr(HfApi, "model_info", lambda self, repo, timeout: questions.append((repo, timeout)))
+    return questions
+
+
+def refusal(name: str = NAME) -> str:
+    with pytest.raises(RequestError) as caught:
+        check_checkpoint(name)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+def test_random_weights_need_no_hub(asked):
+    check_checkpoint("random")
+    assert not asked
+
+
+@pytest.mark.parametrize("entry", ["no-such-model", "no-such-model.safetensors"])
+def test_a_local_checkpoint_needs_no_hub(checkpoints, asked, entry):
+    (checkpoints / entry).write_bytes(b"")
+    check_checkpoint(NAME)
+    assert not asked
+
+
+def test_a_cached_checkpoint_needs_no_hub(tmp_path, asked):
+    snapshot = tmp_path / "hub" / "models--acme--no-such-model" / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    check_checkpoint(NAME)
+    assert not asked
+    check_checkpoint("acme/another")
+    assert [repo for repo, _ in asked] == ["acme/another"]
+
+
+def test_the_hub_is_asked_under_its_own_names_and_not_for_long(asked):
+    check_checkpoint(NAME)
+    check_checkpoint("vit_large_patch14_dinov2.lvd142m")
+    assert [repo for repo, _ in asked] == [NAME, "timm/vit_large_patch14_dinov2.lvd142m"]
+    assert all(timeout <= 5 for _, timeout in asked)
+
+
+def test_an_offline_machine_is_told_what_to_do(checkpoints, monkeypatch):
+    def offline(self, repo, timeout):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(HfApi, "model_info", offline)
+    sentence = refusal()
+    assert f"hf download {NAME}" in sentence
+    assert "FORESIGHT_CHECKPOINTS" in sentence
+
+
+def test_a_hub_that_cannot_be_reached_is_a_wrong_request_within_seconds(monkeypatch):
+    # Nobody listens on the discard port, so this is the network library's own error, without a network.
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    started = time.monotonic()
+    assert f"'{NAME}'" in refusal()
+    assert time.monotonic() - started < 5
+
+
+def test_a_name_that_no_hub_could_have_is_a_wrong_request():
+    assert "not a valid name!" in refusal("not a valid name!")
+
+
+def test_a_local_checkpoint_is_found_by_the_last_part_of_its_name(checkpoints, monkeypatch):
+    (checkpoints / "folder").mkdir()
+    (checkpoints / "vit.lvd142m.safetensors").write_bytes(b"x")
+    assert local_checkpoint("org/folder") == checkpoints / "folder"
+    assert local_checkpoint("vit.lvd142m") == checkpoints / "vit.lvd142m.safetensors"
+    assert local_checkpoint("vit") is None
+    monkeypatch.delenv("FORESIGHT_CHECKPOINTS")
+    assert local_checkpoint("org/folder") is None
+
+
+def test_weights_without_a_local_file_are_known_by_name():
+    assert weights_fingerprint("random") == "random"
+    assert weights_fingerprint(NAME) == NAME
+
+
+def test_the_fingerprint_of_a_file_answers_to_its_start_its_end_and_its_length(checkpoints):
+    path, size = checkpoints / "no-such-model.safetensors", 3 * 2**20
+    contents = [bytes(size), b"a" + bytes(size - 1), bytes(size - 1) + b"a", bytes(size + 1)]
+    fingerprints = []
+    for content in contents:
+        path.write_bytes(content)
+        fingerprints.append(weights_fingerprint(NAME))
+    path.write_bytes(contents[0])
+    assert weights_fingerprint(NAME) == fingerprints[0]
+    assert len(set(fingerprints)) == len(contents)
+
+
+def test_the_fingerprint_of_a_folder_answers_to_every_shard_and_not_to_its_place(checkpoints, tmp_path, monkeypatch):
+    def write(root, second):
+        (root / "no-such-model").mkdir(parents=True, exist_ok=True)
+        for shard, content in enumerate((b"first", second), start=1):
+            (root / "no-such-model" / f"model-{shard}.safetensors").write_bytes(content)
+
+    write(checkpoints, b"second")
+    here = weights_fingerprint(NAME)
+    write(checkpoints, b"changed")
+    assert weights_fingerprint(NAME) != here
+    write(tmp_path / "elsewhere", b"second")
+    monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path / "elsewhere"))
+    assert weights_fingerprint(NAME) == here
