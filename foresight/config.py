@@ -5,13 +5,14 @@ runs (GPUs, workers, paths) is not here and so cannot enter the key by accident:
 This module starts without torch, so a sweep can be listed and counted in about a second.
 """
 
+import difflib
 import hashlib
 import json
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from foresight.errors import RequestError, nearest_name
+from foresight.errors import RequestError
 
 PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
 
@@ -177,10 +178,8 @@ def check_field(field: str) -> None:
     """Raises RequestError with the nearest name when `field` is not a field of TrialConfig."""
     known = field_names()
     if field not in known:
-        same_leaf = [name for name in known if name.split(".")[-1] == field.split(".")[-1]]
-        hint = nearest_name(same_leaf[0], known) if same_leaf else nearest_name(field, known)
         siblings = [name for name in known if name.split(".")[0] == field.split(".")[0]] or known
-        raise RequestError(f"unknown field '{field}'{hint}; the fields are {', '.join(siblings)}")
+        raise RequestError(f"unknown field '{field}'{_nearest_field(field)}; the fields are {', '.join(siblings)}")
 
 
 def explain(error: ValidationError) -> str:
@@ -191,8 +190,21 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return f"impossible combination in '{field or 'the trial'}': {first['msg'].removeprefix('Value error, ')}"
     if first["type"] == "extra_forbidden":
-        return f"unknown field '{field}'{nearest_name(field, field_names())}"
+        return f"unknown field '{field}'{_nearest_field(field)}"
     return f"'{field}' cannot be {given!r} ({type(given).__name__}): {first['msg'].lower()}"
+
+
+def _nearest_field(given: str) -> str:
+    """As `nearest_name`, by the last part of the name: among the fields of its own part of the config if there is one."""
+    known = field_names()
+    if any(name.startswith(f"{given}.") for name in known):
+        return ""  # a whole part of the config
+    part, _, leaf = given.rpartition(".")
+    siblings = [name for name in known if part and name.startswith(f"{part}.")]
+    # Of two fields with the same last name the shorter is meant: 'seed' before 'data.seed'.
+    by_leaf = {name.rpartition(".")[2]: name for name in sorted(siblings or known, key=len, reverse=True)}
+    closest = difflib.get_close_matches(leaf, by_leaf, n=1, cutoff=0.5)
+    return f" (did you mean '{by_leaf[closest[0]]}'?)" if closest else ""
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -39,9 +39,7 @@ def check_checkpoint(name: str) -> None:
         pass  # nothing was ever downloaded on this machine: ask the hub
     try:
         HfApi().model_info(repo, timeout=5)
-    except (
-        Exception
-    ) as error:  # an unreachable hub raises what the client's HTTP library raises, and that has changed twice
+    except Exception as error:  # the hub's client has changed its HTTP library twice, and each raises errors of its own
         raise RequestError(
             f"checkpoint '{repo}' is neither in ${CHECKPOINTS_VARIABLE} nor in the Hugging Face cache, and the hub "
             f"cannot be asked ({type(error).__name__}); download it with 'hf download {repo}' or put it in a folder "

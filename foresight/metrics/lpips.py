@@ -6,6 +6,8 @@ be compared with published ones.
 """
 
 import hashlib
+import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,18 +38,20 @@ def load_lpips(trunk: Path | None, device: str = "cpu") -> Lpips:
     """
     import lpips
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # lpips calls torchvision by arguments that are on their way out
         torch.manual_seed(0)
         network = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval().requires_grad_(False)
     if trunk is None:
         return Lpips("lpips_random_trunk", "random seed 0", network.to(device))
-    state = torch.load(trunk, map_location="cpu", weights_only=True)
     try:
+        state = torch.load(trunk, map_location="cpu", weights_only=True)
         # lpips names AlexNet's layers net.slice1.0, net.slice2.3, ...; torchvision features.0, features.3, ...
         network.net.load_state_dict(
             {name: state["features." + name.split(".", 1)[1]] for name in network.net.state_dict()}
         )
-    except (KeyError, RuntimeError) as error:
-        raise RequestError(f"'{trunk}' does not hold torchvision's AlexNet: {error}") from error
+    except (KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise RequestError(f"'{trunk}' does not hold torchvision's AlexNet: {reason}") from error
     digest = hashlib.sha256(trunk.read_bytes()).hexdigest()[:8]
     return Lpips("lpips", f"alexnet {digest}", network.to(device))

@@ -99,9 +99,10 @@ def train(bridge: Bridge, data: StagedData, config: TrainConfig, seed: int, devi
             for name, value in {"loss": loss, **losses}.items():
                 totals[name] = totals.get(name, torch.zeros((), device=device)) + value.detach() * len(index)
         row = {f"train/{name}": (total / n_train).item() for name, total in totals.items()}
-        if not math.isfinite(row["train/loss"]):
-            raise DivergedError(f"the loss became {row['train/loss']} between steps {first_step + 1} and {step}")
         row |= {f"val/{name}": value for name, value in validate(bridge, data.val, config, device).items()}
+        for loss_name in ("train/loss", "val/loss"):  # what an epoch's last step broke shows in the second alone
+            if not math.isfinite(row[loss_name]):
+                raise DivergedError(f"the loss became {row[loss_name]} between steps {first_step + 1} and {step}")
         yield {"epoch": epoch, "step": step, "wall_s": time.perf_counter() - started, **row}
 
 

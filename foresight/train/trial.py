@@ -42,6 +42,7 @@ def run_trial(
 
     Raises DivergedError when the loss stops being a number, and ValueError when a counted parameter gets no gradient.
     """
+    started_trial = time.perf_counter()
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     bridge = build_bridge(config, shapes_of(data)).to(device)
@@ -57,10 +58,13 @@ def run_trial(
     names = [name for name in samples.columns if name not in ("sample_hash", "split", "scene")]
     columns |= {f"test/{name}": float(samples[name].mean()) for name in names}
     columns |= {name: value for name, value in epochs[-1].items() if name.startswith("val/")}
-    columns |= trivial_baselines(data, lpips)
+    if not data.trivial_scores:
+        data.trivial_scores.update(compute_trivial_scores(data, lpips))
+    columns |= data.trivial_scores
     on_gpu = torch.device(device).type == "cuda"
     columns |= {
         "cost/train_s": train_s,
+        "cost/trial_s": time.perf_counter() - started_trial,
         "cost/gpu_s": train_s if on_gpu else 0.0,
         # Not measured on a CPU: a reused process only knows the most that any of its trials ever took.
         "cost/peak_memory_mb": torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else None,
@@ -132,7 +136,7 @@ def evaluate(
     return frame, examples_png
 
 
-def trivial_baselines(data: StagedData, lpips: Lpips) -> dict[str, float]:
+def compute_trivial_scores(data: StagedData, lpips: Lpips) -> dict[str, float]:
     """`baseline/<predictor>/<metric>`: predictors that ignore the input, fitted on train and scored on test."""
     train_targets = data.train.targets_N3HW.float() / 255
     target, n = data.test.targets_N3HW.float() / 255, len(data.test)

@@ -54,7 +54,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = "full" if n_gpus else "tiny"
-                console.print(f"scale: {scale} ({n_gpus:.0f} GPUs here); choose with --scale tiny|full")
+                console.print(f"scale: {scale} ({n_gpus:.0f} GPUs here); choose with --scale tiny|full", soft_wrap=True)
             placement = Placement(
                 runs=runs.absolute(),
                 slots=max(1, int(n_gpus)) if scale == "full" and n_gpus else os.cpu_count() or 1,
@@ -82,7 +82,9 @@ def build_app(sweep: Sweep) -> typer.Typer:
             errors.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
             raise typer.Exit(WRONG_REQUEST) from error
         except KeyboardInterrupt as error:
-            console.print("interrupted; every finished trial is kept, and the same command goes on from here")
+            console.print(
+                "interrupted; every finished trial is kept, and the same command goes on here", soft_wrap=True
+            )
             raise typer.Exit(INTERRUPTED) from error
 
     command.__doc__ = sweep.question

@@ -55,7 +55,8 @@ class Session:
             self.write_declaration()
             self.console.print(
                 f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
-                f"{self.placement.slots} at a time, into {_shown(self.log.root)}"
+                f"{self.placement.slots} at a time, into {_shown(self.log.root)}",
+                soft_wrap=True,
             )
             unmeasured = self.unmeasured(wanted)
             if pending or unmeasured:
@@ -181,7 +182,9 @@ class Session:
             self.console.print(f"not run: {', '.join(unfinished)}; the same command runs them", soft_wrap=True)
         if failed or unfinished:
             return SOME_FAILED
-        self.console.print(f"next: python -m analysis {self.sweep.name} --runs {_shown(self.log.root.parent)}")
+        self.console.print(
+            f"next: python -m analysis {self.sweep.name} --runs {_shown(self.log.root.parent)}", soft_wrap=True
+        )
         return DONE
 
 
