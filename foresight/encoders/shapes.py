@@ -76,6 +76,9 @@ ARCHITECTURES = {
     "G": "vit_giant_patch14_dinov2",
 }
 REAL_DIMS = {"B": 768, "L": 1024, "G": 1536}
+# Parameters of the published models, for the cost estimate of a plan; measured ones go into the run log.
+REAL_DINOV2_PARAMS = {"B": 86e6, "L": 303e6, "G": 1135e6}
+REAL_VISION_TOWER_PARAMS, REAL_LANGUAGE_PARAMS = 0.677e9, 7.07e9
 # Toy counterparts keep the order of the real sizes: wider and deeper from B to G.
 TOY_SIZES: dict[str, dict[str, int]] = {
     "B": {"embed_dim": 48, "depth": 1, "num_heads": 2},
@@ -127,3 +130,20 @@ def feature_shapes(data: DataConfig, vlm: VLMConfig, dinov2: DINOv2Config) -> Fe
         dinov2_shape(dinov2).dim,
         data.image_px // DINOV2_PATCH_PX,
     )
+
+
+def vlm_extraction_flops(data: DataConfig, vlm: VLMConfig) -> float:
+    """About two operations a parameter and token, for all images; 0 for a toy model, which takes seconds."""
+    if vlm.checkpoint == RANDOM:
+        return 0.0
+    n_tokens = (data.image_px // PIXELS_PER_VLM_TOKEN) ** 2
+    per_image = 2 * (REAL_VISION_TOWER_PARAMS * 4 * n_tokens + REAL_LANGUAGE_PARAMS * (n_tokens + 2))
+    return per_image * (data.n_train + data.n_val + data.n_test)
+
+
+def dinov2_extraction_flops(data: DataConfig, dinov2: DINOv2Config) -> float:
+    """As `vlm_extraction_flops`, for one DINOv2."""
+    if dinov2.checkpoint == RANDOM:
+        return 0.0
+    n_tokens = (data.image_px // DINOV2_PATCH_PX) ** 2 + 1
+    return 2 * REAL_DINOV2_PARAMS[dinov2.size] * n_tokens * (data.n_train + data.n_val + data.n_test)

@@ -8,16 +8,18 @@ from rich.console import Console
 from rich.table import Table
 
 from foresight.config import TrialConfig
-from foresight.encoders.shapes import layer_note, size_note
-from foresight.features.requests import needed_entries
+from foresight.encoders.shapes import dinov2_extraction_flops, layer_note, size_note, vlm_extraction_flops
+from foresight.features.requests import missing_requests, needed_entries
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Factor, SearchSpace, Trial
 from foresight.tuning.progress import clock
 from foresight.tuning.sweep import Placement, Sweep
 
-# Assumptions of the estimate before any trial has finished, printed with it.
-ASSUMED_FLOPS = {"tiny": 1.0e10, "full": 0.30 * 312e12}  # one CPU core; 30 % of an A100's bf16 peak
+# Assumptions of the estimate before any trial has finished, printed with it: of one CPU core, and of an A100 (312 TFLOP/s
+# in bf16), which a small bridge at batch 8 leaves mostly idle and a large encoder does not.
+ASSUMED_TRAINING_FLOPS = {"tiny": 1.0e10, "full": 0.05 * 312e12}
+ASSUMED_EXTRACTION_FLOPS = 0.40 * 312e12
 USD_PER_GPU_HOUR = 2.0
 
 
@@ -70,6 +72,7 @@ def make_plan(
         "params_trained": {"least": min(trained), "most": max(trained)},
         "params_decoder": max(size["params_decoder"] for size in sizes.values()),
         "arms": [{"arm": name, "arm_key": config.arm_key, **sizes[name]} for name, config in arms.items()],
+        "slots": placement.slots,
         "cost": estimate_cost(pending, sizes, log, placement),
     }
 
@@ -77,24 +80,45 @@ def make_plan(
 def estimate_cost(
     pending: list[Trial], sizes: dict[str, dict[str, float]], log: RunLog, placement: Placement
 ) -> dict[str, Any]:
-    """Slot-seconds of training still to do: from this run log's own trials where there are some, else from FLOPs."""
+    """Slot-seconds still to do: training from this run log's own trials where there are some, else from FLOPs."""
     scale = pending[0].config.scale if pending else "tiny"
-    work = {trial.key: _train_flops(trial.config, sizes[trial.arm.name]["flops"]) for trial in pending}
+    training = sum(_train_flops(trial.config, sizes[trial.arm.name]["flops"]) for trial in pending)
+    extraction = extraction_flops([trial.config for trial in pending], ArrayStore(placement.cache))
+    extraction_s = extraction / ASSUMED_EXTRACTION_FLOPS
     trials = log.trials()
     done = trials[trials["status"] == "complete"] if len(trials) else trials
+    flops_per_s = ASSUMED_TRAINING_FLOPS[scale]
+    basis = f"training at an assumed {flops_per_s / 1e9:,.0f} GFLOP/s a slot"
+    training_s = training / flops_per_s
     if len(done):
         images = done["config/train.epochs"] * done["config/data.n_train"]
-        flops_per_s = float((3 * done["cost/flops"] * images).sum() / done["cost/train_s"].sum())
-        basis = f"{len(done)} finished trials of this run log, {flops_per_s / 1e9:.1f} GFLOP/s a slot"
-    else:
-        flops_per_s = ASSUMED_FLOPS[scale]
-        basis = f"FLOPs of training at an assumed {flops_per_s / 1e9:.0f} GFLOP/s a slot, without feature extraction"
-    seconds = sum(work.values()) / flops_per_s
-    cost: dict[str, Any] = {"pending_slot_s": seconds, "wall_s": seconds / placement.slots, "basis": basis}
+        measured = float((3 * done["cost/flops"] * images).sum() / done["cost/train_s"].sum())
+        basis = f"training at {measured / 1e9:,.1f} GFLOP/s a slot, as in {len(done)} finished trials of this run log"
+        training_s = training / measured
+    seconds = training_s + extraction_s
+    cost: dict[str, Any] = {
+        "training_slot_s": training_s,
+        "extraction_slot_s": extraction_s,
+        "wall_s": seconds / placement.slots,
+        "basis": basis,
+    }
     if scale == "full":
         hours = seconds / 3600
         cost |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
     return cost
+
+
+def extraction_flops(configs: list[TrialConfig], store: ArrayStore) -> float:
+    """Of every encoder pass that is still missing from the feature cache."""
+    total = 0.0
+    for stage in missing_requests(configs, store):
+        for request in stage:
+            config = request.configs[0]
+            if request.kind == "vlm":
+                total += vlm_extraction_flops(config.data, config.vlm)
+            elif request.kind == "dinov2":
+                total += dinov2_extraction_flops(config.data, config.dinov2)
+    return total
 
 
 def print_plan(plan: dict[str, Any], console: Console) -> None:
@@ -122,8 +146,12 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     features = plan["features"]
     console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
     cost = plan["cost"]
-    money = f", {cost['gpu_hours']:.1f} GPU-hours, ${cost['usd']:.0f}" if "usd" in cost else ""
-    console.print(f"estimate: about {clock(cost['wall_s'])} of wall time{money} ({cost['basis']})")
+    money = (
+        f", {cost['gpu_hours']:.1f} GPU-hours, ${cost['usd']:.0f} at ${cost['usd_per_gpu_hour']:.2f}"
+        if "usd" in cost
+        else ""
+    )
+    console.print(f"estimate: about {clock(cost['wall_s'])} on {plan['slots']} slots{money} ({cost['basis']})")
 
 
 def plan_json(plan: dict[str, Any]) -> str:
