@@ -116,10 +116,9 @@ def _mark_trivial(axes: Axes, data: StudyData) -> None:
     low, high = axes.get_ylim()
     room = ROOM_FOR_TRIVIAL * (high - low)
     beyond: dict[str, list[str]] = {"below": [], "above": []}
-    for predictor in data.predictors:
-        score = predictor_score(data, predictor, metric)
-        if math.isnan(score):
-            continue
+    scores = {predictor: predictor_score(data, predictor, metric) for predictor in data.predictors}
+    scores = {predictor: score for predictor, score in scores.items() if not math.isnan(score)}
+    for predictor, score in scores.items():
         name = f"{predictor.replace('_', ' ')} {number(score, decimals_of(metric))}"
         if score < low - room:
             beyond["below"].append(name)
@@ -127,9 +126,11 @@ def _mark_trivial(axes: Axes, data: StudyData) -> None:
             beyond["above"].append(name)
         else:
             axes.axhline(score, color=VERMILLION, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
+            is_highest = score == max(scores.values())  # named above its line, the others below theirs: they never meet
             axes.annotate(
-                name, (1, score), (0, 1.5), xycoords=("axes fraction", "data"), textcoords="offset points",
-                ha="right", va="bottom", fontsize=SMALL_PT, color=VERMILLION,
+                name, (1, score), (0, 1.5 if is_highest else -2), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right", va="bottom" if is_highest else "top",
+                fontsize=SMALL_PT, color=VERMILLION,
             )  # fmt: skip
     for side, (y, offset, arrow) in {"below": (0, 2, "↓"), "above": (1, -8, "↑")}.items():
         if beyond[side]:

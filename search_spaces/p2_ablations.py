@@ -22,7 +22,7 @@ FACTORS = (
     Factor("output queries", "fusion.queries", (32, 64, 128)),
     Factor("VLM layer", "vlm.layer", ("8", "14", "final")),
     Factor("DINOv2 size", "dinov2.size", ("B", "L", "G")),
-    Factor("stream weight (VLM share)", "fusion.vlm_weight", (0.3, 0.5, 0.7)),
+    Factor("VLM stream weight", "fusion.vlm_weight", (0.3, 0.5, 0.7)),
 )
 
 
