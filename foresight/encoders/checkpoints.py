@@ -50,13 +50,13 @@ def check_checkpoint(name: str) -> None:
 def weights_fingerprint(name: str) -> str:
     """What the weights are, for the key of everything computed with them: `random`, a hub name, or a hash of local files.
 
-    Of a local file the hash covers its size and its first and last megabyte: enough to tell checkpoints apart, and cheap.
+    Of each local file the hash covers its name, its size and its first and last megabyte: enough to tell checkpoints apart, and cheap.
     """
     local = local_checkpoint(name)
     if name == RANDOM or local is None:
         return name
     digest = hashlib.sha256()
-    for path in sorted(local.glob("*.safetensors")) if local.is_dir() else [local]:
+    for path in sorted(p for p in local.rglob("*") if p.is_file()) if local.is_dir() else [local]:
         with path.open("rb") as file:
             digest.update(f"{path.name} {path.stat().st_size}".encode() + file.read(2**20))
             file.seek(max(0, path.stat().st_size - 2**20))

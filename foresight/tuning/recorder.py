@@ -1,5 +1,6 @@
 """Tune's callback: keeps the display, and writes the row of a trial whose process died without writing one."""
 
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -44,5 +45,8 @@ class TrialRecorder(tune.Callback):
 
 def last_lines(trial: Any, n: int = 3) -> str:
     """The end of what Ray says of a dead trial: the exception. The lines before it are Ray's own frames."""
-    lines = [line.strip() for line in str(trial.get_error() or "no error was reported").splitlines() if line.strip()]
+    # Not `trial.get_error()`: it reads a copy that is not there yet while the callbacks run.
+    path = Path(trial.error_file) if trial.error_file else None
+    text = path.read_text() if path is not None and path.exists() else "no error was reported"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return " ".join(lines[-n:])

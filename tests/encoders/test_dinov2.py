@@ -108,9 +108,7 @@ def test_a_file_of_another_architecture_is_not_loaded(checkpoints):
 
 
 def test_toy_sizes_grow_as_the_real_ones_do():
-    counts = [
-        sum(p.numel() for p in build_dinov2(DINOv2Config(size=size), 56).parameters()) for size in TOY_SIZES
-    ]
+    counts = [sum(p.numel() for p in build_dinov2(DINOv2Config(size=size), 56).parameters()) for size in TOY_SIZES]
     assert list(TOY_SIZES) == ["B", "L", "G"]
     assert counts == sorted(set(counts))
 

@@ -34,7 +34,7 @@ def test_declared_shapes_of_real_models_are_those_of_the_built_ones(size):
 
 
 @pytest.mark.parametrize(
-    ("depth", "layers"), [(28, (8, 14, 28)), (4, (1, 2, 4)), (36, (10, 18, 36)), (2, (1, 1, 2)), (1, (1, 1, 1))]
+    ("depth", "layers"), [(28, (8, 14, 28)), (4, (1, 2, 4)), (36, (10, 18, 36)), (6, (2, 3, 6)), (1, (1, 1, 1))]
 )
 def test_layers_are_read_at_the_same_share_of_the_depth(depth, layers):
     assert tuple(resolve_layer(layer, depth) for layer in ("8", "14", "final")) == layers

@@ -1,33 +1,29 @@
 """What other processes do to a store in the tests. Imports nothing heavy, so that a spawned process starts at once."""
 
 import time
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from foresight.config import TrialConfig
 from foresight.features.store import ArrayStore
 
 
-def compute_images(root: Path, config: TrialConfig, builds: Path) -> None:
-    """Asks for the images of a config; every time they are really drawn, a line is added to `builds`."""
-    from foresight.features import extract
-    from foresight.features.requests import Request
-
-    draw = extract.load_splits
-
-    def slow_draw(data, coco_root):
-        with builds.open("a") as file:
-            file.write("drawn\n")
-        time.sleep(1.0)  # long enough for the other process to ask as well
-        return draw(data, coco_root)
-
-    extract.load_splits = slow_draw
-    extract.compute(Request("images", (config,)), ArrayStore(root))
+def build_once(root: Path, builds: Path, barrier: Barrier) -> None:
+    """Asks for an entry when all do, as `compute` does; a line is added to `builds` every time it is really built."""
+    store = ArrayStore(root)
+    barrier.wait()
+    with store.lock("lock"):
+        if not store.has("entry"):
+            with builds.open("a") as file:
+                file.write("built\n")
+            time.sleep(0.3)  # the other process asks meanwhile
+            with store.writer("entry", {}) as create:
+                create("tokens", (4,), "u1")[...] = 7
 
 
-def hang_while_writing(root: Path, name: str, key: str, started: Path) -> None:
+def hang_while_writing(root: Path, started: Path) -> None:
     """Takes a lock, half writes an entry, says so, and never comes to an end."""
     store = ArrayStore(root)
-    with store.lock(name), store.writer(key, {}) as create:
+    with store.lock("lock"), store.writer("entry", {}) as create:
         create("old", (4,), "u1")[...] = 1
         started.touch()
         time.sleep(60)

@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +78,28 @@ def test_what_another_process_finished_meanwhile_is_not_computed_again(filled, m
         monkeypatch.setattr(extract, builder, None)
     for kind in ("images", "vlm", "dinov2"):
         compute(Request(kind, (BASE,)), filled)
+
+
+@pytest.mark.parametrize("kind", ["images", "vlm", "dinov2"])
+def test_two_that_ask_at_once_compute_once(with_images, monkeypatch, kind):
+    # Threads stand in for processes: each locks a file of its own, as a process would.
+    if kind == "images":
+        with_images.discard(images_entry(BASE.data)[0])
+    name = {"images": "load_splits", "vlm": "build_vlm", "dinov2": "build_dinov2"}[kind]
+    build, built = getattr(extract, name), []
+
+    def slow_build(*arguments):
+        built.append(kind)
+        time.sleep(0.2)  # the other one asks meanwhile
+        return build(*arguments)
+
+    monkeypatch.setattr(extract, name, slow_build)
+    with ThreadPoolExecutor(2) as pool:
+        stores = ArrayStore(with_images.root), ArrayStore(with_images.root)
+        for finished in [pool.submit(compute, Request(kind, (BASE,)), store) for store in stores]:
+            finished.result()
+    assert built == [kind]
+    assert kind not in {request.kind for stage in missing_requests([BASE], with_images) for request in stage}
 
 
 def test_the_size_of_a_batch_changes_no_token(filled, with_images, monkeypatch):

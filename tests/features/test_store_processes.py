@@ -3,33 +3,28 @@ import time
 
 import pytest
 from filelock import FileLock, Timeout
-from store_workers import compute_images, hang_while_writing
+from store_workers import build_once, hang_while_writing
 
-from foresight.config import DataConfig, TrialConfig
-from foresight.data import load_splits
-from foresight.features.keys import images_entry
 from foresight.features.store import ArrayStore
 
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def test_two_processes_that_ask_at_once_compute_once(tmp_path):
-    config = TrialConfig(data=DataConfig(n_train=3, n_val=1, n_test=1, image_px=28))
-    builds = tmp_path / "builds"
-    processes = [SPAWN.Process(target=compute_images, args=(tmp_path / "cache", config, builds)) for _ in range(2)]
+def test_two_processes_that_ask_at_once_build_once(tmp_path):
+    builds, barrier = tmp_path / "builds", SPAWN.Barrier(2)
+    processes = [SPAWN.Process(target=build_once, args=(tmp_path / "cache", builds, barrier)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    assert builds.read_text().splitlines() == ["drawn"]
-    entry = ArrayStore(tmp_path / "cache").load(images_entry(config.data)[0])
-    assert (entry["train-images"] == load_splits(config.data)["train"].images).all()
+    assert builds.read_text().splitlines() == ["built"]
+    assert ArrayStore(tmp_path / "cache").load("entry")["tokens"].tolist() == [7] * 4
 
 
 def test_a_killed_writer_releases_its_lock_and_its_half_entry_is_replaced(tmp_path):
     store, started = ArrayStore(tmp_path / "cache"), tmp_path / "started"
-    holder = SPAWN.Process(target=hang_while_writing, args=(store.root, "lock", "entry", started))
+    holder = SPAWN.Process(target=hang_while_writing, args=(store.root, started))
     holder.start()
     while not started.exists():
         assert holder.is_alive()

@@ -1,0 +1,24 @@
+"""Trials of a few images and a fraction of a second."""
+
+from foresight.config import TrialConfig
+from foresight.features.extract import compute
+from foresight.features.requests import missing_requests
+from foresight.features.store import ArrayStore
+
+SMALL = {
+    "data.n_train": 8, "data.n_val": 3, "data.n_test": 5, "data.image_px": 56,
+    "fusion.layers": 1, "fusion.queries": 16, "train.epochs": 2, "train.batch_size": 4,
+}  # fmt: skip
+
+
+def small(**fields) -> TrialConfig:
+    """A small trial; `train__lr=0.1` is its field `train.lr`."""
+    return TrialConfig().with_fields(SMALL | {name.replace("__", "."): value for name, value in fields.items()})
+
+
+def fill(store: ArrayStore, *configs: TrialConfig) -> ArrayStore:
+    """The store with everything that these trials read."""
+    for stage in missing_requests(configs, store):
+        for request in stage:
+            compute(request, store)
+    return store

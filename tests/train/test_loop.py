@@ -1,0 +1,222 @@
+import itertools
+import math
+
+import pytest
+import torch
+from small_trials import small
+
+from foresight.config import TrialConfig
+from foresight.features.stage import StagedData
+from foresight.models.bridge import Bridge, build_bridge
+from foresight.models.fusion import FUSIONS
+from foresight.train import loop
+from foresight.train.loop import DivergedError, compute_losses, learning_rate_factor, train, validate, weighted_loss
+from foresight.train.trial import shapes_of
+
+
+def run(config: TrialConfig, data: StagedData) -> tuple[Bridge, list[dict[str, float]]]:
+    """(the trained bridge, its epoch rows without the time they took)"""
+    bridge = build_bridge(config, shapes_of(data))
+    rows = list(train(bridge, data, config.train, config.seed, "cpu"))
+    for row in rows:
+        del row["wall_s"]
+    return bridge, rows
+
+
+def equal(first: Bridge, second: Bridge) -> bool:
+    ours, theirs = first.state_dict(), second.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("strategy", FUSIONS)
+def test_every_fusion_learns_eight_images_by_heart(strategy, data):
+    config = small(
+        fusion__strategy=strategy, train__epochs=110, train__batch_size=8, train__lr=7e-3, train__mask_weight=1.0
+    )
+    bridge, rows = run(config, data)
+    assert rows[0]["train/loss"] > 10 * rows[-1]["train/loss"]
+    assert validate(bridge, data.train, config.train, "cpu")["mask_iou"] > 0.95
+
+
+def test_the_same_trial_gives_the_same_bits_whatever_ran_before(data):
+    config = small(fusion__dropout=0.2)
+    bridge, rows = run(config, data)
+    run(small(fusion__strategy="film", seed=5), data)
+    torch.rand(100)
+    again, again_rows = run(config, data)
+    assert rows == again_rows
+    assert equal(bridge, again)
+
+
+def test_another_seed_trains_otherwise(data):
+    rows = [run(small(seed=seed), data)[1] for seed in (0, 1)]
+    assert rows[0][0]["train/loss"] != rows[1][0]["train/loss"]
+
+
+def test_dropout_acts_in_training(data):
+    plain, dropped = (run(small(fusion__dropout=rate), data) for rate in (0.0, 0.2))
+    assert not equal(plain[0], dropped[0])
+
+
+def batches(config: TrialConfig, data: StagedData, monkeypatch) -> list[list[int]]:
+    """The images of every training batch, in order."""
+    seen = []
+    original = loop.batch_losses
+
+    def record(bridge, split, index):
+        seen.append(index.tolist())
+        return original(bridge, split, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "batch_losses", record)
+        run(config, data)
+    return seen
+
+
+def test_all_arms_of_a_block_see_the_same_batches(data, monkeypatch):
+    baseline = batches(small(), data, monkeypatch)
+    for changes in ({"fusion__strategy": "perceiver"}, {"fusion__dropout": 0.3}, {"fusion__queries": 8}):
+        assert batches(small(**changes), data, monkeypatch) == baseline
+
+
+def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(data, monkeypatch):
+    config = small(train__epochs=3, train__batch_size=3)
+    seen = batches(config, data, monkeypatch)
+    assert [len(batch) for batch in seen] == [3, 3, 2] * 3
+    epochs = [list(itertools.chain(*seen[3 * epoch : 3 * epoch + 3])) for epoch in range(3)]
+    assert [sorted(order) for order in epochs] == [list(range(8))] * 3
+    assert len(set(map(tuple, epochs))) == 3
+    assert batches(config.with_fields({"seed": 1}), data, monkeypatch) != seen
+
+
+def test_a_row_for_every_epoch(data):
+    rows = run(small(train__epochs=3, train__batch_size=3), data)[1]
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 3), (2, 6), (3, 9)]
+    losses = {"loss", "mse", "l1", "mask_bce"}
+    expected = {"epoch", "step"} | {f"train/{name}" for name in losses} | {f"val/{name}" for name in losses}
+    assert set(rows[0]) == expected | {"val/mask_iou"}
+
+
+def test_the_training_loss_is_the_mean_over_the_images_of_the_epoch(data):
+    # With a learning rate of next to nothing, the mean over batches of 3, 3 and 2 is that of all eight.
+    config = small(train__epochs=1, train__batch_size=3, train__lr=1e-12)
+    bridge, (row,) = run(config, data)
+    whole = validate(bridge, data.train, config.train, "cpu")
+    for name in ("loss", "mse", "l1", "mask_bce"):
+        assert row[f"train/{name}"] == pytest.approx(whole[name], rel=1e-5)
+
+
+def test_validation_is_the_same_in_batches_of_any_size(data, monkeypatch):
+    bridge, _ = run(small(), data)
+    whole = validate(bridge, data.train, small().train, "cpu")
+    monkeypatch.setattr(loop, "EVAL_BATCH", 3)
+    assert validate(bridge, data.train, small().train, "cpu") == pytest.approx(whole, rel=1e-5)
+
+
+def test_validation_trains_nothing_and_drops_nothing(data):
+    config = small(fusion__dropout=0.5)
+    bridge = build_bridge(config, shapes_of(data)).train()
+    before = {name: value.clone() for name, value in bridge.state_dict().items()}
+    assert validate(bridge, data.val, config.train, "cpu") == validate(bridge, data.val, config.train, "cpu")
+    assert all(torch.equal(before[name], value) for name, value in bridge.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"),
+    [(0, 0.25), (1, 0.5), (2, 0.75), (3, 1.0), (7, 0.75), (9, 0.5), (11, 0.25), (15, 0.0)],
+)
+def test_the_learning_rate_of_fifteen_steps_with_a_fifth_of_warm_up(step, factor):
+    assert learning_rate_factor(step, 15, 0.2) == pytest.approx(factor, abs=1e-9)
+
+
+def test_without_warm_up_the_learning_rate_starts_at_its_peak():
+    assert [learning_rate_factor(step, 4, 0.0) for step in range(4)] == pytest.approx(
+        [1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]
+    )
+
+
+def test_the_learning_rate_never_jumps():
+    for n_steps, warmup_frac in ((7, 0.1), (128, 0.1), (33, 0.5)):
+        factors = [learning_rate_factor(step, n_steps, warmup_frac) for step in range(n_steps)]
+        assert all(0 < factor <= 1 for factor in factors)
+        peak = factors.index(max(factors))
+        assert factors[: peak + 1] == sorted(factors[: peak + 1])
+        assert factors[peak:] == sorted(factors[peak:], reverse=True)
+
+
+def test_every_step_takes_the_scheduled_learning_rate(data, monkeypatch):
+    taken = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: taken.append(self.param_groups[0]["lr"]) or step(self))
+    run(small(train__epochs=2, train__batch_size=2, train__lr=0.01, train__warmup_frac=0.25), data)
+    assert taken == pytest.approx([0.01 * learning_rate_factor(step, 8, 0.25) for step in range(8)])
+
+
+def test_a_nan_ends_the_trial_and_names_the_steps(data):
+    config = small(train__epochs=3)
+    training = train(build_bridge(config, shapes_of(data)), data, config.train, 0, "cpu")
+    assert next(training)["step"] == 2
+    data.train.features.vlm_BVC[5] = float("nan")
+    with pytest.raises(DivergedError, match="the loss became nan between steps 3 and 4"):
+        next(training)
+
+
+def test_a_learning_rate_far_too_large_diverges_instead_of_giving_numbers(data):
+    config = small(train__lr=1e30, train__epochs=20)
+    with pytest.raises(DivergedError, match="between steps"):
+        run(config, data)
+
+
+def test_what_the_last_step_of_an_epoch_broke_is_found(data):
+    # One step an epoch: its loss is still a number, and the weights it leaves are not.
+    config = small(train__epochs=1, train__batch_size=8)
+    bridge = build_bridge(config, shapes_of(data))
+    bridge.head.weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(DivergedError, match="between steps 1 and 1"):
+        next(train(bridge, data, config.train, 0, "cpu"))
+
+
+def test_the_gradient_is_clipped(data, monkeypatch):
+    norms = []
+    step = torch.optim.AdamW.step
+
+    def record(self):
+        gradients = [p.grad.flatten() for group in self.param_groups for p in group["params"]]
+        norms.append(torch.cat(gradients).norm().item())
+        return step(self)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", record)
+    run(small(train__grad_clip=1e-3), data)
+    assert norms == pytest.approx([1e-3] * 4, rel=1e-3)
+
+
+def test_bf16_trains_near_single_precision(data):
+    single, half = (run(small(train__precision=precision), data)[1][-1] for precision in ("fp32", "bf16"))
+    assert half["train/loss"] != single["train/loss"]
+    assert half["train/loss"] == pytest.approx(single["train/loss"], rel=0.05)
+
+
+def test_losses_by_hand():
+    target, mask = torch.full((1, 3, 2, 2), 0.5), torch.tensor([[[True, False], [False, False]]])
+    picture = target.clone()
+    picture[:, 0, 0, 0] += 0.3  # one of twelve numbers
+    losses = compute_losses(picture, torch.zeros(1, 2, 2), target, mask, torch.ones(1, 2, 2, dtype=torch.bool))
+    assert losses["mse"].item() == pytest.approx(0.09 / 12)
+    assert losses["l1"].item() == pytest.approx(0.3 / 12)
+    assert losses["mask_bce"].item() == pytest.approx(math.log(2))
+    config = small(train__l1_weight=2.0, train__mask_weight=3.0).train
+    expected = 0.09 / 12 + 2 * 0.3 / 12 + 3 * math.log(2)
+    assert weighted_loss(losses, config).item() == pytest.approx(expected)
+
+
+def test_losses_do_not_see_the_padding():
+    target, mask = torch.full((1, 3, 2, 2), 0.5), torch.tensor([[[True, False], [False, False]]])
+    content = torch.tensor([[[True, True], [False, False]]])
+    picture, logits = target.clone(), torch.zeros(1, 2, 2)
+    picture[:, :, 0, 0] += 0.3  # half of the picture
+    clean = compute_losses(picture, logits, target, mask, content)
+    picture[:, :, 1], logits[:, 1] = 9.0, 50.0
+    dirty = compute_losses(picture, logits, target, mask, content)
+    assert clean == dirty
+    assert clean["mse"].item() == pytest.approx(0.09 / 2)
+    assert clean["mask_bce"].item() == pytest.approx(math.log(2))

@@ -1,0 +1,87 @@
+import math
+
+import pytest
+import torch
+from small_trials import fill, small
+
+from foresight.config import TrialConfig
+from foresight.features.store import ArrayStore
+from foresight.models.fusion import FUSIONS, CrossAttentionFusion
+from foresight.train import sensitivity
+from foresight.train.sensitivity import InertFactorError, check_sensitivity, probe_config
+from search_spaces import p2_ablations
+
+
+class DeafFusion(CrossAttentionFusion):
+    """Reads every field but the stream weight."""
+
+    def __init__(self, config, streams):
+        super().__init__(config.model_copy(update={"vlm_weight": 0.5}), streams)
+
+
+class WastefulFusion(CrossAttentionFusion):
+    """Holds a parameter that it never uses."""
+
+    def __init__(self, config, streams):
+        super().__init__(config, streams)
+        self.spare = torch.nn.Linear(2, 2)
+
+
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory) -> tuple[dict[str, TrialConfig], ArrayStore]:
+    """The arms of E-P2.5 at tiny scale on a handful of small pictures, and a store that holds them."""
+    arms = {
+        arm.name: probe_config(arm.config).with_fields({"data.image_px": 56})
+        for arm in p2_ablations.space("tiny").arms()
+    }
+    return arms, fill(ArrayStore(tmp_path_factory.mktemp("ablation")), *arms.values())
+
+
+def test_every_arm_of_the_ablation_moves_the_output(ablation):
+    arms, store = ablation
+    changes = check_sensitivity(arms, store, "cpu")
+    assert list(changes) == list(arms)[1:]
+    assert len(changes) == 14
+    assert all(0.01 < change <= 1 for change in changes.values())
+
+
+def test_a_probe_is_a_handful_of_images_and_keeps_what_is_smaller():
+    config = p2_ablations.baseline("full")
+    probe = probe_config(config)
+    assert (probe.data.n_train, probe.data.n_val, probe.data.n_test) == (8, 2, 2)
+    assert probe.fusion == config.fusion
+    assert probe.train.lr == config.train.lr
+    assert probe_config(small(data__n_train=3)).data.n_train == 3
+
+
+def test_an_arm_that_a_fusion_ignores_is_refused_by_name(store, monkeypatch):
+    monkeypatch.setitem(FUSIONS, "cross_attention", DeafFusion)
+    arms = {
+        "baseline": small(), "fusion.layers=2": small(fusion__layers=2), "weight=0.3": small(fusion__vlm_weight=0.3),
+    }  # fmt: skip
+    with pytest.raises(InertFactorError, match=r"^weight=0\.3 gives the baseline's output"):
+        check_sensitivity(arms, store, "cpu")
+
+
+def test_an_unused_parameter_is_refused_by_arm_and_name(store, monkeypatch):
+    monkeypatch.setitem(FUSIONS, "concat", WastefulFusion)
+    arms = {"baseline": small(), "other": small(fusion__strategy="concat")}
+    with pytest.raises(InertFactorError, match=r"arm 'other': no gradient reaches fusion\.spare\.weight"):
+        check_sensitivity(arms, store, "cpu")
+
+
+def test_the_same_config_twice_is_no_change(store):
+    # Not by rounding either: a change this small is never the factor's doing.
+    first, second = (sensitivity._output("arm", small(), store, "cpu") for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_a_picture_of_another_size_is_infinitely_far(store, tmp_path):
+    arms = {"baseline": small(), "larger": small(data__target_px=64)}
+    changes = check_sensitivity(arms, fill(ArrayStore(tmp_path), *arms.values()), "cpu")
+    assert changes == {"larger": math.inf}
+
+
+def test_a_training_factor_moves_the_output(store):
+    arms = {"baseline": small(), "lr": small(train__lr=1e-3), "mask": small(train__mask_weight=1.0)}
+    assert all(change > 1e-3 for change in check_sensitivity(arms, store, "cpu").values())
