@@ -50,7 +50,7 @@ def check_checkpoint(name: str) -> None:
 def weights_fingerprint(name: str) -> str:
     """What the weights are, for the key of everything computed with them: `random`, a hub name, or a hash of local files.
 
-    Of each local file the hash covers its name, its size and its first and last megabyte: enough to tell checkpoints apart, and cheap.
+    Of each local file the hash covers its name, size and first and last megabyte: enough to tell checkpoints apart.
     """
     local = local_checkpoint(name)
     if name == RANDOM or local is None:

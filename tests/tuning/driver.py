@@ -14,11 +14,12 @@ import psutil
 from foresight.runlog import RunLog
 
 HERE = Path(__file__).parent
+MARK = "FORESIGHT_TEST_STUDY"  # in the environment of the driver, and so of everything it starts
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """How a command ended, and how long it took since it was started or was told to end."""
 
     code: int
     out: str
@@ -27,31 +28,35 @@ class Ended:
 
 
 class Study:
-    """A study's script with a run directory and a feature cache of its own below `folder`."""
+    """A study's script with a run directory of its own below `folder`."""
 
-    def __init__(self, script: str, folder: Path):
-        self.script, self.folder = HERE / script, folder
+    def __init__(self, script: str, folder: Path, cache: Path):
+        self.script, self.folder, self.cache = HERE / script, folder, cache
         self.log = RunLog(folder / "runs" / self.script.stem)
-        self.cache = folder / "cache"
+        folder.mkdir()
 
-    def start(self, *flags: str) -> "Running":
-        return Running(self, flags)
+    def start(self, *flags: str, python: tuple[str, ...] = ()) -> "Running":
+        command = [sys.executable, *python, self.script, "--scale", "tiny", "--runs", "runs", *flags]
+        return Running(self, [str(part) for part in command])
 
-    def run(self, *flags: str) -> Ended:
-        return self.start(*flags).wait()
+    def run(self, *flags: str, python: tuple[str, ...] = ()) -> Ended:
+        return self.start(*flags, python=python).wait()
 
     def processes(self) -> list[psutil.Process]:
         """Every living process that was started on behalf of this study, Ray's own included."""
-        return [p for p in psutil.process_iter() if self._is_ours(p)]
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
 
-    def actors(self) -> set[int]:
-        """Process ids of Ray's workers that hold a TrialActor."""
-        return {p.pid for p in self.processes() if "TrialActor" in " ".join(_cmdline(p))}
+    def training(self) -> set[int]:
+        """Process ids of Ray's workers that are in an epoch of a trial at this moment."""
+        return {process.pid for process in self.processes() if "Trainable.train" in _title(process)}
+
+    def written(self) -> dict[str, int]:
+        """Key to the time its trial.parquet was written."""
+        return {path.parent.name: path.stat().st_mtime_ns for path in self.log.trials_dir.glob("*/trial.parquet")}
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
-            environment = process.environ()
-            return environment.get("FORESIGHT_CACHE") == str(self.cache) and process.status() != psutil.STATUS_ZOMBIE
+            return process.environ().get(MARK) == str(self.folder) and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
@@ -59,30 +64,28 @@ class Study:
 class Running:
     """A command that was started and not yet waited for."""
 
-    def __init__(self, study: Study, flags: tuple[str, ...]):
+    def __init__(self, study: Study, command: list[str]):
         self.study = study
-        self.started = time.monotonic()
-        command = [sys.executable, study.script, "--scale", "tiny", "--runs", study.log.root.parent, *flags]
         # Files, not pipes: a process that outlives the driver would keep a pipe open.
-        study.folder.mkdir(parents=True, exist_ok=True)
         self.out, self.err = study.folder / "out.txt", study.folder / "err.txt"
+        self.started = time.monotonic()
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                [str(part) for part in command],
+                command,
                 stdout=out,
                 stderr=err,
                 cwd=study.folder,
-                env=os.environ | {"FORESIGHT_CACHE": str(study.cache)},
+                env=os.environ | {"FORESIGHT_CACHE": str(study.cache), MARK: str(study.folder)},
                 start_new_session=True,
             )
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float = 90) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
         """Returns as soon as `condition` holds; fails when the command ends before, or takes too long."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise AssertionError(f"{what} did not happen\n{self.out.read_text()}\n{self.err.read_text()}")
+                raise AssertionError(f"{what}: did not happen\n{self.out.read_text()}\n{self.err.read_text()}")
             time.sleep(0.01)
 
     def interrupt(self, number: signal.Signals) -> Ended:
@@ -94,7 +97,7 @@ class Running:
             self.process.send_signal(number)
         return self.wait()
 
-    def wait(self, timeout_s: float = 120) -> Ended:
+    def wait(self, timeout_s: float = 180) -> Ended:
         try:
             code = self.process.wait(timeout_s)
         finally:
@@ -109,8 +112,8 @@ class Running:
             self.process.wait()
 
 
-def _cmdline(process: psutil.Process) -> list[str]:
+def _title(process: psutil.Process) -> str:
     try:
-        return process.cmdline()
+        return " ".join(process.cmdline())
     except psutil.Error:
-        return []
+        return ""
