@@ -19,6 +19,7 @@ from foresight.metrics.baselines import TRIVIAL_PREDICTORS
 from foresight.metrics.cost import compute_flops, count_parameters
 from foresight.metrics.evaluate import compute_image_metrics
 from foresight.metrics.lpips import Lpips
+from foresight.metrics.reconstruction import fill_padding
 from foresight.models.bridge import Bridge, build_bridge
 from foresight.train.loop import EVAL_BATCH, autocast, batch_losses, train, weighted_loss
 
@@ -122,13 +123,9 @@ def evaluate(
         for name, values in metrics.items():
             columns.setdefault(name, []).append(values.cpu().numpy())
         if not examples_png:
-            rows = (
-                target,
-                picture,
-                mask[:, None].expand(-1, 3, -1, -1).float(),
-                mask_prob[:, None].expand(-1, 3, -1, -1),
-            )
-            examples_png = picture_strip([row[:N_EXAMPLES] for row in rows])
+            inside = fill_padding(picture, target, content)
+            masks = [m.float()[:, None].expand(-1, 3, -1, -1) for m in (mask & content, mask_prob * content)]
+            examples_png = picture_strip([row[:N_EXAMPLES] for row in (target, inside, *masks)])
     frame = pd.DataFrame({name: np.concatenate(values) for name, values in columns.items()})
     frame.insert(0, "sample_hash", split.sample_hash)
     frame.insert(1, "split", "test")

@@ -39,13 +39,15 @@ class Placement:
 def resolve_space(sweep: Sweep, scale: str, data: str, coco_root: Path | None) -> SearchSpace:
     """The sweep's space at a scale, on the data that was asked for.
 
+    A folder that holds fewer images than planned is trained on for as many steps: the epochs rise in proportion.
     Raises RequestError for a COCO folder that cannot be used (see `foresight.data.resolve_data`).
     """
     space = sweep.space(scale)
-    config = space.baseline.with_fields({"data.name": data})
-    resolved = resolve_data(config.data, coco_root)
-    baseline = config.with_fields({f"data.{name}": value for name, value in resolved.model_dump().items()})
-    return replace(space, baseline=baseline)
+    planned = space.baseline.with_fields({"data.name": data})
+    resolved = resolve_data(planned.data, coco_root)
+    changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
+    epochs = round(planned.train.epochs * planned.data.n_train / resolved.n_train)
+    return replace(space, baseline=planned.with_fields(changes | {"train.epochs": epochs}))
 
 
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:

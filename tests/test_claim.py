@@ -1,0 +1,65 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from foresight.claim import Claim, Criterion
+from foresight.errors import RequestError
+
+CLAIM = Claim(
+    statement="Smaller is no worse.",
+    primary="mask_iou",
+    margin=0.02,
+    alpha=0.05,
+    seeds=5,
+    criteria=(Criterion("mask_iou", 0.7, 0.6, 0.5), Criterion("lpips", 0.25, 0.35, 0.45)),
+)
+
+
+def refused(claim: Claim) -> str:
+    with pytest.raises(RequestError) as caught:
+        claim.check()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_sound_claim_is_accepted_and_keeps_its_hash_through_json():
+    CLAIM.check()
+    tree = json.loads(json.dumps(CLAIM.to_json()))
+    again = Claim(**tree | {"criteria": tuple(Criterion(**criterion) for criterion in tree["criteria"])})
+    assert again == CLAIM
+    assert again.hash == CLAIM.hash
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"statement": "Smaller is no better."},
+        {"primary": "box_iou"},
+        {"margin": 0.03},
+        {"alpha": 0.01},
+        {"seeds": 6},
+        {"criteria": CLAIM.criteria[:1]},
+        {"criteria": CLAIM.criteria[::-1]},
+        {"criteria": (replace(CLAIM.criteria[0], acceptable=0.61), CLAIM.criteria[1])},
+    ],
+)
+def test_every_part_of_a_claim_changes_its_hash(changed):
+    assert replace(CLAIM, **changed).hash != CLAIM.hash
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest_name():
+    assert "unknown metric 'mask_ious' (did you mean 'mask_iou'?)" in refused(replace(CLAIM, primary="mask_ious"))
+    assert "unknown metric 'lpip'" in refused(replace(CLAIM, criteria=(Criterion("lpip", 0.2, 0.3, 0.4),)))
+
+
+@pytest.mark.parametrize("changed", [{"alpha": 0.0}, {"alpha": 0.5}, {"margin": 0.0}, {"margin": -1.0}, {"seeds": 1}])
+def test_a_claim_that_decides_nothing_is_refused(changed):
+    assert "a claim needs" in refused(replace(CLAIM, **changed))
+
+
+@pytest.mark.parametrize(
+    ("metric", "levels"), [("mask_iou", (0.5, 0.6, 0.7)), ("mask_iou", (0.7, 0.5, 0.6)), ("lpips", (0.45, 0.35, 0.25))]
+)
+def test_levels_against_the_metrics_direction_are_refused(metric, levels):
+    assert "from best to worst" in refused(replace(CLAIM, criteria=(Criterion(metric, *levels),)))

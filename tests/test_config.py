@@ -1,0 +1,241 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from foresight.config import (
+    FIELDS_IGNORED_BY_FUSION,
+    FusionConfig,
+    Part,
+    TrainConfig,
+    TrialConfig,
+    explain,
+    field_names,
+)
+from foresight.errors import RequestError
+
+REPOSITORY = Path(__file__).parents[1]
+
+# Another valid value for each field; a new field must be given one here, and must change the key.
+OTHER_VALUES: dict[str, Any] = {
+    "scale": "full",
+    "data.name": "coco",
+    "data.fingerprint": "0123456789abcdef",
+    "data.n_train": 511,
+    "data.n_val": 63,
+    "data.n_test": 199,
+    "data.image_px": 140,
+    "data.target_px": 64,
+    "data.seed": 1,
+    "vlm.checkpoint": "Qwen/Qwen2.5-VL-7B-Instruct",
+    "vlm.layer": "14",
+    "dinov2.checkpoint": "lvd142m",
+    "dinov2.size": "B",
+    "fusion.strategy": "film",
+    "fusion.layers": 2,
+    "fusion.queries": 32,
+    "fusion.width": 64,
+    "fusion.heads": 8,
+    "fusion.vlm_weight": 0.3,
+    "fusion.dropout": 0.1,
+    "fusion.conditioning_dim": 64,
+    "decoder.width": 64,
+    "decoder.heads": 8,
+    "decoder.grid": 16,
+    "train.epochs": 11,
+    "train.batch_size": 4,
+    "train.lr": 1e-3,
+    "train.weight_decay": 0.0,
+    "train.warmup_frac": 0.2,
+    "train.grad_clip": 2.0,
+    "train.l1_weight": 0.2,
+    "train.mask_weight": 0.2,
+    "train.precision": "bf16",
+    "seed": 1,
+}
+FIELDS_WITH_ONE_VALUE = {"decoder.name"}
+
+
+def refused(changes: dict[str, Any]) -> str:
+    with pytest.raises(RequestError) as caught:
+        TrialConfig().with_fields(changes)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("field", [name for name in field_names() if name not in FIELDS_WITH_ONE_VALUE])
+def test_every_field_changes_the_key(field):
+    changed = TrialConfig().with_fields({field: OTHER_VALUES[field]})
+    assert changed.flat()[field] == OTHER_VALUES[field]
+    assert changed.key != TrialConfig().key
+    assert (changed.arm_key != TrialConfig().arm_key) == (field != "seed")
+
+
+def test_all_single_changes_have_keys_of_their_own():
+    keys = {TrialConfig().with_fields({field: value}).key for field, value in OTHER_VALUES.items()}
+    assert len(keys) == len(OTHER_VALUES)
+
+
+def test_values_of_equal_text_but_another_type_have_other_keys():
+    layer = TrialConfig().with_fields({"vlm.layer": "8"})
+    assert layer.key != TrialConfig().with_fields({"fusion.layers": 8}).key
+
+
+def test_the_key_is_the_same_in_another_process():
+    code = "from foresight.config import TrialConfig; print(TrialConfig(seed=3).with_fields({'train.lr': 1e-4}).key)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=REPOSITORY,
+        env={"PYTHONHASHSEED": "7"},
+    )
+    assert shown.stdout.strip() == TrialConfig(seed=3).with_fields({"train.lr": 1e-4}).key
+
+
+def test_the_key_starts_with_a_label_people_can_read():
+    config = TrialConfig(seed=3).with_fields({"fusion.strategy": "perceiver"})
+    assert config.key.startswith("perceiver-s3-")
+    assert config.arm_key.startswith("perceiver-")
+    assert len(config.key.removeprefix("perceiver-s3-")) == 8
+
+
+def test_a_float_field_given_as_a_whole_number_is_the_same_trial():
+    assert (
+        TrialConfig().with_fields({"train.weight_decay": 1}).key
+        == TrialConfig().with_fields({"train.weight_decay": 1.0}).key
+    )
+
+
+@pytest.mark.parametrize("config", [TrialConfig(), TrialConfig(scale="full", seed=5).with_fields({"fusion.heads": 8})])
+def test_json_round_trip_keeps_config_and_key(config):
+    again = TrialConfig.model_validate(json.loads(json.dumps(config.model_dump(mode="json"))))
+    assert again == config
+    assert again.key == config.key
+
+
+def test_a_config_is_frozen_in_all_its_parts():
+    config = TrialConfig()
+    parts = [config, *(part for _, part in config if isinstance(part, Part))]
+    assert len(parts) == 7
+    for part in parts:
+        name = next(iter(type(part).model_fields))
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(part, name, getattr(part, name))
+
+
+def test_with_fields_leaves_the_original_alone():
+    config = TrialConfig()
+    config.with_fields({"fusion.layers": 2, "seed": 4})
+    assert config == TrialConfig()
+
+
+def test_several_fields_are_checked_together():
+    # Either change alone is impossible: the grid must reach the target by doubling.
+    config = TrialConfig().with_fields({"data.target_px": 56, "decoder.grid": 7})
+    assert (config.data.target_px, config.decoder.grid) == (56, 7)
+    refused({"data.target_px": 56})
+    refused({"decoder.grid": 7})
+
+
+@pytest.mark.parametrize(
+    ("field", "nearest"),
+    [
+        ("fusion.layer", "fusion.layers"),
+        ("fusion.strategi", "fusion.strategy"),
+        ("lr", "train.lr"),
+        ("model.lr", "train.lr"),
+        ("sed", "seed"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_nearest_name(field, nearest):
+    message = refused({field: 1})
+    assert f"unknown field '{field}'" in message
+    assert f"did you mean '{nearest}" in message
+
+
+def test_a_part_of_the_config_is_refused_with_its_fields():
+    message = refused({"vlm": {}})
+    assert "did you mean" not in message
+    assert message.endswith("the fields are vlm.checkpoint, vlm.layer")
+
+
+def test_a_field_far_from_all_names_is_refused_with_the_known_ones():
+    message = refused({"zzz": 1})
+    assert "did you mean" not in message
+    assert all(name in message for name in field_names())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("fusion.layers", "4"),
+        ("fusion.layers", 4.0),
+        ("fusion.layers", True),
+        ("fusion.layers", None),
+        ("fusion.layers", 0),
+        ("vlm.layer", 14),
+        ("train.lr", "3e-3"),
+        ("train.lr", float("nan")),
+        ("train.lr", float("inf")),
+        ("train.lr", -1e-3),
+        ("fusion.vlm_weight", 1.0),
+        ("seed", -1),
+        ("fusion.heads", [4]),
+    ],
+)
+def test_a_wrong_type_or_range_is_refused_naming_field_and_value(field, value):
+    message = refused({field: value})
+    assert f"'{field}' cannot be {value!r}" in message
+
+
+def test_an_unknown_choice_is_refused_with_the_known_ones():
+    message = refused({"fusion.strategy": "crossattention"})
+    assert all(name in message for name in FIELDS_IGNORED_BY_FUSION)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fusion.width": 36, "fusion.heads": 8}, "heads must divide width"),
+        ({"fusion.width": 30, "fusion.heads": 2}, "multiple of 4"),
+        ({"decoder.width": 36, "decoder.heads": 8}, "multiple of 4 and of heads"),
+        ({"data.image_px": 100}, "multiple of 28"),
+        ({"data.target_px": 36}, "multiple of 8"),
+        ({"data.target_px": 48}, "power of two"),
+        ({"data.target_px": 32, "decoder.grid": 64}, "power of two"),
+    ],
+)
+def test_an_impossible_combination_is_refused(changes, said):
+    message = refused(changes)
+    assert "impossible combination" in message
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("strategy", "field"), [(name, field) for name, fields in FIELDS_IGNORED_BY_FUSION.items() for field in fields]
+)
+def test_a_field_that_the_fusion_ignores_must_keep_its_default(strategy, field):
+    message = refused({"fusion.strategy": strategy, f"fusion.{field}": OTHER_VALUES[f"fusion.{field}"]})
+    assert f"fusion '{strategy}' does not read '{field}'" in message
+
+
+def test_every_fusion_says_which_fields_it_ignores():
+    strategies = FusionConfig.model_fields["strategy"].annotation.__args__
+    assert set(FIELDS_IGNORED_BY_FUSION) == set(strategies)
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"), [("learning_rate", None), ("lrr", "train.lr"), ("epoch", "train.epochs")]
+)
+def test_a_part_refuses_a_field_it_does_not_know(given, nearest):
+    with pytest.raises(ValidationError) as caught:
+        TrainConfig(**{given: 1})
+    message = explain(caught.value)
+    assert message.startswith(f"unknown field '{given}'")
+    assert nearest is None or f"did you mean '{nearest}'?" in message

@@ -1,0 +1,82 @@
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from foresight.tuning.sweep import plan_trials, resolve_space
+
+REPOSITORY = Path(__file__).parents[1]
+STEMS = sorted(path.stem for path in (REPOSITORY / "sweeps").glob("*.py"))
+DOCSTRING_LINES = ("Question", "Command", "Trials", "Cost", "Answer")
+
+
+@pytest.fixture(params=STEMS)
+def script(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(f"sweeps.{request.param}")
+
+
+def test_there_are_sweeps_and_each_has_its_search_space_under_the_same_name():
+    assert STEMS
+    spaces = {path.stem for path in (REPOSITORY / "search_spaces").glob("*.py")} - {"__init__"}
+    assert spaces == set(STEMS)
+
+
+def test_the_docstring_says_what_a_reader_needs_in_this_order(script):
+    doc = script.__doc__
+    places = [re.search(rf"^{word}  +\S", doc, re.MULTILINE) for word in DOCSTRING_LINES]
+    assert all(places), f"{script.__name__} has no line {DOCSTRING_LINES[places.index(None)]}"
+    assert [place.start() for place in places] == sorted(place.start() for place in places)
+    assert f"python sweeps/{script.SWEEP.name}.py" in doc
+
+
+def test_the_docstring_counts_the_trials_rightly(script):
+    trials = plan_trials(script.SWEEP, script.SWEEP.space("tiny"), script.SWEEP.seeds)
+    said = re.search(r"^Trials +(\d+) (?:arms|cells) x (\d+) seeds = (\d+)", script.__doc__, re.MULTILINE)
+    n_arms, n_seeds, n_trials = map(int, said.groups())
+    assert n_trials == len(trials) == n_arms * n_seeds
+    assert n_seeds == script.SWEEP.seeds
+
+
+def test_the_name_is_the_stem_and_the_space_is_its_own(script):
+    stem = script.__name__.removeprefix("sweeps.")
+    assert script.SWEEP.name == stem
+    own = importlib.import_module(f"search_spaces.{stem}")
+    assert script.SWEEP.space is own.space
+    assert script.SWEEP.claim is own.CLAIM
+
+
+@pytest.mark.parametrize("scale", ["tiny", "full"])
+def test_it_plans_at_both_scales_with_every_key_distinct(script, scale):
+    space = resolve_space(script.SWEEP, scale, "shapes", None)
+    trials = plan_trials(script.SWEEP, space, 1)
+    assert len({trial.key for trial in trials}) == len(trials) > 1
+    assert {trial.config.scale for trial in trials} == {scale}
+    checkpoints = {trial.config.vlm.checkpoint for trial in trials} | {
+        trial.config.dinov2.checkpoint for trial in trials
+    }
+    assert ("random" in checkpoints) == (scale == "tiny")
+
+
+def test_scales_never_share_a_trial(script):
+    keys = [{trial.key for trial in script.SWEEP.space(scale).trials(1)} for scale in ("tiny", "full")]
+    assert not keys[0] & keys[1]
+
+
+def test_the_claim_is_sound_and_its_seeds_are_run_by_default(script):
+    script.SWEEP.claim.check()
+    assert script.SWEEP.seeds >= script.SWEEP.claim.seeds
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_script_runs_from_any_directory(stem, tmp_path):
+    script = REPOSITORY / "sweeps" / f"{stem}.py"
+    shown = subprocess.run(
+        [sys.executable, script, "--help"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "--retry-failed" in shown.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,258 @@
+"""The command of a study, in this process: what it plans, and every wrong request refused before anything is started."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import small_study
+from typer.testing import CliRunner, Result
+
+from foresight.claim import Claim
+from foresight.config import TrainConfig, TrialConfig
+from foresight.runlog import RunLog
+from foresight.space import Factor, SearchSpace
+from foresight.tuning.launch import build_app
+from foresight.tuning.record import Planned
+from foresight.tuning.sweep import Sweep
+
+SWEEP = small_study.SWEEP
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Ray, training and feature extraction are out of bounds, and so are this machine's own caches and GPUs."""
+    for name in ("start_ray", "record_trial"):
+        monkeypatch.setattr(f"foresight.tuning.session.{name}", lambda *a: pytest.fail("something was started"))
+    monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
+    monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FORESIGHT_CHECKPOINTS", raising=False)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Result]:
+    """Runs a study's command with `--scale tiny` and a run directory below tmp_path, unless told otherwise."""
+
+    def run(*flags: str, sweep: Sweep = SWEEP, scale: str = "tiny", runs: Path = tmp_path / "runs") -> Result:
+        arguments = ["--scale", scale, "--runs", str(runs), *map(str, flags)]
+        return CliRunner().invoke(build_app(sweep), arguments)
+
+    return run
+
+
+def refusal(result: Result) -> str:
+    """The one sentence of a refused request."""
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def with_factors(*factors: Factor) -> Sweep:
+    return replace(SWEEP, space=lambda scale: replace(small_study.space(scale), factors=factors))
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+def test_plan_shows_trials_coverage_parameters_and_cost_and_writes_nothing(command, tmp_path):
+    result = command("--plan")
+    assert result.exit_code == 0
+    assert "6 trials = 3 arms x 2 seeds [0, 1] (one at a time): 6 pending" in result.stdout
+    for text in (SWEEP.question, "fusion.layers", "fusion.queries", "0 of 2", "trained parameters", "estimate: about"):
+        assert text in result.stdout
+    assert result.stderr == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_plan_as_json_is_json_alone_on_stdout(command):
+    result = command("--plan", "--json", "--seeds", "3")
+    assert result.exit_code == 0
+    plan = json.loads(result.stdout)
+    assert (plan["study"], plan["scale"], plan["n_arms"], plan["n_trials"]) == ("small_study", "tiny", 3, 9)
+    assert plan["seeds"] == [0, 1, 2]
+    assert plan["status"] == {"pending": 9}
+    assert plan["features"]["n_cached"] == 0
+    assert {arm["arm_key"] for arm in plan["arms"]} == {a.config.arm_key for a in SWEEP.space("tiny").arms()}
+    assert 0 < plan["params_trained"]["least"] < plan["params_trained"]["most"]
+
+
+def test_plan_counts_what_the_run_log_holds(command, tmp_path):
+    log = RunLog(tmp_path / "runs" / "small_study")
+    first, second, *_ = SWEEP.space("tiny").trials(2)
+    for trial, status in ((first, "complete"), (second, "failed")):
+        identity = Planned(trial, "small_study", attempt=1).identity()
+        log.write_trial(identity | {"status": status, "cost/flops": 1e6, "cost/train_s": 2.0, "cost/trial_s": 3.0})
+    plan = json.loads(command("--plan", "--json").stdout)
+    assert plan["status"] == {"complete": 1, "failed": 1, "pending": 4}
+    assert plan["factors"][0]["coverage"] == {"1": "1 of 4", "2": "0 of 2"}
+
+
+def test_without_a_scale_the_choice_is_told(tmp_path):
+    result = CliRunner().invoke(build_app(SWEEP), ["--plan", "--runs", str(tmp_path / "runs")])
+    assert "scale: tiny (0 GPUs here); choose with --scale tiny|full" in result.stdout
+
+
+def test_plan_of_full_scale_needs_no_checkpoint(command):
+    result = command("--plan", "--json", scale="full")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["cost"]["usd"] > 0
+
+
+def test_a_question_is_what_help_shows():
+    result = CliRunner().invoke(build_app(SWEEP), ["--help"])
+    assert result.exit_code == 0
+    assert SWEEP.question in result.stdout
+
+
+# --- wrong requests --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [(), ("--plan",), ("--plan", "--json")])
+@pytest.mark.parametrize(
+    ("factors", "said"),
+    [
+        ([Factor("layers", "fusion.layer", (1, 2))], "'fusion.layer' (did you mean 'fusion.layers'?)"),
+        ([Factor("layers", "fusion.layers", (1, "2"))], "factor 'layers': 'fusion.layers' cannot be '2'"),
+        ([Factor("heads", "fusion.heads", (None, 5))], "factor 'heads': impossible combination"),
+        ([Factor("layers", "fusion.layers", ())], "factor 'layers' has no levels"),
+        ([Factor("a", "fusion.layers", (1, 2)), Factor("b", "fusion.layers", (1, 4))], "'a' and 'b' both vary"),
+        ([Factor("layers", "fusion.layers", (2, 4))], "not among the levels"),
+        ([], "at least one factor"),
+    ],
+)
+def test_a_space_that_cannot_be_run_is_refused(command, tmp_path, factors, said, flags):
+    assert said in refusal(command(*flags, sweep=with_factors(*factors)))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_impossible_baseline_is_refused(command):
+    def space(scale: str) -> SearchSpace:
+        return SearchSpace(TrialConfig(train=TrainConfig(epochs=0)), small_study.FACTORS)
+
+    assert "'epochs' cannot be 0" in refusal(command(sweep=replace(SWEEP, space=space)))
+
+
+def test_a_claim_about_an_unknown_metric_is_refused(command):
+    claim = Claim("?", "mask_ious", 0.02, 0.05, 2)
+    assert "did you mean 'mask_iou'?" in refusal(command(sweep=replace(SWEEP, claim=claim)))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"study": "other_study"}, "belongs to the study 'other_study', not 'small_study'"),
+        ({"claim_hash": "0" * 16}, "belongs to another claim"),
+        ({"scale": "full"}, "holds trials with scale full, not tiny"),
+        ({"data": {"name": "coco", "fingerprint": "ab"}}, "holds trials with data"),
+    ],
+)
+def test_a_run_directory_of_something_else_is_refused_and_left_alone(command, tmp_path, changed, said):
+    ours = {
+        "study": "small_study",
+        "claim": SWEEP.claim.to_json(),
+        "claim_hash": SWEEP.claim.hash,
+        "scale": "tiny",
+        "data": {"name": "shapes", "fingerprint": ""},
+    }
+    log = RunLog(tmp_path / "runs" / "small_study")
+    log.write_sweep(ours | changed)
+    key = SWEEP.space("tiny").trials(1)[0].key
+    for flags in ((), ("--one", key)):
+        message = refusal(command(*flags))
+        assert said in message
+        assert "use another --runs" in message
+    assert log.read_sweep() == ours | changed
+    assert [path.name for path in log.root.iterdir()] == ["sweep.json"]
+
+
+def test_a_coco_folder_without_annotations_is_refused(command, tmp_path):
+    (tmp_path / "coco" / "val2017").mkdir(parents=True)
+    message = refusal(command("--data", "coco", "--coco-root", tmp_path / "coco"))
+    assert "has no annotation file: expected annotations/instances_val2017.json" in message
+
+
+def test_a_coco_folder_for_other_data_is_refused(command, tmp_path):
+    assert "--coco-root is read only with --data coco" in refusal(command("--coco-root", tmp_path))
+
+
+def test_coco_without_a_folder_is_refused(command):
+    assert "--coco-root DIR" in refusal(command("--data", "coco"))
+
+
+def test_json_without_plan_is_refused(command):
+    assert "--json belongs to --plan" in refusal(command("--json"))
+
+
+@pytest.mark.parametrize("flags", [("--seeds", "0"), ("--limit", "0"), ("--scale", "huge"), ("--lr", "0.1")])
+def test_a_flag_that_is_not_one_ends_with_the_same_code(command, flags):
+    result = command(*flags)
+    assert result.exit_code == 2
+    assert flags[0] in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network, and nothing ever downloaded."""
+    import huggingface_hub
+
+    def unreachable(*arguments, **keywords):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", unreachable)
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: SimpleNamespace(repos=[]))
+
+
+def test_a_missing_checkpoint_is_refused_at_full_scale(command, offline):
+    message = refusal(command(scale="full"))
+    assert "checkpoint 'nobody/no-vlm'" in message or "checkpoint 'timm/vit_large_patch14_dinov2.no_tag'" in message
+    assert "hf download" in message
+
+
+def test_a_missing_lpips_trunk_is_refused(command, monkeypatch):
+    monkeypatch.setenv("FORESIGHT_LPIPS_TRUNK", "/nowhere/alexnet.pth")
+    assert "'/nowhere/alexnet.pth', which is not a file" in refusal(command())
+
+
+@pytest.mark.parametrize(("full", "purpose"), [("runs", "the run log"), ("cache", "the feature cache")])
+def test_a_full_disk_is_refused(command, tmp_path, monkeypatch, full, purpose):
+    def disk_usage(path):
+        is_full = not Path(path).is_relative_to(tmp_path / "cache") if full == "runs" else "cache" in str(path)
+        return SimpleNamespace(free=2**20 if is_full else 2**50)
+
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+    message = refusal(command())
+    assert f"{purpose} needs 0.2" in message
+    assert "its disk has 0.00 GiB free" in message
+
+
+def test_a_run_directory_below_a_file_is_refused(command, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    assert "is not a writable directory" in refusal(command(runs=tmp_path / "file" / "runs"))
+
+
+def test_a_run_directory_that_may_not_be_written_is_refused(command, tmp_path, monkeypatch):
+    genuine = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: genuine(path, mode) and not mode & os.W_OK)
+    message = refusal(command())
+    assert f"the run log cannot be written to {tmp_path / 'runs' / 'small_study'}" in message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_key_is_refused_with_the_nearest(command):
+    key = SWEEP.space("tiny").trials(1)[0].key
+    message = refusal(command("--one", key[:-1]))
+    assert f"no planned trial '{key[:-1]}' (did you mean '{key}'?)" in message
+
+
+def test_a_key_of_a_seed_that_is_not_planned_is_refused(command):
+    last = SWEEP.space("tiny").trials(3)[-1].key
+    assert f"no planned trial '{last}'" in refusal(command("--one", last))

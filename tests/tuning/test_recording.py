@@ -1,0 +1,134 @@
+"""From a planned trial to its row: complete, failed, interrupted, or written by the driver for a process that died."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import small_study
+
+from foresight.runlog import RunLog
+from foresight.tuning.record import ERROR_LENGTH, Planned, record_trial, write_failure
+
+EPOCHS = [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RunLog:
+    return RunLog(tmp_path / "runs" / "small_study")
+
+
+@pytest.fixture
+def planned() -> Planned:
+    return Planned(small_study.space("tiny").trials(2)[-1], "small_study", attempt=2)
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, error: BaseException | None) -> list[dict]:
+    """Records a trial whose training is replaced by two epochs and, after the first, an error."""
+
+    def run_trial(*arguments) -> Iterator[dict]:
+        yield EPOCHS[0]
+        if error is not None:
+            raise error
+        yield EPOCHS[1]
+        return SimpleNamespace(
+            columns={"test/mask_iou": 0.75},
+            epochs=EPOCHS,
+            samples=pd.DataFrame({"sample_hash": ["a"], "mask_iou": [0.75]}),
+            examples_png=b"png",
+        )
+
+    monkeypatch.setattr("foresight.train.trial.run_trial", run_trial)
+    return list(record_trial(log, planned, data=None, lpips=None, device="cpu"))
+
+
+def test_a_trial_that_ends_is_written_whole(monkeypatch, log, planned):
+    assert run_with(monkeypatch, log, planned, None) == EPOCHS
+    row = log.read_trial(planned.key)
+    assert (row["status"], row["error"], row["attempt"], row["provenance"]) == ("complete", None, 2, "trained")
+    assert (row["arm"], row["factor"], row["level"], row["seed"]) == ("fusion.queries=32", "queries", "32", 1)
+    assert row["config/fusion.queries"] == 32
+    assert row["test/mask_iou"] == 0.75
+    assert {"env/host", "env/torch", "env/git_commit", "env/threads", "env/pid", "env/device"} <= set(row)
+    assert log.read_epochs(planned.key).to_dict("records") == EPOCHS
+    assert len(log.read_samples(planned.key)) == 1
+
+
+def test_a_trial_that_raises_is_a_failed_row_and_raises_no_further(monkeypatch, log, planned):
+    assert run_with(monkeypatch, log, planned, ArithmeticError("the loss became nan")) == EPOCHS[:1]
+    row = log.read_trial(planned.key)
+    assert (row["status"], row["attempt"]) == ("failed", 2)
+    assert row["error"].startswith("ArithmeticError: the loss became nan (test_recording.py:")
+    assert row["config/fusion.queries"] == 32
+    assert log.read_epochs(planned.key).empty
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_trial_leaves_no_row(monkeypatch, log, planned, interrupt):
+    with pytest.raises(interrupt):
+        run_with(monkeypatch, log, planned, interrupt())
+    assert log.statuses() == {}
+
+
+def test_a_long_message_is_cut(log, planned):
+    write_failure(log, planned, "x" * 10 * ERROR_LENGTH)
+    assert len(log.read_trial(planned.key)["error"]) == ERROR_LENGTH
+
+
+class FakeProgress:
+    def __init__(self) -> None:
+        self.finished: list[tuple] = []
+
+    def finish(self, *arguments) -> None:
+        self.finished.append(arguments)
+
+
+@pytest.fixture
+def recorder(log, planned):
+    from foresight.tuning.recorder import TrialRecorder
+
+    return TrialRecorder(log, {planned.key: planned}, "mask_iou", FakeProgress())
+
+
+@pytest.fixture
+def dead_trial(planned: Planned, tmp_path: Path) -> SimpleNamespace:
+    """What Tune hands over for a trial whose process died."""
+    trace = "Traceback (most recent call last):\n  File ...\n\nActorDiedError: the actor died.\n  cause: killed\n"
+    (tmp_path / "error.txt").write_text(trace)
+    return SimpleNamespace(config={"key": planned.key}, error_file=str(tmp_path / "error.txt"))
+
+
+def test_a_process_that_died_gets_its_row_from_the_driver(log, planned, recorder, dead_trial):
+    recorder.on_trial_error(0, [], dead_trial)
+    row = log.read_trial(planned.key)
+    assert (row["status"], row["attempt"]) == ("failed", 2)
+    assert row["error"] == "the trial's process died: File ... ActorDiedError: the actor died. cause: killed"
+    assert recorder.progress.finished == [(planned.key, "fusion.queries=32", row["error"], None)]
+
+
+def test_a_process_that_died_after_its_row_was_written_keeps_it(monkeypatch, log, planned, recorder, dead_trial):
+    run_with(monkeypatch, log, planned, None)
+    recorder.on_trial_error(0, [], dead_trial)
+    assert log.read_trial(planned.key)["status"] == "complete"
+    assert recorder.progress.finished == [(planned.key, "fusion.queries=32", None, 0.75)]
+
+
+def test_a_retry_that_died_replaces_the_failure_before(log, planned, recorder, dead_trial):
+    write_failure(log, Planned(planned.trial, planned.sweep, attempt=1), "the first time")
+    recorder.on_trial_error(0, [], dead_trial)
+    row = log.read_trial(planned.key)
+    assert row["attempt"] == 2
+    assert "ActorDiedError" in row["error"]
+
+
+def test_a_process_that_died_in_silence_is_a_row_all_the_same(log, planned, recorder, dead_trial):
+    dead_trial.error_file = None
+    recorder.on_trial_error(0, [], dead_trial)
+    assert log.read_trial(planned.key)["error"] == "the trial's process died: no error was reported"
+
+
+def test_tunes_snapshot_of_the_callback_is_small_and_can_be_pickled(recorder):
+    import pickle
+
+    assert len(pickle.dumps(recorder)) < 500
