@@ -2,9 +2,12 @@
 
 import logging
 import os
+import socket
 import warnings
 from pathlib import Path
 from typing import Any
+
+from foresight.errors import RequestError
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -29,7 +32,7 @@ def in_cluster() -> bool:
 def start_ray(slots: int | None) -> Any:
     """Connects to the cluster this process belongs to, or starts Ray here with `slots` CPUs. Returns the ray module.
 
-    Raises KeyboardInterrupt when the process is told to end (SIGTERM) meanwhile.
+    Raises KeyboardInterrupt when the process is told to end (SIGTERM) meanwhile, RequestError when no cluster answers.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -42,6 +45,10 @@ def start_ray(slots: int | None) -> Any:
         _init(ray, slots)
     except SystemExit as error:  # Ray's own answer to SIGTERM while it starts
         raise KeyboardInterrupt from error
+    except ConnectionError as error:
+        raise RequestError(
+            f"{error} (RAY_ADDRESS is '{os.environ.get('RAY_ADDRESS', '')}'; unset it to run here)"
+        ) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failed trial is a row and one line of ours
     return ray
@@ -56,11 +63,16 @@ def cluster_gpus() -> float:
 
 def _init(ray: Any, slots: int | None) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    # Workers do not get this process's sys.path, and it may have been started from any directory.
+    python_path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
     if in_cluster():
-        ray.init(**quiet)
+        _check_answers(os.environ["RAY_ADDRESS"])
+        in_job = (
+            "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+        )  # then the job's working directory is on every worker's path
+        ray.init(runtime_env=None if in_job else {"env_vars": {"PYTHONPATH": python_path}}, **quiet)
         return
-    # Workers get this process's environment but not its sys.path, and it may have been started from anywhere.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ["PYTHONPATH"] = python_path
     ray.init(
         address="local",
         num_cpus=slots,
@@ -69,3 +81,13 @@ def _init(ray: Any, slots: int | None) -> None:
         object_store_memory=256 * 2**20,  # features travel by memory map, not through Ray
         **quiet,
     )
+
+
+def _check_answers(address: str) -> None:
+    """Raises ConnectionError when nothing listens at `host:port`: Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise ConnectionError(f"no Ray cluster answers at {address}") from error

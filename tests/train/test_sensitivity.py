@@ -85,3 +85,25 @@ def test_a_picture_of_another_size_is_infinitely_far(store, tmp_path):
 def test_a_training_factor_moves_the_output(store):
     arms = {"baseline": small(), "lr": small(train__lr=1e-3), "mask": small(train__mask_weight=1.0)}
     assert all(change > 1e-3 for change in check_sensitivity(arms, store, "cpu").values())
+
+
+def test_an_arm_that_diverges_is_infinitely_far_and_stops_no_other(store):
+    arms = {"baseline": small(), "rate": small(train__lr=1e30), "lr": small(train__lr=1e-3)}
+    changes = check_sensitivity(arms, store, "cpu")
+    assert changes["rate"] == math.inf
+    assert 0 < changes["lr"] < 1
+
+
+def test_an_arm_that_differs_beyond_the_probe_only_is_left_out(store):
+    # More images, or a larger batch, is no change on a handful of images: that says nothing about the trial.
+    arms = {
+        "baseline": small(data__n_train=16, train__batch_size=8),
+        "more images": small(data__n_train=32, train__batch_size=8),
+        "larger batch": small(data__n_train=16, train__batch_size=16),
+        "small batch": small(data__n_train=16, train__batch_size=2),
+    }
+    probes = {name: probe_config(config) for name, config in arms.items()}
+    fill(store, *probes.values())
+    changes = check_sensitivity(probes, store, "cpu")
+    assert list(changes) == ["small batch"]
+    assert changes["small batch"] > 0
