@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -85,8 +86,7 @@ def estimate_cost(
     training = sum(_train_flops(trial.config, sizes[trial.arm.name]["flops"]) for trial in pending)
     extraction = extraction_flops([trial.config for trial in pending], ArrayStore(placement.cache))
     extraction_s = extraction / ASSUMED_EXTRACTION_FLOPS
-    trials = log.trials()
-    done = trials[trials["status"] == "complete"] if len(trials) else trials
+    done = _measured_trials(log, scale)
     flops_per_s = ASSUMED_TRAINING_FLOPS[scale]
     basis = f"training at an assumed {flops_per_s / 1e9:,.0f} GFLOP/s a slot"
     training_s = training / flops_per_s
@@ -106,6 +106,15 @@ def estimate_cost(
         hours = seconds / 3600
         cost |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
     return cost
+
+
+def _measured_trials(log: RunLog, scale: str) -> pd.DataFrame:
+    """The run log's own complete trials at this scale; imported ones know nothing of this machine."""
+    trials = log.trials()
+    if not len(trials) or "config/scale" not in trials:
+        return pd.DataFrame()
+    ours = (trials["status"] == "complete") & (trials["provenance"] == "trained") & (trials["config/scale"] == scale)
+    return trials[ours]
 
 
 def extraction_flops(configs: list[TrialConfig], store: ArrayStore) -> float:
