@@ -54,7 +54,9 @@ class SweepProgress:
             self.live.__exit__(kind, error, trace)
 
     def start(self, key: str) -> None:
+        """One trial began."""
         self.running.add(key)
+        self._tell_plainly()
 
     def finish(self, key: str, arm: str, error: str | None, value: float | None) -> None:
         """One trial ended: failed with `error`, or complete with the primary metric's value."""
@@ -66,9 +68,13 @@ class SweepProgress:
             self.values[arm].append(value)
         if error is not None:
             self.console.print(Text(f"failed {key} ({arm}): {error}", style="red"), soft_wrap=True)
-        ended = self.done + self.failed
-        due = time.monotonic() - self.last_plain >= PLAIN_INTERVAL_S
-        if self.live is None and (due or ended == self.n_pending):
+        if self.done + self.failed == self.n_pending:
+            self._tell_plainly(always=True)
+
+    def _tell_plainly(self, always: bool = False) -> None:
+        """Where there is no live panel, a line now and then: when the slots have just been filled again."""
+        due = time.monotonic() - self.last_plain >= PLAIN_INTERVAL_S and self.done + self.failed
+        if self.live is None and (due or always):
             self.last_plain = time.monotonic()
             self.console.print(self.line(), soft_wrap=True, highlight=False)
 

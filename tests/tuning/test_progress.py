@@ -61,9 +61,10 @@ def test_plain_lines_are_rare_but_failures_and_the_end_are_always_told(now):
         assert written(console) == ["failed b (film): DivergedError: the loss became nan [between] steps"]
         now[0] = 6.0
         shown.finish("c", "baseline", None, 0.5)
+        shown.start("d")  # told when the slot is filled again, so that `running` is what it mostly is
         shown.finish("d", "baseline", None, 0.5)
     lines = written(console)
-    assert [line.split(",")[0] for line in lines[1:]] == ["3/4 trials", "4/4 trials"]
+    assert [line.split(",")[:2] for line in lines[1:]] == [["3/4 trials", " 1 running"], ["4/4 trials", " 0 running"]]
 
 
 def test_a_terminal_shows_a_live_panel_and_keeps_the_last_state(now):
