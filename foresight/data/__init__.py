@@ -1,37 +1,50 @@
-"""What is trained and measured on: image sets in three splits, proved disjoint before anything sees them.
+"""What is trained and measured on: images or clips in three splits, proved disjoint before anything sees them.
 
-Starts without torch, and without pillow or pycocotools until a folder of photographs is read.
+Starts without torch, and without pillow, pycocotools or PyAV until a folder is read.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from foresight.config import DataConfig
-from foresight.data import coco, shapes
+from foresight.data import clips, coco, davis, scenes, shapes, ssv2
+from foresight.data.clip_config import ClipConfig
+from foresight.data.clip_set import ClipSet
 from foresight.data.image_set import SPLITS, ImageSet
 from foresight.data.letterbox import valid_tokens
+from foresight.data.object_set import ObjectSet
 from foresight.data.splits import prove_disjoint
 from foresight.errors import RequestError, nearest_name
 
 __all__ = [
+    "CLIP_DATASETS",
     "DATASETS",
     "SPLITS",
+    "ClipConfig",
+    "ClipSet",
     "Dataset",
     "ImageSet",
+    "ObjectSet",
+    "load_clip_splits",
     "load_splits",
     "prove_disjoint",
+    "resolve_clip_data",
     "resolve_data",
     "valid_tokens",
 ]
 
+Config = TypeVar("Config", DataConfig, ClipConfig)
+Record = TypeVar("Record", ImageSet, ClipSet)
+
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Generic[Config, Record]):
     """The two functions that a dataset has; both take the config and the folder, if there is one to read."""
 
-    load: Callable[[DataConfig, Path | None], dict[str, ImageSet]]
-    resolve: Callable[[DataConfig, Path | None], DataConfig]
+    load: Callable[[Config, Path | None], dict[str, Record]]
+    resolve: Callable[[Config, Path | None], Config]
 
 
 def load_splits(config: DataConfig, coco_root: Path | None = None) -> dict[str, ImageSet]:
@@ -40,7 +53,7 @@ def load_splits(config: DataConfig, coco_root: Path | None = None) -> dict[str, 
     A folder's config must have been resolved. Raises RequestError when the folder cannot give what the
     config says, ValueError when two splits share an image.
     """
-    sets = _dataset(config).load(config, coco_root)
+    sets = _look_up(config.name, DATASETS).load(config, coco_root)
     prove_disjoint(sets)
     return sets
 
@@ -51,17 +64,35 @@ def resolve_data(config: DataConfig, coco_root: Path | None = None) -> DataConfi
     Generated images: unchanged. A folder: its fingerprint filled in, `n_train`, `n_val` and `n_test`
     clipped to what it holds. Raises RequestError for a folder that cannot be used.
     """
-    return _dataset(config).resolve(config, coco_root)
+    return _look_up(config.name, DATASETS).resolve(config, coco_root)
 
 
-def _dataset(config: DataConfig) -> Dataset:
-    if config.name not in DATASETS:
-        hint = nearest_name(config.name, DATASETS)
-        raise RequestError(f"unknown data '{config.name}'{hint}; the data sets are {', '.join(DATASETS)}")
-    return DATASETS[config.name]
+def load_clip_splits(config: ClipConfig, root: Path | None = None) -> dict[str, ClipSet]:
+    """As `load_splits`, for clips."""
+    sets = _look_up(config.name, CLIP_DATASETS).load(config, root)
+    prove_disjoint(sets, kind="clips")
+    return sets
 
 
-DATASETS: dict[str, Dataset] = {
+def resolve_clip_data(config: ClipConfig, root: Path | None = None) -> ClipConfig:
+    """As `resolve_data`, for clips; which of a folder's clips are copies or too short shows only when they load."""
+    return _look_up(config.name, CLIP_DATASETS).resolve(config, root)
+
+
+def _look_up(name: str, table: dict[str, Dataset[Config, Record]]) -> Dataset[Config, Record]:
+    if name not in table:
+        hint = nearest_name(name, table)
+        raise RequestError(f"unknown data '{name}'{hint}; the data sets are {', '.join(table)}")
+    return table[name]
+
+
+DATASETS: dict[str, Dataset[DataConfig, ImageSet]] = {
     "shapes": Dataset(shapes.load_splits, shapes.resolve_data),
+    "scenes": Dataset(scenes.load_splits, scenes.resolve_data),
     "coco": Dataset(coco.load_splits, coco.resolve_data),
+}
+CLIP_DATASETS: dict[str, Dataset[ClipConfig, ClipSet]] = {
+    "clips": Dataset(clips.load_splits, clips.resolve_data),
+    "ssv2": Dataset(ssv2.load_splits, ssv2.resolve_data),
+    "davis": Dataset(davis.load_splits, davis.resolve_data),
 }

@@ -1,4 +1,8 @@
-"""Photographs in COCO's layout, letterboxed; the largest annotated object gives the true mask and box."""
+"""Photographs in COCO's layout, letterboxed; the largest annotated object gives the true mask and box.
+
+All usable objects are in `objects` with boxes and categories but without masks: detection is measured on boxes,
+and rasterising every outline would cost every study that reads photographs.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from foresight.config import DataConfig
-from foresight.data.coco_folder import CocoFolder, Photograph, count_distinct, read_folder
+from foresight.data.coco_folder import MOST_OBJECTS, CocoFolder, Photograph, count_distinct, read_folder
 from foresight.data.image_set import SPLITS, ImageSet, hash_pixels
 from foresight.data.letterbox import (
     box_to_frame,
-    content_pixels,
+    content_mask,
     content_rect,
     letterbox_image,
     letterbox_mask,
 )
+from foresight.data.object_set import ObjectSet
 from foresight.errors import RequestError
 
 
@@ -64,6 +69,7 @@ def _load_split(split: str, folder: CocoFolder, config: DataConfig, seen: set[st
         )
     images = np.empty((n, config.image_px, config.image_px, 3), dtype=np.uint8)  # most of the memory: held once
     rows: list[dict[str, Any]] = []
+    taken: list[Photograph] = []
     copies: list[str] = []
     for photograph in pool:
         picture = _read_picture(photograph)
@@ -74,6 +80,7 @@ def _load_split(split: str, folder: CocoFolder, config: DataConfig, seen: set[st
         seen.add(name)
         images[len(rows)] = letterbox_image(picture, config.image_px)
         rows.append({"sample_hash": name, **_describe(photograph, picture, config.target_px)})
+        taken.append(photograph)
         if len(rows) == n:
             break
     else:
@@ -82,25 +89,38 @@ def _load_split(split: str, folder: CocoFolder, config: DataConfig, seen: set[st
             f"for it after leaving out copies ({len(copies)}, such as {copies[0]}); remove them and plan again"
         )
     columns = {column: np.array([row[column] for row in rows]) for column in rows[0]}
-    return ImageSet(split=split, images=images, **columns)
+    return ImageSet(split=split, images=images, objects=_collect_objects(taken, folder.categories), **columns)
 
 
 def _describe(photograph: Photograph, picture: Any, target_px: int) -> dict[str, Any]:
     """One row of an ImageSet, apart from the encoders' image and the hash."""
     size = (photograph.width, photograph.height)
-    x0, y0, x1, y1 = content_pixels(*size, target_px)
-    content = np.zeros((target_px, target_px), dtype=bool)
-    content[y0:y1, x0:x1] = True
-    left, top, width, height = photograph.box_xywh
-    box = box_to_frame((left, top, left + width, top + height), *size)
     return {
         "targets": letterbox_image(picture, target_px).transpose(2, 0, 1),
-        "content": content,
+        "content": content_mask(*size, target_px),
         "content_xyxy": np.array(content_rect(*size), dtype=np.float32),
         "masks": letterbox_mask(_object_mask(photograph), target_px),
-        "boxes_xyxy": np.array(box, dtype=np.float32),
+        "boxes_xyxy": np.array(_box_xyxy(photograph.box_xywh, *size), dtype=np.float32),
         "scene": photograph.scene,
     }
+
+
+def _collect_objects(photographs: list[Photograph], categories: dict[int, str]) -> ObjectSet:
+    """Largest first; a class is the rank of the category's id, because COCO's ids have gaps."""
+    rank = {number: k for k, number in enumerate(categories)}
+    boxes = np.zeros((len(photographs), MOST_OBJECTS, 4), dtype=np.float32)
+    classes = np.full((len(photographs), MOST_OBJECTS), -1, dtype=np.int64)
+    for row, photograph in enumerate(photographs):
+        for k, (category, box_xywh) in enumerate(photograph.objects):
+            boxes[row, k] = _box_xyxy(box_xywh, photograph.width, photograph.height)
+            classes[row, k] = rank[category]
+    return ObjectSet(boxes, classes, (classes >= 0).sum(axis=1), tuple(categories.values()))
+
+
+def _box_xyxy(box_xywh: tuple[float, ...], width: int, height: int) -> tuple[float, float, float, float]:
+    """A box in pixels of the photograph as a normalised box in the square frame."""
+    left, top, box_width, box_height = box_xywh
+    return box_to_frame((left, top, left + box_width, top + box_height), width, height)
 
 
 def _read_picture(photograph: Photograph) -> Any:

@@ -22,11 +22,12 @@ READER_VERSION = 1  # raise it when the same folder gives other arrays, so that 
 FOLDERS = ("train2017", "val2017")
 VAL_FRAC = 0.1  # of the images that train and val are taken from
 TEST_FRAC = 0.2  # of all images, where the folder has one split only and test must come from it as well
+MOST_OBJECTS = 50  # of an image, the largest ones: more would be padding in every image for the sake of a few
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """One annotated image and its object: the largest usable one, by annotated area."""
+    """One annotated image and its object: the largest usable one, by annotated area; its others as boxes."""
 
     path: Path
     image_id: int
@@ -36,6 +37,8 @@ class Photograph:
     segmentation: Any  # COCO's polygons or run lengths
     box_xywh: tuple[float, float, float, float]  # px, left, top, width, height
     scene: str  # the object's supercategory
+    # Category id and box xywh in px of every usable object, largest first, MOST_OBJECTS at most.
+    objects: tuple[tuple[int, tuple[float, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class CocoFolder:
     root: Path
     fingerprint: str
     pools: dict[str, list[Photograph]]
+    categories: dict[int, str]  # id to name, in the order of ids, which have gaps
 
 
 def read_folder(coco_root: Path | None, seed: int) -> CocoFolder:
@@ -61,11 +65,18 @@ def read_folder(coco_root: Path | None, seed: int) -> CocoFolder:
     if not root.is_dir():
         raise RequestError(f"the COCO folder '{root}' does not exist; give --coco-root a folder with val2017/ in it")
     digest = hashlib.sha256(f"coco reader {READER_VERSION}".encode())
-    photographs = {}
+    photographs: dict[str, list[Photograph]] = {}
+    categories: dict[int, str] = {}
     for folder in _present_folders(root):
-        photographs[folder] = _read_split(root, folder, digest)
+        photographs[folder], names = _read_split(root, folder, digest)
+        for number, name in names.items():
+            if categories.setdefault(number, name) != name:
+                raise RequestError(
+                    f"the annotation files of the COCO folder '{root}' disagree on category {number}: "
+                    f"'{categories[number]}' and '{name}'; unpack annotations of the same release"
+                )
     ordered = {folder: _hash_order(found, seed) for folder, found in photographs.items()}
-    return CocoFolder(root, digest.hexdigest()[:16], _deal(root, ordered))
+    return CocoFolder(root, digest.hexdigest()[:16], _deal(root, ordered), dict(sorted(categories.items())))
 
 
 def count_distinct(pools: dict[str, list[Photograph]], wanted: dict[str, int]) -> dict[str, int]:
@@ -115,13 +126,15 @@ def _present_folders(root: Path) -> list[str]:
     return present
 
 
-def _read_split(root: Path, folder: str, digest: Any) -> list[Photograph]:
-    """The usable photographs of one split; feeds the annotations, names and sizes into the digest."""
+def _read_split(root: Path, folder: str, digest: Any) -> tuple[list[Photograph], dict[int, str]]:
+    """The usable photographs of one split, and its categories; feeds annotations, names and sizes into the digest."""
     path = _annotation_path(root, folder)
     content = path.read_bytes()
     digest.update(folder.encode() + hashlib.sha256(content).digest())
     try:
-        found = list(_parse(json.loads(content), root / folder))
+        instances = json.loads(content)
+        found = list(_parse(instances, root / folder))
+        categories = {int(kind["id"]): str(kind["name"]) for kind in instances["categories"]}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestError(
             f"the annotation file '{path}' is not readable as COCO instances "
@@ -135,20 +148,21 @@ def _read_split(root: Path, folder: str, digest: Any) -> list[Photograph]:
         )
     for photo in sorted(found, key=lambda photo: photo.path.name):
         digest.update(f"{photo.path.name}\0{photo.n_bytes}\0".encode())
-    return found
+    return found, categories
 
 
 def _parse(instances: dict[str, Any], folder: Path) -> Iterator[Photograph]:
     """The photographs with a usable object; `n_bytes` is -1 for a file that is not there."""
     scenes = {kind["id"]: str(kind.get("supercategory") or kind["name"]) for kind in instances["categories"]}
-    largest: dict[int, dict[str, Any]] = {}
+    usable: dict[int, list[dict[str, Any]]] = {}
     for annotation in sorted(instances["annotations"], key=lambda a: (-a["area"], a["id"])):
         if _usable(annotation):
-            largest.setdefault(annotation["image_id"], annotation)
+            usable.setdefault(annotation["image_id"], []).append(annotation)
     for image in instances["images"]:
-        if image["id"] in largest:
-            annotation = largest[image["id"]]
-            left, top, width, height = map(float, annotation["bbox"])
+        if image["id"] in usable:
+            annotations = usable[image["id"]][:MOST_OBJECTS]
+            largest = annotations[0]
+            left, top, width, height = map(float, largest["bbox"])
             path = folder / image["file_name"]
             yield Photograph(
                 path=path,
@@ -156,9 +170,10 @@ def _parse(instances: dict[str, Any], folder: Path) -> Iterator[Photograph]:
                 width=int(image["width"]),
                 height=int(image["height"]),
                 n_bytes=path.stat().st_size if path.is_file() else -1,
-                segmentation=annotation["segmentation"],
+                segmentation=largest["segmentation"],
                 box_xywh=(left, top, width, height),
-                scene=scenes[annotation["category_id"]],
+                scene=scenes[largest["category_id"]],
+                objects=tuple((int(a["category_id"]), tuple(map(float, a["bbox"]))) for a in annotations),
             )
 
 

@@ -28,6 +28,15 @@ def u01(stream: int, index: np.ndarray, field: int) -> np.ndarray:
     return (word >> np.uint64(11)) * 2.0**-53  # 53 bits are what a double holds exactly
 
 
+def shuffled(stream: int, n: int, size: int, field: int) -> np.ndarray:
+    """0 to `size` - 1 in an order of its own for every `size` counters from 0 on: int [n], prefix-stable.
+
+    Every block holds each number once, so the numbers are balanced from the first block on.
+    """
+    keys = u01(stream, np.arange(-(-n // size) * size), field).reshape(-1, size)
+    return np.argsort(keys, axis=1, kind="stable").ravel()[:n]
+
+
 def _mix(word: np.ndarray) -> np.ndarray:
     """splitmix64's finaliser (Steele, Lea and Flood 2014); products wrap modulo 2^64 by intent."""
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -1,9 +1,12 @@
 """ImageSet: the arrays of one split, and the content hash that says which picture is which."""
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
+
+from foresight.data.arrays import check_arrays
+from foresight.data.object_set import ObjectSet
 
 SPLITS = ("train", "val", "test")
 
@@ -21,10 +24,11 @@ class ImageSet:
     targets: np.ndarray  # uint8 [N, 3, t, t], what is reconstructed
     content: np.ndarray  # bool [N, t, t], True inside the picture, False in letterbox padding
     content_xyxy: np.ndarray  # float32 [N, 4], the picture's rectangle
-    masks: np.ndarray  # bool [N, t, t], the true object mask
+    masks: np.ndarray  # bool [N, t, t], the true object mask; of several objects, the largest
     boxes_xyxy: np.ndarray  # float32 [N, 4], that object's annotated box
     sample_hash: np.ndarray  # str [N], 16 hex digits over the source picture's pixels
     scene: np.ndarray  # str [N], scene type for breakdowns: a shape's name, a COCO supercategory
+    objects: ObjectSet | None = None  # all objects of each picture; None: there is one, and it has no class
 
     def __post_init__(self) -> None:
         n, image_px, target_px = len(self.images), self.images.shape[1], self.targets.shape[-1]
@@ -38,21 +42,19 @@ class ImageSet:
             "sample_hash": ("U", (n,)),
             "scene": ("U", (n,)),
         }
-        for field in fields(self)[1:]:
-            array: np.ndarray = getattr(self, field.name)
-            dtype, shape = expected[field.name]
-            if array.shape != shape or dtype not in (array.dtype.str[1:], array.dtype.kind):
-                raise ValueError(
-                    f"'{field.name}' of the {self.split} split must be {dtype} {list(shape)}, "
-                    f"not {array.dtype.str[1:]} {list(array.shape)}"
-                )
+        check_arrays(self, f"the {self.split} split", expected)
+        if self.objects is not None and len(self.objects) != n:
+            raise ValueError(f"the {self.split} split has {n} images but objects of {len(self.objects)}")
 
     def __len__(self) -> int:
         return len(self.images)
 
 
 def hash_pixels(pixels: np.ndarray) -> str:
-    """16 hex digits of sha256 over the shape and the pixels (uint8 [H, W, 3]): equal for equal pictures."""
+    """16 hex digits of sha256 over the shape and the pixels (uint8 [H, W, 3]): equal for equal pictures.
+
+    A clip is hashed over all its frames, uint8 [T, H, W, 3].
+    """
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels))
     return digest.hexdigest()[:16]

@@ -30,6 +30,14 @@ def content_pixels(width: int, height: int, frame_px: int) -> tuple[int, int, in
     return pad_x, pad_y, frame_px - pad_x, frame_px - pad_y
 
 
+def content_mask(width: int, height: int, frame_px: int) -> np.ndarray:
+    """As `content_pixels`, bool [frame_px, frame_px], True inside the picture."""
+    x0, y0, x1, y1 = content_pixels(width, height, frame_px)
+    mask = np.zeros((frame_px, frame_px), dtype=bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
 def box_to_frame(box_xyxy: tuple[float, ...], width: int, height: int) -> tuple[float, float, float, float]:
     """A box in pixels of the picture, clipped to the picture, as a normalised box in the square frame."""
     side = max(width, height)

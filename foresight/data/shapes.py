@@ -3,9 +3,6 @@
 Image i of a split depends on the seed, the split and i alone: more training images change no other image.
 From the first image on, every 24 hold each shape in each colour once and every 192 hold each of these on
 each background once, so neither colour nor background tells the shape.
-
-Drawing uses only operations that IEEE 754 rounds exactly (no sine, no matrix product), so every machine
-draws the same bytes and the hash of a picture means the same everywhere.
 """
 
 from dataclasses import dataclass, fields
@@ -15,34 +12,24 @@ from typing import Self
 import numpy as np
 
 from foresight.config import DataConfig
+from foresight.data.canvas import (
+    BACKGROUNDS,
+    COLOURS,
+    SHAPES,
+    TEXTURES,
+    Ground,
+    chunks,
+    paint_ground,
+    paint_shape,
+    rgb,
+    shape_distance,
+    to_bytes,
+)
 from foresight.data.counter_hash import stream_of, u01
 from foresight.data.image_set import SPLITS, ImageSet, hash_pixels
 
-PIXELS_PER_CHUNK = 1 << 18  # drawn at once: 10 MB of float32, which stays in cache and bounds the memory
 HALF_SIZE = (0.15, 0.27)  # of the image side
 MARGIN = 0.02  # between a shape's box and the border, of the image side
-TEXTURE = 0.12  # largest relative change of a background's brightness
-
-COLOURS = {
-    "red": (214, 40, 40),
-    "orange": (245, 130, 30),
-    "yellow": (245, 205, 40),
-    "green": (40, 160, 60),
-    "cyan": (30, 190, 210),
-    "blue": (40, 80, 220),
-    "purple": (140, 50, 190),
-    "pink": (250, 110, 180),
-}
-BACKGROUNDS = {
-    "ivory": (235, 228, 212),
-    "mist": (205, 214, 222),
-    "sand": (214, 198, 172),
-    "sage": (176, 188, 168),
-    "charcoal": (52, 54, 58),
-    "slate": (62, 76, 92),
-    "umber": (78, 62, 52),
-    "moss": (60, 72, 56),
-}
 
 
 @dataclass(frozen=True)
@@ -51,14 +38,10 @@ class Drawings:
 
     shape: np.ndarray  # index into SHAPES
     colour: np.ndarray  # index into COLOURS
-    background: np.ndarray  # index into BACKGROUNDS
-    texture: np.ndarray  # index into TEXTURES
+    ground: Ground
     half: np.ndarray  # half of the side of the shape's box
     x: np.ndarray  # centre of the shape's box
     y: np.ndarray
-    slope_x: np.ndarray  # direction and strength of the texture, in [-1, 1]
-    slope_y: np.ndarray
-    phase: np.ndarray
 
     def __getitem__(self, rows: np.ndarray | slice) -> Self:
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
@@ -71,17 +54,14 @@ def plan_drawings(seed: int, split: str, n: int) -> Drawings:
     uniform = [u01(stream, index, field).astype(np.float32) for field in range(6)]
     half = HALF_SIZE[0] + (HALF_SIZE[1] - HALF_SIZE[0]) * uniform[0]
     room = 1 - 2 * (half + MARGIN)
+    texture = (u01(stream, index, 6) * len(TEXTURES)).astype(int)
     return Drawings(
         shape=combination % len(SHAPES),
         colour=combination // len(SHAPES),
-        background=background,
-        texture=(u01(stream, index, 6) * len(TEXTURES)).astype(int),
+        ground=Ground(background, texture, 2 * uniform[3] - 1, 2 * uniform[4] - 1, uniform[5]),
         half=half,
         x=half + MARGIN + room * uniform[1],
         y=half + MARGIN + room * uniform[2],
-        slope_x=2 * uniform[3] - 1,
-        slope_y=2 * uniform[4] - 1,
-        phase=uniform[5],
     )
 
 
@@ -89,22 +69,17 @@ def render(drawings: Drawings, px: int) -> np.ndarray:
     """The pictures at `px` by `px`, uint8 [N, px, px, 3]."""
     n = len(drawings.half)
     pictures = np.empty((n, px, px, 3), dtype=np.uint8)
-    step = max(1, PIXELS_PER_CHUNK // px**2)
-    for start in range(0, n, step):
-        part = drawings[start : start + step]
-        cover = np.clip(np.float32(0.5) - _distance(part, px) * px, 0, 1)[..., None]
-        background = _palette(BACKGROUNDS)[part.background][:, None, None]
-        canvas = background * (1 + np.float32(TEXTURE) * _texture(part, px)[..., None])
-        np.minimum(canvas, 1, out=canvas)
-        canvas += cover * (_palette(COLOURS)[part.colour][:, None, None] - canvas)
-        pictures[start : start + step] = canvas * 255 + np.float32(0.5)
+    for rows in chunks(n, px):
+        part = drawings[rows]
+        canvas = paint_ground(part.ground, px)
+        paint_shape(canvas, _distance(part, px), rgb(*COLOURS)[part.colour])
+        pictures[rows] = to_bytes(canvas)
     return pictures
 
 
 def render_masks(drawings: Drawings, px: int) -> np.ndarray:
     """The pixels whose centre lies in the shape, bool [N, px, px]."""
-    step = max(1, PIXELS_PER_CHUNK // px**2)
-    parts = [_distance(drawings[i : i + step], px) <= 0 for i in range(0, len(drawings.half), step)]
+    parts = [_distance(drawings[rows], px) <= 0 for rows in chunks(len(drawings.half), px)]
     return np.concatenate(parts)
 
 
@@ -151,67 +126,5 @@ def _balanced(stream: int, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return combination, (start.astype(int) + block) % n_backgrounds
 
 
-def _palette(colours: dict[str, tuple[int, int, int]]) -> np.ndarray:
-    return np.array(list(colours.values()), dtype=np.float32) / 255
-
-
-def _centres(px: int) -> np.ndarray:
-    return (np.arange(px, dtype=np.float32) + np.float32(0.5)) / px
-
-
 def _distance(part: Drawings, px: int) -> np.ndarray:
-    """Signed distance from each pixel centre to the shape's outline, negative inside: float32 [N, px, px]."""
-    distance = np.empty((len(part.half), px, px), dtype=np.float32)
-    for number, signed_distance in enumerate(SHAPES.values()):
-        rows = part.shape == number
-        dx = _centres(px)[None, None, :] - part.x[rows, None, None]
-        dy = _centres(px)[None, :, None] - part.y[rows, None, None]
-        distance[rows] = signed_distance(dx, dy, part.half[rows, None, None])
-    return distance
-
-
-def _texture(part: Drawings, px: int) -> np.ndarray:
-    """Relative brightness of the background in [-1, 1]: float32 [N, px, px]."""
-    brightness = np.empty((len(part.half), px, px), dtype=np.float32)
-    for number, texture in enumerate(TEXTURES.values()):
-        rows = part.texture == number
-        slope_x, slope_y = part.slope_x[rows, None, None], part.slope_y[rows, None, None]
-        x, y = _centres(px)[None, None, :], _centres(px)[None, :, None]
-        brightness[rows] = texture(x, y, slope_x, slope_y, part.phase[rows, None, None])
-    return brightness
-
-
-def _circle(dx: np.ndarray, dy: np.ndarray, half: np.ndarray) -> np.ndarray:
-    return np.sqrt(dx * dx + dy * dy) - half
-
-
-def _square(dx: np.ndarray, dy: np.ndarray, half: np.ndarray) -> np.ndarray:
-    return np.maximum(np.abs(dx), np.abs(dy)) - half
-
-
-def _triangle(dx: np.ndarray, dy: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Apex up, filling its box: the larger of the distances to the base and to the nearer side."""
-    side = (2 * np.abs(dx) - dy - half) / np.sqrt(np.float32(5))
-    return np.maximum(side, dy - half)
-
-
-def _wave(turns: np.ndarray) -> np.ndarray:
-    """A smooth wave of period 1 in [-1, 1], by a polynomial because sines differ between machines."""
-    ramp = np.abs(2 * (turns - np.floor(turns)) - 1)
-    return 2 * ramp * ramp * (3 - 2 * ramp) - 1
-
-
-def _gradient(x, y, slope_x, slope_y, phase):
-    return slope_x * (x - np.float32(0.5)) + slope_y * (y - np.float32(0.5)) + (phase - np.float32(0.5)) / 2
-
-
-def _stripes(x, y, slope_x, slope_y, phase):
-    return _wave(5 * (slope_x * x + slope_y * y) + phase) / 2
-
-
-def _checks(x, y, slope_x, slope_y, phase):
-    return _wave((4 + 2 * slope_x) * x + phase) * _wave((4 + 2 * slope_y) * y + phase) / 2
-
-
-SHAPES = {"circle": _circle, "square": _square, "triangle": _triangle}
-TEXTURES = {"gradient": _gradient, "stripes": _stripes, "checks": _checks}
+    return shape_distance(part.shape, part.x, part.y, part.half, px)

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from clip_writer import DavisWriter, Ssv2Writer
 from coco_writer import CocoWriter, outline, photograph
 
 
@@ -17,3 +18,13 @@ def coco_root(coco: CocoWriter) -> Path:
     for number in range(3):
         coco.add("val2017", f"{number}.png", photograph(100 + number, 30, 40), outline(5, 5, 10, 20))
     return coco.write()
+
+
+@pytest.fixture
+def ssv2(tmp_path: Path) -> Ssv2Writer:
+    return Ssv2Writer(tmp_path / "ssv2")
+
+
+@pytest.fixture
+def davis(tmp_path: Path) -> DavisWriter:
+    return DavisWriter(tmp_path / "davis")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from foresight.data.counter_hash import stream_of, u01
+from foresight.data.counter_hash import shuffled, stream_of, u01
 
 
 def test_a_number_depends_on_its_counter_alone():
@@ -38,3 +38,14 @@ def test_uniform_and_uncorrelated_across_fields_and_streams():
 def test_streams_differ_by_each_name():
     names = [("shapes", "train", 0), ("shapes", "test", 0), ("shapes", "train", 1), ("coco", 0)]
     assert len({stream_of(*parts) for parts in names}) == 4
+
+
+def test_every_block_is_shuffled_in_an_order_of_its_own_and_prefixes_are_stable():
+    numbers = shuffled(5, 1200, 12, 0)
+    blocks = numbers.reshape(100, 12)
+    assert (np.sort(blocks, axis=1) == np.arange(12)).all()
+    assert len({tuple(block) for block in blocks}) == 100
+    assert np.array_equal(shuffled(5, 31, 12, 0), numbers[:31])
+    # Each number falls on each place equally often: 10,000 blocks and 12 numbers, five standard deviations.
+    n_first = np.bincount(shuffled(5, 120_000, 12, 0)[::12], minlength=12)
+    assert abs(n_first - 10_000 / 12).max() < 5 * (10_000 / 12) ** 0.5

@@ -5,17 +5,9 @@ import pytest
 
 from foresight.config import DataConfig
 from foresight.data import load_splits, resolve_data
+from foresight.data.canvas import BACKGROUNDS, COLOURS, SHAPES, TEXTURE
 from foresight.data.image_set import hash_pixels
-from foresight.data.shapes import (
-    BACKGROUNDS,
-    COLOURS,
-    MARGIN,
-    SHAPES,
-    TEXTURE,
-    plan_drawings,
-    render,
-    render_masks,
-)
+from foresight.data.shapes import MARGIN, plan_drawings, render, render_masks
 
 
 def config(**fields) -> DataConfig:
@@ -24,7 +16,7 @@ def config(**fields) -> DataConfig:
 
 def test_a_prefix_is_the_same_images_across_chunks(monkeypatch):
     whole = load_splits(config(n_train=60))["train"]
-    monkeypatch.setattr("foresight.data.shapes.PIXELS_PER_CHUNK", 7 * 28**2)
+    monkeypatch.setattr("foresight.data.canvas.PIXELS_PER_CHUNK", 7 * 28**2)
     prefix = load_splits(config(n_train=25))["train"]
     for name in ("images", "targets", "masks", "boxes_xyxy", "sample_hash", "scene"):
         assert np.array_equal(getattr(prefix, name), getattr(whole, name)[:25]), name
@@ -60,7 +52,7 @@ def test_every_24_images_hold_each_shape_in_each_colour():
 
 def test_every_192_images_hold_each_of_these_on_each_background():
     drawings = plan_drawings(3, "train", 384)
-    triples = list(zip(drawings.shape, drawings.colour, drawings.background, strict=True))
+    triples = list(zip(drawings.shape, drawings.colour, drawings.ground.background, strict=True))
     assert len(set(triples[:192])) == len(set(triples[192:])) == 192
 
 

@@ -67,7 +67,7 @@ def test_an_image_set_refuses_arrays_of_another_shape_or_type(sets):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    heavy = "{'torch', 'ray', 'optuna', 'PIL', 'pycocotools', 'pandas'}"
+    heavy = "{'torch', 'ray', 'optuna', 'PIL', 'pycocotools', 'av', 'pandas'}"
     code = f"import sys, foresight.data; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
