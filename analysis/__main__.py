@@ -69,7 +69,7 @@ def print_summary(study: Study) -> None:
             "" if trivial else str(row["n_seeds"]),
             _with_half_width(wording.number(row["mean"], decimals), half, decimals),
             _with_half_width(wording.signed(row["difference"], decimals), difference_half, decimals),
-            "trivial predictor" if trivial else verdict_of.get(row["arm"], "").replace(" seeds)", ")"),
+            "trivial predictor" if trivial else _verdict_cell(verdict_of.get(row["arm"], "")),
         )
     console.print(table)
     for note in (data.sweep.get("scale_note"), *verdicts.loc[verdicts["kind"] == "criterion", "sentence"]):
@@ -77,6 +77,11 @@ def print_summary(study: Study) -> None:
             console.print(note, markup=False)
     for note in (*describe_coverage(study.coverage()), *(caution.text for caution in study.cautions())):
         console.print(note, markup=False)
+
+
+def _verdict_cell(verdict: str) -> str:
+    """`none: 4 of 5, 1 failed`: 80 columns have no room for more."""
+    return wording.short_verdict(verdict).replace("no verdict (", "none: ").rstrip(")")
 
 
 def _with_half_width(text: str, half_width: float, decimals: int) -> str:

@@ -4,6 +4,7 @@ In: a study and its ablation table. Out: a list of cautions, each a kind and a s
 makes a comparison impossible is not here: `analysis.load` refuses it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from foresight.runlog import PROVENANCES
 from foresight.space import BASELINE
 
 MESSAGE_CHARACTERS = 300  # of a failed trial's message; the run log has the whole of it
+MOST_NAMES = 5  # arms or seeds that one caution names
+# What must be the same in all trials of a study, or a difference between arms may be a difference between machines.
+SAME_EVERYWHERE = ("git_commit", "torch", "device", "threads", "lpips_trunk", "metric_ids")
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,55 @@ class Caution:
 def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     """All cautions, those that concern the primary metric first."""
     return [
+        *_extra_seeds(data),
+        *_still_improving(data),
         *_trivial(data, table),
         *_inert_arms(data),
         *_seedless_arms(data, table),
         *_constant_metrics(data, table),
         *_unfinished_trials(data),
         *_mixed_log(data),
+        *_mixed_environment(data),
+        *_changed_metrics(data),
         *_undeclared(data),
     ]
+
+
+def _extra_seeds(data: StudyData) -> list[Caution]:
+    registered = data.registered_seeds
+    if not registered:
+        return [
+            Caution("extra_seeds", "The manifest plans no seed, so no seed is registered and no arm has a verdict.")
+        ]
+    extra = sorted(set(data.complete["seed"].astype(int)) - set(registered))
+    if not extra:
+        return []
+    text = f"Verdicts and differences use the registered seeds alone ({', '.join(map(str, registered))})"
+    text += f": {count(len(extra), 'further complete seed')} ({_listed(map(str, extra))}) enter the means only"
+    return [Caution("extra_seeds", f"{text}, since looking again after more seeds would raise the false-verdict rate.")]
+
+
+def _still_improving(data: StudyData) -> list[Caution]:
+    """Arms whose median validation metric gained more than the margin in the last epoch: not trained to the end."""
+    column = f"val/{data.claim.primary}"
+    if column not in data.curves:
+        return []
+    sign = 1 if METRICS[data.claim.primary].direction == "higher" else -1
+    medians = data.curves.groupby(["arm", "epoch"])[column].median()
+    named = []
+    for arm in data.arms:
+        last = medians[arm].sort_index().tolist()[-2:] if arm in medians.index.get_level_values("arm") else []
+        if len(last) == 2 and sign * (last[1] - last[0]) > data.claim.margin:
+            named.append(f"{arm} (by {number(abs(last[1] - last[0]), decimals_of(data.claim.primary) + 1)})")
+    text = f"Training had not converged: the median validation {metric_phrase(data.claim.primary)} over seeds improved "
+    text += f"by more than the margin of {data.claim.margin:g} between the last two epochs in {_listed(named)}."
+    return [Caution("not_converged", text)] if named else []
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    more = len(shown) - MOST_NAMES
+    return ", ".join(shown[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
@@ -137,6 +182,36 @@ def _mixed_log(data: StudyData) -> list[Caution]:
                 "unplanned", text + ", ".join(unplanned["key"].head(3)) + (" …" if len(unplanned) > 3 else "") + "."
             )
         )
+    return found
+
+
+def _mixed_environment(data: StudyData) -> list[Caution]:
+    found = []
+    for name in SAME_EVERYWHERE:
+        counts = data.complete.get(f"env/{name}", pd.Series(dtype=object)).dropna().value_counts()
+        listed = "; ".join(f"{_plain(value)} in {count(n, 'trial')}" for value, n in counts.items())
+        if len(counts) > 1:
+            found.append(Caution("mixed", f"The complete trials differ in env/{name}: {listed}."))
+        if name == "git_commit" and any(str(value).endswith("-dirty") for value in counts.index):
+            text = "Code that was never committed made trials of this study, so they cannot be repeated from git"
+            found.append(Caution("dirty", f"{text}: {listed}."))
+    return found
+
+
+def _plain(value: object) -> str:
+    """An integer that a gap in its column made a float reads as the integer."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _changed_metrics(data: StudyData) -> list[Caution]:
+    """Numbers stored under another definition than the one this version of the code declares."""
+    stored = data.complete.get("env/metric_ids", pd.Series(dtype=object)).dropna().str.split().explode()
+    found = []
+    for identity, n in stored.value_counts(sort=False).items():
+        name = str(identity).split("/")[0]
+        if name in METRICS and identity != METRICS[name].id:
+            text = f"The metric definition has changed: {count(n, 'trial')} measured {identity}"
+            found.append(Caution("metric_changed", f"{text}, and this code declares {METRICS[name].id}."))
     return found
 
 

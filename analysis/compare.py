@@ -4,10 +4,12 @@ In: one value per arm and seed. Out: one row per arm. Pure functions of numbers:
 method can replace `compute_differences` as long as it returns DIFFERENCE_COLUMNS (it sees all arms, so it may pool).
 
 Why paired t: seeds are blocks, and the per-arm paired test keeps its false-verdict rate whichever arm is noisier.
+Why one family: all arms share one baseline, so a baseline that is low by chance lifts the arms of every factor at
+once. Adjusted per factor, 14 arms without any effect gave a false verdict in one study of five; over all arms, 0.05.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +31,8 @@ DIFFERENCE_COLUMNS = (
     "high",
     "p",
     "p_holm",
-    "worst_case",
+    "p_noninferior",
+    "p_noninferior_holm",
 )
 
 
@@ -67,6 +70,20 @@ def compute_estimate(values: Sequence[float], confidence: float = CONFIDENCE, sc
     return Estimate(n, mean, mean - half_width, mean + half_width, p)
 
 
+def compute_noninferiority(differences: Sequence[float], margin: float, scale: float = 0.0) -> float:
+    """One-sided p-value of the paired t-test that the mean difference is above minus `margin` (higher is better).
+
+    nan with fewer than two values. Differences that are all the same have p 0 above minus the margin and 1 elsewhere.
+    """
+    estimate = compute_estimate(differences, scale=scale)
+    if math.isnan(estimate.p):
+        return math.nan
+    if estimate.low == estimate.high:
+        return 0.0 if estimate.mean > -margin else 1.0
+    standard_error = float(np.std(differences, ddof=1)) / math.sqrt(estimate.n)
+    return float(stdtr(estimate.n - 1, -(estimate.mean + margin) / standard_error))
+
+
 def compute_holm(p_values: Sequence[float], n_planned: int = 0) -> list[float]:
     """Holm's step-down adjustment (Holm 1979): p_(i) * (m - i + 1), made monotone and cut at 1, in the given order.
 
@@ -84,14 +101,14 @@ def compute_holm(p_values: Sequence[float], n_planned: int = 0) -> list[float]:
 
 
 def compute_differences(
-    values: pd.DataFrame, higher_is_better: bool, alpha: float, family_sizes: Mapping[str, int]
+    values: pd.DataFrame, higher_is_better: bool, margin: float, n_planned: int, least_pairs: int = 2
 ) -> pd.DataFrame:
     """Arm minus baseline, paired by seed, for every arm but the baseline.
 
-    `values` has the columns arm, factor, seed, value. Only seeds that both arms have enter. A factor's arms are one
-    family for Holm; `family_sizes` gives how many comparisons each family was planned with. `difference`, `low`, `high`
-    are in the metric's own direction; `worst_case` is the lower end of the two-sided 1 - 2 alpha interval after turning
-    the metric so that higher is better: non-inferiority holds when it is above minus the margin.
+    `values` has the columns arm, factor, seed, value. Only seeds that both arms have enter. `difference`, `low`, `high`
+    are in the metric's own direction. `p` is two-sided, of no difference; `p_noninferior` one-sided, of a loss of
+    `margin` or more. Each is adjusted by Holm over all arms, one family of the `n_planned` comparisons of the study;
+    arms with fewer than `least_pairs` pairs count in its size and have no adjusted p-value.
     """
     wide = values.pivot(index="seed", columns="arm", values="value")
     factor_of = dict(zip(values["arm"], values["factor"], strict=True))
@@ -106,7 +123,6 @@ def compute_differences(
         change = (mine - baseline)[paired].tolist()
         scale = float(np.abs(mine[paired]).max(initial=0.0))
         shown = compute_estimate(change, scale=scale)
-        oriented = compute_estimate([sign * d for d in change], 1 - 2 * alpha, scale)
         rows.append(
             {
                 "arm": arm,
@@ -117,12 +133,11 @@ def compute_differences(
                 "low": shown.low,
                 "high": shown.high,
                 "p": shown.p,
-                "p_holm": math.nan,
-                "worst_case": oriented.low,
+                "p_noninferior": compute_noninferiority([sign * d for d in change], margin, scale),
             }
         )
     table = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
-    for factor, family in table.groupby("factor", sort=False):
-        adjusted = compute_holm(family["p"].tolist(), family_sizes.get(str(factor), 0))
-        table.loc[family.index, "p_holm"] = adjusted
+    enough = table["n_pairs"] >= least_pairs
+    for name in ("p", "p_noninferior"):
+        table[f"{name}_holm"] = compute_holm(table[name].where(enough).astype(float).tolist(), n_planned)
     return table

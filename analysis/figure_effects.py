@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.figure_style import BLUE, FAINT, GREEN, INK, MUTED, SMALL_PT, VERMILLION, break_words, heading, new_figure
 from analysis.load import StudyData
-from analysis.wording import metric_axis, metric_phrase, n_range, short_arms, with_interval
+from analysis.wording import metric_axis, metric_phrase, n_range, short_arms, short_verdict, with_interval
 from foresight.metrics import METRICS
 
 COLOURS = {"better": GREEN, "worse": VERMILLION, "non-inferior": BLUE}  # any other verdict is grey
@@ -41,9 +41,8 @@ def plot_effects(data: StudyData, verdicts: pd.DataFrame) -> Figure:
                 axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
             face = colour if row["verdict"] in COLOURS else "none"
             axes.plot(row["estimate"], y, "o", color=colour, markerfacecolor=face, markersize=4)
-            word = row["verdict"].replace(" seeds)", ")")
             axes.annotate(
-                word, (1, y), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                short_verdict(row["verdict"]), (1, y), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                 va="center", fontsize=SMALL_PT, color=colour,
             )  # fmt: skip
             ticks.append(y)

@@ -5,7 +5,6 @@ In: epochs.parquet of the complete trials. Drawn: the median of each level's tri
 
 import math
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -21,25 +20,15 @@ PANELS_PER_ROW = 2
 ROOM_FOR_LEVELS = 0.4  # of the height of the curves, left free for the names of the levels
 
 
-def read_curves(data: StudyData) -> pd.DataFrame:
-    """Every epoch of every complete trial, with its arm and seed; empty when none was recorded."""
-    frames = []
-    for key, arm, seed in zip(data.complete["key"], data.complete["arm"], data.complete["seed"], strict=True):
-        epochs = data.log.read_epochs(key)
-        if len(epochs):
-            frames.append(epochs.assign(arm=arm, seed=seed))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
-def curve_metric(data: StudyData, curves: pd.DataFrame) -> str | None:
+def curve_metric(data: StudyData) -> str | None:
     """The primary metric if it was recorded on validation images, else the first declared metric that was."""
-    recorded = [name for name in (data.claim.primary, *METRICS) if f"val/{name}" in curves]
+    recorded = [name for name in (data.claim.primary, *METRICS) if f"val/{name}" in data.curves]
     return recorded[0] if recorded else None
 
 
-def plot_learning(data: StudyData, curves: pd.DataFrame, metric: str) -> Figure:
+def plot_learning(data: StudyData, metric: str) -> Figure:
     """One panel per factor, the baseline's level in ink; in a factorial a level pools all arms that have it."""
-    panels = _panels(data)
+    curves, panels = data.curves, _panels(data)
     n_rows = math.ceil(len(panels) / PANELS_PER_ROW)
     figure = new_figure(HEADING_IN + 0.3 + 1.35 * n_rows)
     grid = figure.subplots(n_rows, min(PANELS_PER_ROW, len(panels)), sharex=True, sharey=True, squeeze=False)

@@ -6,7 +6,7 @@ import re
 from analysis import Study
 from analysis.figure_effects import plot_effects
 from analysis.figure_factor import level_values, plot_factor
-from analysis.figure_learning import curve_metric, plot_learning, read_curves
+from analysis.figure_learning import curve_metric, plot_learning
 from analysis.figure_style import Drawing, capitalised, draw
 from analysis.figure_tradeoff import plot_tradeoff
 from analysis.load import FactorInfo, StudyData
@@ -21,7 +21,8 @@ def draw_figures(study: Study) -> list[Drawing]:
     arms = verdicts[verdicts["kind"] == "arm"]
     if len(arms) and not data.is_factorial:  # there the main effects of the factors are the overview
         caption = (
-            f"Difference of every arm from the baseline in {phrase}, paired by seed, with its 95 % interval. "
+            f"Difference of every arm from the baseline in {phrase}, paired by seed, with its 95 % interval, "
+            "which is not adjusted for the number of arms as the verdicts are. "
             "Filled marks carry a verdict in their colour and word, open grey ones do not. "
             "The grey band is the margin of non-inferiority."
         )
@@ -42,12 +43,11 @@ def draw_figures(study: Study) -> list[Drawing]:
         )
         alt = f"Scatter of {len(pareto)} arms. On the front: {', '.join(pareto.loc[pareto['on_front'], 'arm'])}."
         drawings.append(draw("tradeoff", caption, alt, plot_tradeoff, data, pareto))
-    curves = read_curves(data)
-    metric = curve_metric(data, curves)
+    metric = curve_metric(data)
     if metric is not None:
         caption = f"Validation {metric_phrase(metric)} after each epoch: median, and band from lowest to highest trial."
-        alt = f"Learning curves of {curves['arm'].nunique()} arms over {int(curves['epoch'].max())} epochs."
-        drawings.append(draw("learning_curves", caption, alt, plot_learning, data, curves, metric))
+        alt = f"Learning curves of {data.curves['arm'].nunique()} arms over {int(data.curves['epoch'].max())} epochs."
+        drawings.append(draw("learning_curves", caption, alt, plot_learning, data, metric))
     return drawings
 
 

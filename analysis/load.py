@@ -4,11 +4,16 @@ In: `runs/<study>` as `foresight.runlog` describes it. Out: StudyData, whose tri
 sweep.json, were scored on the same test images and lie inside every metric's range. Numbers are not changed here.
 """
 
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from analysis.claim import read_claim
 from foresight.claim import Claim
@@ -18,6 +23,8 @@ from foresight.runlog import PROVENANCES, RunLog
 from foresight.space import BASELINE
 
 RANGE_TOLERANCE = 1e-6  # float32 means of bounded values end this close outside their bound
+MESSAGE_CHARACTERS = 120  # of what a reader of files says about a damaged one
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class FactorInfo:
 
 @dataclass(frozen=True)
 class StudyData:
-    """What one run log holds. All frames have one row per trial, except `latency`: one per arm, indexed by its name."""
+    """What one run log holds. Frames have one row per trial, except `latency` (one per arm) and `curves` (per epoch)."""
 
     log: RunLog
     name: str
@@ -47,7 +54,8 @@ class StudyData:
     planned: pd.DataFrame  # manifest rows of the declared sweep
     trials: pd.DataFrame  # its recorded trials, any status
     complete: pd.DataFrame  # those whose numbers enter tables
-    latency: pd.DataFrame
+    latency: pd.DataFrame  # indexed by arm
+    curves: pd.DataFrame  # every epoch of every complete trial, with its arm and seed; empty when none was recorded
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines scored on the same images
     n_test: int
@@ -56,6 +64,11 @@ class StudyData:
     @property
     def is_factorial(self) -> bool:
         return self.sweep.get("space", {}).get("design") == "factorial"
+
+    @property
+    def registered_seeds(self) -> tuple[int, ...]:
+        """The blocks that verdicts are judged on: the first `claim.seeds` planned seeds, however many more there are."""
+        return tuple(sorted({int(seed) for seed in self.planned["seed"]})[: self.claim.seeds])
 
     @property
     def arms(self) -> list[str]:
@@ -67,8 +80,8 @@ class StudyData:
 def read_study(path: Path) -> StudyData:
     """Reads and checks `path`, a study's folder in the run log.
 
-    Raises RequestError, one sentence, for an unknown study, a log without complete trials, a metric outside its range,
-    two trials of one arm and seed, or trials scored on different test images.
+    Raises RequestError, one sentence, for an unknown study, a damaged file, a log without complete trials, a metric
+    outside its range, two trials of one arm and seed, or trials scored on different test images.
     """
     log = RunLog(path)
     sweep, recorded = _read_files(log, path)
@@ -95,7 +108,8 @@ def read_study(path: Path) -> StudyData:
         )
     _check_blocks(complete)
     _check_ranges(complete)
-    manifest = log.read_manifest()
+    manifest = _read(log.read_manifest, [path / "manifest.parquet"])
+    latency = _read(log.read_latency, (path / "latency").glob("[!.]*.parquet"))
     planned = manifest[_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
     if planned.empty:
         planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
@@ -108,7 +122,8 @@ def read_study(path: Path) -> StudyData:
         planned=planned,
         trials=trials,
         complete=complete,
-        latency=_latency_by_arm(log.read_latency(), planned),
+        latency=_latency_by_arm(latency, planned),
+        curves=_read_curves(log, complete),
         metrics=tuple(
             sorted((m for m in measured if m in METRICS), key=lambda m: (m != claim.primary, list(METRICS).index(m)))
         ),
@@ -125,12 +140,43 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         known = sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir())
         listed = f"; it has {', '.join(known)}" if known else ", which is empty"
         raise RequestError(f"no study '{path.name}' in '{path.parent}'{nearest_name(path.name, known)}{listed}")
-    sweep, recorded = log.read_sweep(), log.trials()
+    sweep = _read(log.read_sweep, [path / "sweep.json"])
     if sweep is None:
         raise RequestError(f"study '{path.name}' has no sweep.json, so nothing says what was claimed")
+    if not isinstance(sweep, dict):
+        raise RequestError(f"'{path / 'sweep.json'}' is damaged: it holds no JSON object")
+    trial_files = (
+        file for pattern in ("consolidated.parquet", "trials/*/trial.parquet") for file in path.glob(pattern)
+    )
+    recorded = _read(log.trials, trial_files)
     if recorded.empty:
         raise RequestError(f"study '{path.name}' has an empty run log: no trial has been recorded yet")
     return sweep, recorded
+
+
+def _read(read: Callable[[], Content], files: Iterable[Path]) -> Content:
+    """What `read` returns; where it fails, a RequestError naming the first of `files` that cannot be read."""
+    try:
+        return read()
+    except (pa.ArrowException, OSError, ValueError):
+        for file in files:
+            try:
+                json.loads(file.read_text()) if file.suffix == ".json" else pq.read_table(file)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                reason = " ".join(str(error).split())[:MESSAGE_CHARACTERS].rstrip(".")
+                advice = "delete it, it is derived and comes back" if file.name == "consolidated.parquet" else ""
+                advice = advice or "restore it from a copy, or delete it if what it held can be made again"
+                raise RequestError(f"'{file}' cannot be read ({reason}); {advice}") from error
+        raise
+
+
+def _read_curves(log: RunLog, complete: pd.DataFrame) -> pd.DataFrame:
+    frames = []
+    for key, arm, seed in zip(complete["key"], complete["arm"], complete["seed"], strict=True):
+        epochs = _read(partial(log.read_epochs, key), [log.trials_dir / key / "epochs.parquet"])
+        if len(epochs):
+            frames.append(epochs.assign(arm=arm, seed=seed))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:

@@ -16,15 +16,18 @@ from foresight.space import BASELINE
 TABLE_COLUMNS = (
     "kind", "arm", "factor", "level", "metric", "metric_id", "unit", "direction", "role",
     "n_seeds", "seeds", "n_test", "mean", "low", "high",
-    "n_pairs", "pair_seeds", "difference", "difference_low", "difference_high", "p", "p_holm", "worst_case",
-    "params_trained", "latency_ms", "train_s", "keys",
+    "n_pairs", "pair_seeds", "difference", "difference_low", "difference_high", "p", "p_holm",
+    "p_noninferior", "p_noninferior_holm", "params_trained", "latency_ms", "train_s", "keys",
 )  # fmt: skip
+
+ADJUSTED = ("p_holm", "p_noninferior", "p_noninferior_holm")
 
 
 def build_table(data: StudyData) -> pd.DataFrame:
-    """TABLE_COLUMNS for every arm, the trivial predictors last; `p_holm` only for the claim's primary metric.
+    """TABLE_COLUMNS for every arm, the trivial predictors last; adjusted p-values only for the claim's primary metric.
 
-    `low` and `high` are the 95 % t interval over seeds, empty with fewer than two. `train_s` is the mean per trial.
+    Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
+    over the registered ones among `pair_seeds`. `train_s` is the mean per trial.
     """
     descriptions = describe_arms(data)
     costs = arm_costs(data)
@@ -42,12 +45,12 @@ def build_table(data: StudyData) -> pd.DataFrame:
             if arm in differences:
                 found = differences[arm]
                 row |= {"n_pairs": found["n_pairs"], "pair_seeds": _join(found["pair_seeds"])}
-                row |= {name: found[name] for name in ("difference", "p", "p_holm", "worst_case")}
+                row |= {name: found[name] for name in ("difference", "p", *ADJUSTED)}
                 row |= {"difference_low": found["low"], "difference_high": found["high"]}
             rows.append(row)
         rows += [_predictor_row(data, predictor, metric) for predictor in data.predictors]
     table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
-    table.loc[table["role"] != "primary", "p_holm"] = math.nan
+    table.loc[table["role"] != "primary", list(ADJUSTED)] = math.nan  # one claim, one margin: the primary metric's
     for count in ("n_seeds", "n_pairs", "params_trained"):
         table[count] = table[count].astype("Int64")
     table["order"] = table["kind"].map({"arm": 0, "trivial": 1})
@@ -67,12 +70,12 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
-    """Difference rows of `metric`, every factor's arms one family of the size it was planned with."""
-    descriptions = describe_arms(data)
-    factors = pd.Series([descriptions[arm]["factor"] for arm in data.arms if arm != BASELINE], dtype=object)
-    sizes = {str(factor): int(n) for factor, n in factors.value_counts().items()}
+    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family."""
+    values = seed_values(data, metric)
+    registered = values[values["seed"].isin(data.registered_seeds)]
+    n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
-    return compute_differences(seed_values(data, metric), higher, data.claim.alpha, sizes)
+    return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
 
 
 def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:

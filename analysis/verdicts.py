@@ -1,22 +1,25 @@
 """What the numbers support: a verdict for each arm on the primary metric, and one for each criterion of the claim.
 
 In: a study and its ablation table. Out: one frame with VERDICT_COLUMNS, criteria first, whose sentences are made from
-the same rows. A verdict needs the number of paired seeds that the claim registered; fewer give `no verdict`.
+the same rows. Verdicts are judged on exactly the registered seeds: with fewer of them there is none, and more change
+none. All arms are one family: each of `better or worse` and `non-inferior` is wrong for any arm at a rate of alpha.
 """
 
 import math
 
 import pandas as pd
 
+from analysis.compare import compute_estimate
 from analysis.load import StudyData
-from analysis.wording import count, decimals_of, interval, metric_phrase, number
-from foresight.claim import Criterion
+from analysis.table import seed_values
+from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+from foresight.claim import Claim, Criterion
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
 VERDICT_COLUMNS = (
     "kind", "name", "factor", "level", "metric", "verdict", "n_seeds", "seeds", "n_test",
-    "estimate", "low", "high", "p_holm", "worst_case", "margin", "target", "acceptable", "failure", "band", "sentence",
+    "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "target", "acceptable", "failure", "band", "sentence",
 )  # fmt: skip
 
 
@@ -43,17 +46,20 @@ def decide_arm(
     registered: int,
     difference: float,
     p_holm: float,
-    worst_case: float,
-    margin: float,
+    p_noninferior_holm: float,
     alpha: float,
     higher: bool,
+    n_failed: int = 0,
 ) -> str:
-    """`better`, `worse`, `non-inferior`, `undecided` or `no verdict (n of N seeds)`, from one row of differences."""
+    """`better`, `worse`, `non-inferior`, `undecided` or `no verdict (n of N seeds)`, from one row of differences.
+
+    `n_failed` of the missing pairs failed: what is left of a diverging arm is a selection, and the words say so.
+    """
     if n_pairs < registered or math.isnan(p_holm):
-        return f"no verdict ({n_pairs} of {registered} seeds)"
+        return f"no verdict ({_share(n_pairs, registered, n_failed)})"
     if p_holm < alpha:
         return "better" if (difference > 0) == higher else "worse"
-    return "non-inferior" if worst_case > -margin else "undecided"
+    return "non-inferior" if p_noninferior_holm < alpha else "undecided"
 
 
 def decide_criterion(low: float, high: float, acceptable: float, higher: bool) -> str:
@@ -68,39 +74,52 @@ def decide_criterion(low: float, high: float, acceptable: float, higher: bool) -
 def _arm_row(data: StudyData, row: pd.Series) -> dict[str, object]:
     claim, metric = data.claim, str(row["metric"])
     n_pairs = 0 if pd.isna(row["n_pairs"]) else int(row["n_pairs"])
-    higher = row["direction"] == "higher"
+    pairs = set(map(int, str(row["pair_seeds"]).split())) if n_pairs else set()
     verdict = decide_arm(
-        n_pairs, claim.seeds, row["difference"], row["p_holm"], row["worst_case"], claim.margin, claim.alpha, higher
-    )
+        n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
+        row["direction"] == "higher", _count_failed(data, {str(row["arm"]), BASELINE}, pairs),
+    )  # fmt: skip
     return {
         "kind": "arm", "name": row["arm"], "factor": row["factor"], "level": row["level"], "metric": metric,
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
-        "p_holm": row["p_holm"], "worst_case": row["worst_case"], "margin": claim.margin,
-        "sentence": _arm_sentence(row, verdict, n_pairs, claim.margin),
+        "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
+        "margin": claim.margin, "sentence": _arm_sentence(row, verdict, n_pairs, claim),
     }  # fmt: skip
 
 
-def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, margin: float) -> str:
+def _count_failed(data: StudyData, arms: set[str], present: set[int]) -> int:
+    """Registered seeds outside `present` at which a trial of `arms` failed."""
+    failed = data.trials[(data.trials["status"] == "failed") & data.trials["arm"].isin(arms)]
+    return len((set(data.registered_seeds) - present) & set(failed["seed"]))
+
+
+def _share(n: int, registered: int, n_failed: int) -> str:
+    return f"{n} of {registered} seeds" + (f", {n_failed} failed" if n_failed else "")
+
+
+def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim) -> str:
     metric = str(row["metric"])
     decimals, phrase = decimals_of(metric), metric_phrase(metric)
     shown = " ".join(
         [number(row["difference"], decimals), interval(row["difference_low"], row["difference_high"], decimals)]
     ).strip()
-    basis = f"({count(n_pairs, 'paired seed')}, {row['n_test']} test images)"
+    basis = f"{count(n_pairs, 'paired seed')}, {row['n_test']} test images"
+    p_differs, p_noninferior = p_phrase(row["p_holm"]), p_phrase(row["p_noninferior_holm"])
     if n_pairs == 0:
-        return f"{row['arm']}: {verdict}, it shares no complete seed with the baseline."
+        return f"{row['arm']}: {verdict}, it shares no complete registered seed with the baseline."
     if verdict in ("better", "worse"):
         low, high = sorted((abs(row["difference_low"]), abs(row["difference_high"])))
         size = f"{number(abs(row['difference']), decimals)} {interval(low, high, decimals)} {phrase}"
-        within = (
-            f", which is within the margin of {margin:g}" if verdict == "worse" and row["worst_case"] > -margin else ""
-        )
-        return f"{row['arm']} is {verdict} than the baseline by {size} {basis}{within}."
+        is_within = verdict == "worse" and row["p_noninferior_holm"] < claim.alpha
+        within = f", which is within the margin of {claim.margin:g} (adjusted p {p_noninferior})" if is_within else ""
+        return f"{row['arm']} is {verdict} than the baseline by {size} ({basis}; adjusted p {p_differs}){within}."
     if verdict == "non-inferior":
-        found = f"{row['arm']} is non-inferior to the baseline at a margin of {margin:g}"
-        return f"{found}: {phrase} differs by {shown} {basis}."
-    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} {basis}."
+        found = f"{row['arm']} is non-inferior to the baseline at a margin of {claim.margin:g}"
+        return f"{found} (adjusted p {p_noninferior}): {phrase} differs by {shown} ({basis})."
+    if verdict == "undecided":
+        basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
+    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis})."
 
 
 def _criterion_row(data: StudyData, table: pd.DataFrame, criterion: Criterion) -> dict[str, object]:
@@ -111,29 +130,29 @@ def _criterion_row(data: StudyData, table: pd.DataFrame, criterion: Criterion) -
         "failure": criterion.failure,
     }  # fmt: skip
     found = table[(table["arm"] == BASELINE) & (table["metric"] == metric)]
-    if metric not in data.metrics or found.empty or math.isnan(found["mean"].iloc[0]):
+    if metric not in data.metrics or found["mean"].isna().all():
         measured = ", ".join(data.metrics)
         sentence = (
             f"{metric} was not measured on the baseline (the run log has {measured}), so its criterion is not met."
         )
         return row | {"verdict": "not measured", "sentence": sentence}
-    estimate = found.iloc[0]
-    n_seeds, higher = int(estimate["n_seeds"]), METRICS[metric].direction == "higher"
-    enough = n_seeds >= data.claim.seeds
-    verdict = (
-        decide_criterion(estimate["low"], estimate["high"], criterion.acceptable, higher) if enough else "undecided"
-    )
+    values = seed_values(data, metric).sort_values("seed")
+    values = values[(values["arm"] == BASELINE) & values["seed"].isin(data.registered_seeds)]
+    estimate, higher = compute_estimate(values["value"].tolist()), METRICS[metric].direction == "higher"
+    enough = estimate.n >= data.claim.seeds
+    verdict = decide_criterion(estimate.low, estimate.high, criterion.acceptable, higher) if enough else "undecided"
     decimals = decimals_of(metric)
-    shown = f"{number(estimate['mean'], decimals)} {interval(estimate['low'], estimate['high'], decimals)}".strip()
-    seeds = count(n_seeds, "seed") if enough else f"{n_seeds} of {data.claim.seeds} seeds"
+    shown = f"{number(estimate.mean, decimals)} {interval(estimate.low, estimate.high, decimals)}".strip()
+    n_failed = _count_failed(data, {BASELINE}, set(values["seed"]))
+    seeds = count(estimate.n, "seed") if enough else _share(estimate.n, data.claim.seeds, n_failed)
     sentence = (
         f"Criterion {metric_phrase(metric)} at {'least' if higher else 'most'} {criterion.acceptable:g} is {verdict}: "
         f"the baseline has {shown} ({seeds}, {data.n_test} test images; target {criterion.target:g})."
     )
     return row | {
-        "verdict": verdict, "n_seeds": n_seeds, "seeds": estimate["seeds"], "estimate": estimate["mean"],
-        "low": estimate["low"], "high": estimate["high"], "band": _band(estimate["mean"], criterion, higher),
-        "sentence": sentence,
+        "verdict": verdict, "n_seeds": estimate.n, "seeds": " ".join(map(str, values["seed"])),
+        "estimate": estimate.mean, "low": estimate.low, "high": estimate.high,
+        "band": _band(estimate.mean, criterion, higher) if estimate.n else "", "sentence": sentence,
     }  # fmt: skip
 
 

@@ -70,6 +70,16 @@ def p_value(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_phrase(p: float) -> str:
+    """A p-value inside a sentence: `0.012`, `below 0.001`."""
+    return p_value(p).replace("<", "below ")
+
+
+def short_verdict(verdict: str) -> str:
+    """A verdict where there is little room: `no verdict (3 of 5, 2 failed)`."""
+    return verdict.replace(" seeds", "")
+
+
 def quantity(n: float) -> str:
     """`21.4 M`, `76.2 k`, `812`."""
     if n is None or math.isnan(n):

@@ -1,7 +1,7 @@
 """TrialConfig: everything that may change a trial's numbers, and the key that is a hash over the whole of it.
 
 Configs are frozen: a changed config is a copy (`with_fields`). Unknown fields are refused. Where and how fast a trial
-runs (GPUs, workers, paths) is not here and so cannot enter the key by accident: see `foresight.tuning.placement`.
+runs (GPUs, workers, paths) is not here and so cannot enter the key by accident: see `foresight.tuning.sweep.Placement`.
 This module starts without torch, so a sweep can be listed and counted in about a second.
 """
 
@@ -66,7 +66,9 @@ class FusionConfig(Part):
     queries: int = Field(64, ge=1)  # conditioning tokens handed to the decoder
     width: int = Field(32, ge=8)  # channels of the fusion module
     heads: int | None = Field(None, ge=1)  # None: one head per 64 channels, at least 4
-    vlm_weight: float = Field(0.5, gt=0, lt=1)  # share of the VLM stream; the spatial stream gets the rest
+    vlm_weight: float = Field(
+        0.5, gt=0, lt=1
+    )  # the VLM stream's share of the channels; the spatial stream gets the rest
     dropout: float = Field(0.0, ge=0, lt=1)
     conditioning_dim: int = Field(32, ge=8)  # channels of a conditioning token (4096 for LTX-Video)
 

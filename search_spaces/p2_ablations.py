@@ -40,7 +40,8 @@ def baseline(scale: str) -> TrialConfig:
         )
     return TrialConfig(
         scale="tiny",
-        data=DataConfig(n_train=256, n_val=32, n_test=128, image_px=112, target_px=32),
+        # Seed 1: on the images of seed 0 the start values of the attention were chosen (LOG.md).
+        data=DataConfig(n_train=256, n_val=32, n_test=128, image_px=112, target_px=32, seed=1),
         train=TrainConfig(epochs=4, batch_size=8, lr=5e-3),
     )
 

@@ -35,8 +35,8 @@ def build_vlm(config: VLMConfig, device: str = "cpu") -> nn.Module:
             model = Qwen2_5_VLModel(Qwen2_5_VLConfig(**REAL_CONFIG))
     else:
         source = local_checkpoint(config.checkpoint) or config.checkpoint
-        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
-        model = Qwen2_5_VLModel.from_pretrained(source, dtype=dtype).to(device)
+        # The precision it was published in, on any device: features must not depend on where they were computed.
+        model = Qwen2_5_VLModel.from_pretrained(source, dtype="auto").to(device)
     return model.eval().requires_grad_(False)
 
 

@@ -1,7 +1,7 @@
 """Images and encoder features as store entries: what each entry is computed from, and how a missing one is computed.
 
 One entry holds the three splits of one data set (`images`), or one encoder's tokens for all of them (`vlm`, `dinov2`).
-Trials read entries; only `ensure` computes them, once for all trials of all sweeps of the machine.
+Trials read entries; only `compute` writes them, once for all trials of all sweeps of the machine.
 """
 
 import contextlib
@@ -32,7 +32,6 @@ def compute(
     store: ArrayStore,
     coco_root: Path | None = None,
     device: str = "cpu",
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Computes a request's entries; one that another process finished meanwhile is left alone."""
     config = request.configs[0]
@@ -44,9 +43,9 @@ def compute(
         return
     with store.lock(f"{request.kind}-{images_entry(config.data)[0]}"):
         if request.kind == "dinov2":
-            _compute_dinov2(config, store, device, on_progress)
+            _compute_dinov2(config, store, device)
         else:
-            _compute_vlm(request.configs, store, device, on_progress)
+            _compute_vlm(request.configs, store, device)
 
 
 def _write_images(store: ArrayStore, key: str, content: dict[str, Any], splits: dict[str, ImageSet]) -> None:
@@ -66,9 +65,7 @@ def _write_images(store: ArrayStore, key: str, content: dict[str, Any], splits: 
                 create(f"{split}-{name}", array.shape, array.dtype)[...] = array
 
 
-def _compute_dinov2(
-    config: TrialConfig, store: ArrayStore, device: str, on_progress: Callable[[int, int], None]
-) -> None:
+def _compute_dinov2(config: TrialConfig, store: ArrayStore, device: str) -> None:
     key, content = dinov2_entry(config.data, config.dinov2)
     if store.has(key):
         return
@@ -83,13 +80,10 @@ def _compute_dinov2(
         config.data,
         device,
         lambda pixels: {key: encode_dinov2(model, pixels)},
-        on_progress,
     )
 
 
-def _compute_vlm(
-    configs: tuple[TrialConfig, ...], store: ArrayStore, device: str, on_progress: Callable[[int, int], None]
-) -> None:
+def _compute_vlm(configs: tuple[TrialConfig, ...], store: ArrayStore, device: str) -> None:
     entries = {vlm_entry(c.data, c.vlm)[0]: c for c in configs}
     entries = {key: config for key, config in entries.items() if not store.has(key)}
     if not entries:
@@ -104,7 +98,7 @@ def _compute_vlm(
         return {key: states[layer] for key, layer in layers.items()}
 
     contents = {key: vlm_entry(c.data, c.vlm)[1] | {"n_params": n_params} for key, c in entries.items()}
-    _write_tokens(store, contents, configs[0].data, device, encode, on_progress)
+    _write_tokens(store, contents, configs[0].data, device, encode)
 
 
 def _write_tokens(
@@ -113,11 +107,9 @@ def _write_tokens(
     data: DataConfig,
     device: str,
     encode: Callable[[torch.Tensor], dict[str, torch.Tensor]],
-    on_progress: Callable[[int, int], None],
 ) -> None:
     """Streams every split through `encode` into one entry for each key, [N, tokens, channels] in half precision."""
     images = store.load(images_entry(data)[0])
-    total, done = sum(len(images[f"{split}-images"]) for split in SPLITS), 0
     with contextlib.ExitStack() as stack:
         creators = {key: stack.enter_context(store.writer(key, content)) for key, content in contents.items()}
         for split in SPLITS:
@@ -130,5 +122,3 @@ def _write_tokens(
                         shape = (len(pictures), *tokens_BNC.shape[1:])
                         arrays[key] = creators[key](split, shape, np.float16)
                     arrays[key][start : start + BATCH] = tokens_BNC.clamp(-LARGEST, LARGEST).cpu().numpy()
-                done += len(pictures[start : start + BATCH])
-                on_progress(done, total)

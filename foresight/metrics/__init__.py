@@ -47,7 +47,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "ssim", 1, "SSIM", "index", "higher", -1.0, 1.0,
-            "structural similarity of the grey images, Gaussian window sd 1.5, reflected borders, range 1 (Wang et al. 2004)",
+            "structural similarity of the grey images, Gaussian window sd 1.5, mean inside the picture (Wang et al. 2004)",
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),

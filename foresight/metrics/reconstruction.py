@@ -31,8 +31,11 @@ def compute_psnr(mse_B: Tensor) -> Tensor:
 
 
 def compute_ssim(prediction_B3HW: Tensor, target_B3HW: Tensor, content_BHW: Tensor) -> Tensor:
-    """[B] structural similarity of the grey images. Padding is equal in both, so it pulls a padded image towards 1."""
+    """[B] structural similarity of the grey images, the map averaged over the pixels of the picture."""
     prediction = fill_padding(prediction_B3HW, target_B3HW, content_BHW).mean(dim=1, keepdim=True)
     target = target_B3HW.mean(dim=1, keepdim=True)
-    ssim_B = structural_similarity_index_measure(prediction, target, data_range=1.0, sigma=1.5, reduction="none")
-    return ssim_B.flatten()
+    _, map_B1HW = structural_similarity_index_measure(
+        prediction, target, data_range=1.0, sigma=1.5, reduction="none", return_full_image=True
+    )
+    inside_BHW = content_BHW.to(map_B1HW.dtype)
+    return (map_B1HW[:, 0] * inside_BHW).sum(dim=(1, 2)) / inside_BHW.sum(dim=(1, 2))

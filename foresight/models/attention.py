@@ -10,14 +10,14 @@ from torch import Tensor, nn
 class Attention(nn.Module):
     """Multi-head attention with an additive bias per head and a padding mask. Pre-norm is the caller's."""
 
-    def __init__(self, width: int, n_heads: int):
+    def __init__(self, width: int, n_heads: int, out_width: int | None = None):
         super().__init__()
         self.n_heads = n_heads
         self.query = nn.Linear(width, width, bias=False)
         # No key bias: softmax is blind to it, so its gradient is rounding noise that Adam would amplify.
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
-        self.out = nn.Linear(width, width)
+        self.out = nn.Linear(width, out_width or width)
 
     def forward(
         self,
@@ -26,7 +26,7 @@ class Attention(nn.Module):
         bias_HQN: Tensor | None = None,
         valid_BN: Tensor | None = None,
     ) -> Tensor:
-        """[B, Q, D]. Tokens that are not valid get no attention; at least one of each image must be. None: all are valid."""
+        """[B, Q, out_width]. Tokens that are not valid get no attention; each image needs a valid one. None: all are."""
         q, k, v = self.query(queries_BQD), self.key(tokens_BND), self.value(tokens_BND)
         q, k, v = (x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for x in (q, k, v))
         # Written out: with a learned bias and a few hundred tokens, the fused kernels fall back to a slower form of this.

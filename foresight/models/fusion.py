@@ -5,9 +5,9 @@ Axes: B batch, V VLM tokens, S spatial tokens, Q queries (conditioning tokens), 
 Three rules hold in every fusion, because the original study broke each of them:
 - Tokens are kept. No stream is pooled into one vector, so queries and layers have something to do.
 - Padding is masked: a letterboxed picture gives the same conditioning whatever its padding holds.
-- Stream weights survive. Both streams are brought to unit size *after* their last own projection and only then mixed as
-  `w * vlm + (1 - w) * spatial`. Scaling any projection before the mix changes nothing, and no projection after it is a
-  stream's own.
+- Stream weights survive. A weight is a stream's share of the fusion's channels: both streams are projected to their share,
+  brought to unit size and joined. A projection that follows can rescale what it gets, but cannot bring back channels
+  that a stream never had. (A factor on the values, as in the original, is undone by the next learned scale.)
 """
 
 import torch
@@ -30,9 +30,15 @@ def unit_size(tokens_BND: Tensor) -> Tensor:
     return F.rms_norm(tokens_BND, (tokens_BND.shape[-1],), eps=1e-6)
 
 
-def mix_streams(vlm_BND: Tensor, spatial_BND: Tensor, vlm_weight: float) -> Tensor:
-    """`w * vlm + (1 - w) * spatial` of the two unit-size streams."""
-    return vlm_weight * unit_size(vlm_BND) + (1 - vlm_weight) * unit_size(spatial_BND)
+def stream_widths(config: FusionConfig) -> tuple[int, int]:
+    """Channels of the VLM stream and of the spatial stream: the weight's share of the width, at least one each."""
+    vlm_width = min(max(1, round(config.vlm_weight * config.width)), config.width - 1)
+    return vlm_width, config.width - vlm_width
+
+
+def join_streams(vlm_BNV: Tensor, spatial_BNS: Tensor) -> Tensor:
+    """[B, N, D]: both streams at unit size, side by side on the channel axis; V and S are their shares of D."""
+    return torch.cat([unit_size(vlm_BNV), unit_size(spatial_BNS)], dim=-1)
 
 
 def read_at_places(tokens_BND: Tensor, weights_QN: Tensor, valid_BN: Tensor | None) -> Tensor:
@@ -81,17 +87,17 @@ class Queries(nn.Module):
 
 
 class StreamReader(nn.Module):
-    """Queries read each stream by attention; what they read is mixed by the stream weight and added."""
+    """Queries read each stream by attention into its share of the channels; what they read is added."""
 
     def __init__(self, config: FusionConfig, streams: Streams, query_xy: Tensor):
         super().__init__()
         self.norm = nn.LayerNorm(config.width)
-        self.read_vlm = Attention(config.width, config.n_heads)
-        self.read_spatial = Attention(config.width, config.n_heads)
+        vlm_width, spatial_width = stream_widths(config)
+        self.read_vlm = Attention(config.width, config.n_heads, vlm_width)
+        self.read_spatial = Attention(config.width, config.n_heads, spatial_width)
         self.vlm_bias = LocalityBias(config.n_heads, query_xy, streams.vlm_xy)
         self.spatial_bias = LocalityBias(config.n_heads, query_xy, streams.spatial_xy)
         self.dropout = nn.Dropout(config.dropout)
-        self.vlm_weight = config.vlm_weight
 
     def forward(
         self,
@@ -102,9 +108,9 @@ class StreamReader(nn.Module):
         spatial_valid_BS: Tensor,
     ) -> Tensor:
         normed = self.norm(queries_BQD)
-        vlm_BQD = self.read_vlm(normed, vlm_BVD, self.vlm_bias(), vlm_valid_BV)
-        spatial_BQD = self.read_spatial(normed, spatial_BSD, self.spatial_bias(), spatial_valid_BS)
-        return queries_BQD + self.dropout(mix_streams(vlm_BQD, spatial_BQD, self.vlm_weight))
+        vlm_BQV = self.read_vlm(normed, vlm_BVD, self.vlm_bias(), vlm_valid_BV)
+        spatial_BQS = self.read_spatial(normed, spatial_BSD, self.spatial_bias(), spatial_valid_BS)
+        return queries_BQD + self.dropout(join_streams(vlm_BQV, spatial_BQS))
 
 
 class CrossAttentionFusion(nn.Module):
@@ -128,11 +134,7 @@ class CrossAttentionFusion(nn.Module):
 
 
 class ConcatFusion(nn.Module):
-    """Both streams are read at each query's place and joined channel by channel, then a stack of feed-forwards.
-
-    The first layer of `Linear(concat(a, b))` is `A a + B b`; it is written as that sum, so that the stream weights can
-    be applied between the streams' own projections and the rest.
-    """
+    """Both streams are read at each query's place and joined channel by channel, then a stack of feed-forwards."""
 
     def __init__(self, config: FusionConfig, streams: Streams):
         super().__init__()
@@ -141,17 +143,17 @@ class ConcatFusion(nn.Module):
         spatial_QS = bilinear_weights(self.queries.xy, streams.spatial_grid, streams.spatial_grid)
         self.register_buffer("vlm_QV", vlm_QV, persistent=False)
         self.register_buffer("spatial_QS", spatial_QS, persistent=False)
-        self.join_vlm = nn.Linear(config.width, config.width)
-        self.join_spatial = nn.Linear(config.width, config.width)
+        vlm_width, spatial_width = stream_widths(config)
+        self.to_vlm_share = nn.Linear(config.width, vlm_width)
+        self.to_spatial_share = nn.Linear(config.width, spatial_width)
         self.blocks = nn.ModuleList(FeedForwardBlock(config.width, config.dropout) for _ in range(config.layers))
-        self.vlm_weight = config.vlm_weight
 
     def forward(
         self, vlm_BVD: Tensor, vlm_valid_BV: Tensor | None, spatial_BSD: Tensor, spatial_valid_BS: Tensor | None
     ) -> Tensor:
-        vlm_BQD = self.join_vlm(read_at_places(vlm_BVD, self.vlm_QV, vlm_valid_BV))
-        spatial_BQD = self.join_spatial(read_at_places(spatial_BSD, self.spatial_QS, spatial_valid_BS))
-        tokens_BQD = self.queries(len(vlm_BVD)) + mix_streams(vlm_BQD, spatial_BQD, self.vlm_weight)
+        vlm_BQV = self.to_vlm_share(read_at_places(vlm_BVD, self.vlm_QV, vlm_valid_BV))
+        spatial_BQS = self.to_spatial_share(read_at_places(spatial_BSD, self.spatial_QS, spatial_valid_BS))
+        tokens_BQD = self.queries(len(vlm_BVD)) + join_streams(vlm_BQV, spatial_BQS)
         for block in self.blocks:
             tokens_BQD = block(tokens_BQD)
         return tokens_BQD
@@ -160,7 +162,7 @@ class ConcatFusion(nn.Module):
 class FilmFusion(nn.Module):
     """Every layer: the VLM token at a spatial token's place scales and shifts it (FiLM, Perez et al. 2018, per place).
 
-    Queries then read the spatial tokens. The stream weight is the share of the modulated tokens against the plain ones.
+    Queries then read tokens whose VLM share of channels comes from the modulated token and the rest from the plain one.
     """
 
     def __init__(self, config: FusionConfig, streams: Streams):
@@ -168,12 +170,14 @@ class FilmFusion(nn.Module):
         self.queries = Queries(config.queries, config.width)
         vlm_SV = bilinear_weights(streams.spatial_xy, streams.vlm_grid, streams.vlm_grid)
         self.register_buffer("vlm_SV", vlm_SV, persistent=False)
+        vlm_width, spatial_width = stream_widths(config)
         self.modulations = nn.ModuleList(nn.Linear(config.width, 2 * config.width) for _ in range(config.layers))
+        self.to_vlm_share = nn.ModuleList(nn.Linear(config.width, vlm_width) for _ in range(config.layers))
+        self.to_spatial_share = nn.ModuleList(nn.Linear(config.width, spatial_width) for _ in range(config.layers))
         self.blocks = nn.ModuleList(
             CrossAttentionBlock(config.width, config.n_heads, config.dropout) for _ in range(config.layers)
         )
         self.bias = LocalityBias(config.n_heads, self.queries.xy, streams.spatial_xy)
-        self.vlm_weight = config.vlm_weight
 
     def forward(
         self, vlm_BVD: Tensor, vlm_valid_BV: Tensor | None, spatial_BSD: Tensor, spatial_valid_BS: Tensor | None
@@ -181,10 +185,11 @@ class FilmFusion(nn.Module):
         queries_BQD = self.queries(len(vlm_BVD))
         vlm_BSD = read_at_places(vlm_BVD, self.vlm_SV, vlm_valid_BV)
         bias_HQS = self.bias()
-        for modulation, block in zip(self.modulations, self.blocks, strict=True):
+        layers = zip(self.modulations, self.to_vlm_share, self.to_spatial_share, self.blocks, strict=True)
+        for modulation, to_vlm_share, to_spatial_share, block in layers:
             scale_BSD, shift_BSD = modulation(vlm_BSD).chunk(2, dim=-1)
             modulated_BSD = unit_size(spatial_BSD) * (1 + scale_BSD) + shift_BSD
-            memory_BSD = mix_streams(modulated_BSD, spatial_BSD, self.vlm_weight)
+            memory_BSD = join_streams(to_vlm_share(modulated_BSD), to_spatial_share(spatial_BSD))
             queries_BQD = block(queries_BQD, memory_BSD, bias_HQS, spatial_valid_BS)
         return queries_BQD
 

@@ -16,9 +16,7 @@ def measure_size(config: TrialConfig) -> dict[str, float]:
     Running the forward pass on the meta device also checks every shape.
     """
     shapes = feature_shapes(config.data, config.vlm, config.dinov2)
-    # What does not change a size is set to one value, so that a factorial builds each distinct bridge once.
-    fusion = config.fusion.model_copy(update={"vlm_weight": 0.5, "dropout": 0.0})
-    return _size(config.data.target_px, fusion, config.decoder, shapes)
+    return _size(config.data.target_px, config.fusion, config.decoder, shapes)
 
 
 @cache

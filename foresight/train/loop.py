@@ -103,7 +103,9 @@ def train(bridge: Bridge, data: StagedData, config: TrainConfig, seed: int, devi
         for loss_name in ("train/loss", "val/loss"):  # what an epoch's last step broke shows in the second alone
             if not math.isfinite(row[loss_name]):
                 raise DivergedError(f"the loss became {row[loss_name]} between steps {first_step + 1} and {step}")
-        yield {"epoch": epoch, "step": step, "wall_s": time.perf_counter() - started, **row}
+        paused = time.perf_counter()
+        yield {"epoch": epoch, "step": step, "wall_s": paused - started, **row}
+        started += time.perf_counter() - paused  # what the consumer did meanwhile is not training
 
 
 @torch.no_grad()

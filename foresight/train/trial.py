@@ -15,6 +15,7 @@ from PIL import Image
 from foresight.config import TrialConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
+from foresight.metrics import METRICS
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
 from foresight.metrics.cost import compute_flops, count_parameters
 from foresight.metrics.evaluate import compute_image_metrics
@@ -43,18 +44,19 @@ def run_trial(
 
     Raises DivergedError when the loss stops being a number, and ValueError when a counted parameter gets no gradient.
     """
-    started_trial = time.perf_counter()
+    started = time.perf_counter()
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     bridge = build_bridge(config, shapes_of(data)).to(device)
     columns = count_parameters(bridge, probe_gradients(bridge, config, data, device), data.n_encoder_params)
     columns["cost/flops"] = compute_flops(bridge, data.test.features[:1])
-    started = time.perf_counter()
     epochs: list[dict[str, float]] = []
     for row in train(bridge, data, config.train, config.seed, device):
         epochs.append(row)
+        paused = time.perf_counter()
         yield row
-    train_s = time.perf_counter() - started
+        started += time.perf_counter() - paused  # what the consumer did meanwhile is not the trial's
+    train_s = epochs[-1]["wall_s"]
     samples, examples_png = evaluate(bridge, config, data.test, lpips, device)
     names = [name for name in samples.columns if name not in ("sample_hash", "split", "scene")]
     columns |= {f"test/{name}": float(samples[name].mean()) for name in names}
@@ -65,7 +67,7 @@ def run_trial(
     on_gpu = torch.device(device).type == "cuda"
     columns |= {
         "cost/train_s": train_s,
-        "cost/trial_s": time.perf_counter() - started_trial,
+        "cost/trial_s": time.perf_counter() - started,
         "cost/gpu_s": train_s if on_gpu else 0.0,
         # Not measured on a CPU: a reused process only knows the most that any of its trials ever took.
         "cost/peak_memory_mb": torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else None,
@@ -75,6 +77,7 @@ def run_trial(
         "data/train_hash": set_hash(data.train),
         "data/test_hash": set_hash(data.test),
         "env/lpips_trunk": lpips.trunk,
+        "env/metric_ids": " ".join(METRICS[name].id for name in names),
     }
     return TrialResult(columns, samples, examples_png, epochs)
 

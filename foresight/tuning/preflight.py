@@ -46,26 +46,30 @@ def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:
             raise RequestError(f"{log.root} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
 
 
-def check_machine(
-    configs: Iterable[TrialConfig], placement: Placement, log: RunLog, n_trials: int, cached: bool
-) -> None:
-    """Raises RequestError for a missing checkpoint, a missing LPIPS trunk, or a disk without room for what will be written."""
+def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
+    """Raises RequestError for an encoder's checkpoint that is neither here nor to be had."""
+    configs = list(configs)
+    for name in sorted({c.vlm.checkpoint for c in configs} | {checkpoint_name(c.dinov2) for c in configs}):
+        if name != RANDOM:
+            check_checkpoint(name)
+
+
+def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog, cached: bool) -> None:
+    """Raises RequestError for a missing LPIPS trunk, or a disk without room for what the trials will write."""
     configs = list(configs)
     find_trunk()
-    if not cached:  # cached features need no encoder
-        for name in sorted({c.vlm.checkpoint for c in configs} | {checkpoint_name(c.dinov2) for c in configs}):
-            if name != RANDOM:
-                check_checkpoint(name)
-    check_disk(log.root, n_trials * BYTES_PER_TRIAL, "the run log")
+    check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
     check_disk(placement.cache, 0 if cached else feature_bytes(configs), "the feature cache")
 
 
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
-    """Size of the features of all distinct encoders, in half precision."""
+    """Size of the images and of the features of all distinct encoders, in half precision."""
     sizes: dict[tuple[str, str], int] = {}
     for config in configs:
         shapes = feature_shapes(config.data, config.vlm, config.dinov2)
         n_images = config.data.n_train + config.data.n_val + config.data.n_test
+        bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
+        sizes["images", config.data.name] = n_images * bytes_per_image
         sizes["vlm", config.vlm.layer] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
         sizes["dinov2", config.dinov2.size] = 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim
     return sum(sizes.values())

@@ -98,7 +98,7 @@ class SweepProgress:
         means = {arm: fmean(values) for arm, values in self.values.items() if len(values) == most}
         pick = max if self.metric.direction == "higher" else min
         arm = pick(means, key=lambda name: means[name])
-        return f"{arm} ({self.metric.label} {means[arm]:.3f}, n={most})"
+        return f"{arm} (validation {self.metric.label} {means[arm]:.3f}, n={most})"
 
     def _panel(self) -> Group:
         return Group(self.bar.get_renderable(), Text(self.line()))

@@ -39,7 +39,8 @@ class TrialRecorder(tune.Callback):
 
     def _finish(self, key: str) -> None:
         row = self.log.read_trial(key)
-        value = row.get(f"test/{self.primary}") if row["status"] == "complete" else None
+        # Validation, never test: a person who watches must not be able to stop on the test images.
+        value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None
         self.progress.finish(key, self.planned[key].trial.arm.name, row["error"], value)
 
 

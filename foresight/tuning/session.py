@@ -4,10 +4,11 @@ import importlib.metadata
 import math
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -21,6 +22,9 @@ from foresight.tuning.plan_report import level_notes
 from foresight.tuning.ray_runtime import start_ray
 from foresight.tuning.record import Planned, git_commit, record_trial
 from foresight.tuning.sweep import Placement, Sweep
+
+if TYPE_CHECKING:
+    from foresight.tuning.execute import Runner
 
 DONE, SOME_FAILED = 0, 1
 TINY_NOTE = (
@@ -51,14 +55,14 @@ class Session:
 
         with preflight.only_driver(self.log):
             pending = preflight.pending_trials(wanted, self.log.statuses(), retry_failed)
-            self.check_machine(pending)
+            unmeasured = self.unmeasured(wanted)
+            self.check_machine(pending, unmeasured)
             self.write_declaration()
             self.console.print(
                 f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
                 f"{self.placement.slots} at a time, into {_shown(self.log.root)}",
                 soft_wrap=True,
             )
-            unmeasured = self.unmeasured(wanted)
             if pending or unmeasured:
                 signal.signal(signal.SIGTERM, _interrupt)
                 ray = start_ray(self.placement.slots)
@@ -66,15 +70,21 @@ class Session:
                 try:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
-                        if not self.log.statuses():
-                            probed = self.space.one_at_a_time().arms()
-                            self.write_declaration(sensitivity=runner.check_sensitivity(probed))
+                        self.check_sensitivity(runner)
                         runner.compute_features(pending)
                         runner.run_trials(self.planned(pending))
                     runner.measure_latency(unmeasured)
                 finally:
                     ray.shutdown()
         return self.summarise(wanted)
+
+    def check_sensitivity(self, runner: "Runner") -> None:
+        """Checks the arms that are not on record as changing the model's output, before they cost anything."""
+        known = (self.log.read_sweep() or {}).get("sensitivity", {})
+        baseline, *arms = self.space.one_at_a_time().arms()
+        unchecked = [arm for arm in arms if arm.name not in known]
+        if unchecked:
+            self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
 
     def unmeasured(self, wanted: list[Trial]) -> list[Arm]:
         """The arms of the wanted trials whose latency is not on record."""
@@ -83,13 +93,16 @@ class Session:
         return list({t.arm.name: t.arm for t in wanted if t.config.arm_key not in known}.values())
 
     def run_one(self, key: str) -> int:
-        """Runs one planned trial in this process, finished or not, so that a breakpoint works. Returns the exit code."""
+        """Runs one planned trial in this process, so that a breakpoint works. Returns the exit code.
+
+        A complete trial is run again without being recorded: debugging must not replace a result.
+        """
         by_key = {trial.key: trial for trial in self.trials}
         if key not in by_key:
             raise RequestError(f"no planned trial '{key}'{nearest_name(key, by_key)}; --plan --json lists the arms")
         trial = by_key[key]
         with preflight.only_driver(self.log):
-            self.check_machine([trial])
+            self.check_machine([trial], [])
             self.write_declaration()
             import torch
 
@@ -106,16 +119,26 @@ class Session:
                 for request in requests:
                     compute(request, store, self.placement.coco_root, device)
             data = stage(trial.config, store, device)
-            for row in record_trial(self.log, self.planned([trial])[0], data, load_lpips(find_trunk(), device), device):
-                shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
-                self.console.print(shown, soft_wrap=True)
+            recorded = self.log.statuses().get(key) == "complete"
+            with tempfile.TemporaryDirectory(prefix="foresight-one-") as scratch:
+                log = RunLog(Path(scratch)) if recorded else self.log
+                for row in record_trial(log, self.planned([trial])[0], data, load_lpips(find_trunk(), device), device):
+                    shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
+                    self.console.print(shown, soft_wrap=True)
+                ended = log.read_trial(key)
+            tests = "  ".join(f"{name} {value:.4g}" for name, value in ended.items() if name.startswith("test/"))
+            self.console.print(f"{ended['status']}  {ended['error'] or tests}", soft_wrap=True, markup=False)
+            if recorded:
+                self.console.print("not recorded: the run log already holds this trial complete", soft_wrap=True)
+                return DONE if ended["status"] == "complete" else SOME_FAILED
         return self.summarise([trial])
 
-    def check_machine(self, pending: list[Trial]) -> None:
-        """Raises RequestError when this machine cannot run the pending trials."""
+    def check_machine(self, pending: list[Trial], unmeasured: list[Arm]) -> None:
+        """Raises RequestError when this machine cannot run the pending trials or measure the unmeasured arms."""
         configs = [trial.config for trial in pending]
         cached = not missing_requests(configs, ArrayStore(self.placement.cache))
-        preflight.check_machine(configs, self.placement, self.log, len(pending), cached)
+        preflight.check_machine(configs, self.placement, self.log, cached)
+        preflight.check_checkpoints([arm.config for arm in unmeasured] + ([] if cached else configs))
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""

@@ -88,6 +88,35 @@ def test_two_trials_of_one_arm_and_seed(write_study):
     assert "2 complete trials at seed 0" in refused(path)
 
 
+@pytest.mark.parametrize(
+    "file", ["sweep.json", "manifest.parquet", "latency/*", "trials/*/trial.parquet", "trials/*/epochs.parquet"]
+)
+def test_damaged_file_is_named(write_study, file):
+    path = write_study(n_seeds=1, with_details=True)
+    damaged = sorted(path.glob(file))[3 if "*" in file else 0]
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    result = CliRunner().invoke(app, [path.name, "--runs", str(path.parent)], catch_exceptions=False)
+    assert result.exit_code == 2
+    assert f"'{damaged}' cannot be read" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_damaged_derived_file_may_be_deleted(write_study):
+    path = write_study(n_seeds=1)
+    analysis.load(path)
+    (path / "consolidated.parquet").write_bytes(b"PAR1")
+    assert "consolidated.parquet' cannot be read" in refused(path)
+    assert "it is derived and comes back" in refused(path)
+    (path / "consolidated.parquet").unlink()
+    analysis.load(path)
+
+
+def test_sweep_that_is_no_object(write_study):
+    path = write_study(n_seeds=1)
+    (path / "sweep.json").write_text("[]")
+    assert "sweep.json' is damaged" in refused(path)
+
+
 def test_claim_that_was_changed_after_the_run(write_study):
     path = write_study(n_seeds=1)
     sweep = json.loads((path / "sweep.json").read_text())

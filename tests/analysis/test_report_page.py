@@ -57,6 +57,8 @@ def test_last_line_is_the_path_of_the_report(reported):
     lines = [line for line in reported.output.splitlines() if not line.startswith("gate closed")]
     assert Path(lines[-1]) == reported.folder / "report.html"
     assert max(map(len, lines[:-1])) <= 80
+    assert "none: 4 of 5, 1 failed" in reported.output
+    assert "…" not in reported.output  # nothing of the table is cut off
 
 
 def test_files(reported):
@@ -100,6 +102,18 @@ def test_page_names_gaps_claim_and_trials(reported):
     study = analysis.load(reported.study)
     assert study.data.sweep["claim_hash"] in reported.html
     assert all(f"<code>{key}</code>" in reported.html for key in study.data.complete["key"])
+
+
+def test_page_says_once_what_the_intervals_and_the_adjustment_cover(reported):
+    scope = (
+        "Intervals are over seeds (initial weights, data order, dropout), with one training set, one test set and one "
+        "draw or checkpoint of each encoder; they do not speak of other images or encoders."
+    )
+    verdicts = reported.html.split("<h2>Verdicts</h2>")[1].split("<h2>")[0]
+    assert scope in verdicts
+    assert reported.html.count(scope) == 1
+    assert "Holm-adjusted over all 14 arms of the study" in verdicts
+    assert "no verdict (4 of 5 seeds, 1 failed)" in verdicts
 
 
 def test_names_inside_the_figures_do_not_clash(reported):

@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.compare import DIFFERENCE_COLUMNS, compute_differences, compute_estimate, compute_holm
+from analysis.compare import (
+    DIFFERENCE_COLUMNS,
+    compute_differences,
+    compute_estimate,
+    compute_holm,
+    compute_noninferiority,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +32,17 @@ def test_interval_of_five_values():
     assert estimate.p == pytest.approx(0.0132353, abs=1e-6)  # t = 3 / sqrt(0.5) = 4.2426407, 4 degrees of freedom
 
 
-def test_interval_of_the_non_inferiority_test_is_narrower():
-    # t(0.95, 4) = 2.1318468
-    assert compute_estimate([1, 2, 3, 4, 5], confidence=0.90).low == pytest.approx(
-        3 - 2.1318468 * math.sqrt(0.5), abs=1e-6
-    )
+def test_p_value_of_non_inferiority():
+    # sd sqrt(2.5), standard error sqrt(0.5), t = 2 / sqrt(0.5) = sqrt(8), 4 degrees of freedom: 1 + t^2 / 4 = 3,
+    # p = 1/2 - 3/8 * t / sqrt(3) * (1 - t^2 / 36) = 1/2 - 3/8 * 1.6329932 * 7/9
+    assert compute_noninferiority([-0.02, -0.01, 0, 0.01, 0.02], 0.02) == pytest.approx(0.0237103, abs=1e-6)
+    assert compute_noninferiority([-0.04, -0.03, -0.02, -0.01, 0], 0.02) == pytest.approx(0.5)  # at the margin itself
+    assert math.isnan(compute_noninferiority([0.1], 0.02))
+
+
+@pytest.mark.parametrize(("difference", "p"), [(0.0, 0), (-0.019, 0), (-0.02, 1), (-0.3, 1)])
+def test_non_inferiority_of_identical_differences(difference, p):
+    assert compute_noninferiority([difference] * 3, 0.02, scale=0.8) == p
 
 
 @pytest.mark.parametrize("values", [[], [0.4]])
@@ -75,41 +87,67 @@ def values_of(arms: dict[str, dict[int, float]]) -> pd.DataFrame:
 
 def test_only_shared_seeds_are_paired():
     values = values_of({"baseline": {0: 1.0, 1: 2.0, 2: 4.0}, "f=1": {1: 3.0, 2: 6.0, 3: 100.0}})
-    row = compute_differences(values, True, 0.05, {"f": 1}).iloc[0]
+    row = compute_differences(values, True, 1.0, 1).iloc[0]
     assert list(row.index) == list(DIFFERENCE_COLUMNS)
     assert (row["n_pairs"], row["pair_seeds"], row["difference"]) == (2, (1, 2), 1.5)
     assert row["low"] == pytest.approx(1.5 - 12.7062047 * 0.5)  # t(0.975, 1), differences 1 and 2
-    assert row["worst_case"] == pytest.approx(1.5 - 6.3137515 * 0.5)  # t(0.95, 1)
+    # t = (1.5 + 1) / 0.5 = 5; with 1 degree of freedom p = 1/2 - atan(5) / pi
+    assert row["p_noninferior"] == pytest.approx(0.0628330, abs=1e-6)
 
 
 def test_pairing_removes_what_a_block_shares():
     rng = np.random.default_rng(0)
     block, noise = rng.normal(0, 1, 5), rng.normal(0, 0.001, 5)
     values = values_of({"baseline": dict(enumerate(block)), "f=1": dict(enumerate(block + 0.01 + noise))})
-    assert compute_differences(values, True, 0.05, {})["p"].iloc[0] < 0.001
+    assert compute_differences(values, True, 0.02, 1)["p"].iloc[0] < 0.001
 
 
-def test_worst_case_turns_with_the_direction():
+def test_non_inferiority_turns_with_the_direction():
     values = values_of({"baseline": {0: 0.0, 1: 0.0, 2: 0.0}, "f=1": {0: 0.01, 1: 0.02, 2: 0.03}})
-    higher, lower = (compute_differences(values, up, 0.05, {}).iloc[0] for up in (True, False))
+    higher, lower = (compute_differences(values, up, 0.01, 1).iloc[0] for up in (True, False))
     assert higher["difference"] == lower["difference"] == pytest.approx(0.02)
-    half_width = 2.9199856 * 0.01 / math.sqrt(3)  # t(0.95, 2)
-    assert higher["worst_case"] == pytest.approx(0.02 - half_width)
-    assert lower["worst_case"] == pytest.approx(-0.02 - half_width)
+    # standard error 0.01 / sqrt(3); t = 3 sqrt(3) and -sqrt(3), 2 degrees of freedom: p = 1/2 - t / (2 sqrt(2 + t^2))
+    assert higher["p_noninferior"] == pytest.approx(0.5 - math.sqrt(27 / 29) / 2)
+    assert lower["p_noninferior"] == pytest.approx(0.5 + math.sqrt(3 / 5) / 2)
 
 
-def test_families_are_adjusted_apart():
+def test_arms_of_all_factors_are_one_family():
     values = values_of(
         {"baseline": {0: 0.0, 1: 0.0, 2: 0.0}, "f=1": {0: 0.9, 1: 1, 2: 1.2}, "f=2": {0: 0.8, 1: 1, 2: 1.1}}
     )
-    together = compute_differences(values, True, 0.05, {})
     values.loc[values["arm"] == "f=2", "factor"] = "g"
-    apart = compute_differences(values, True, 0.05, {})
-    assert (apart["p_holm"] == apart["p"]).all()
-    assert together["p_holm"].min() == pytest.approx(2 * together["p"].min())
+    for name in ("p", "p_noninferior"):
+        for n_planned, factors in ((2, (2, 1)), (14, (14, 13))):
+            rows = compute_differences(values, True, 0.02, n_planned).sort_values(name)
+            assert rows[f"{name}_holm"].tolist() == pytest.approx(
+                [factors[0] * rows[name].iloc[0], max(factors[0] * rows[name].iloc[0], factors[1] * rows[name].iloc[1])]
+            )
+
+
+def test_arm_with_too_few_pairs_has_no_adjusted_p_value_and_relieves_no_other():
+    values = values_of(
+        {"baseline": {0: 0.0, 1: 0.0, 2: 0.0}, "f=1": {0: 0.9, 1: 1, 2: 1.2}, "f=2": {0: 1.0, 1: 1.0 + 1e-6}}
+    )
+    full, part = compute_differences(values, True, 0.02, 2, least_pairs=3).to_dict("records")
+    assert part["p"] < full["p"]
+    assert math.isnan(part["p_holm"])
+    assert math.isnan(part["p_noninferior_holm"])
+    assert full["p_holm"] == pytest.approx(2 * full["p"])
+
+
+def test_false_verdicts_over_null_arms_with_a_shared_baseline():
+    """14 arms without effect, two per factor: alpha is kept over the whole study, not within each factor."""
+    rng, wrong = np.random.default_rng(7), 0
+    for _ in range(400):
+        draws = rng.normal(0, 1, (15, 5))
+        arms = {"baseline": dict(enumerate(draws[0]))} | {f"f={i}": dict(enumerate(draws[i])) for i in range(1, 15)}
+        values = values_of(arms)
+        values.loc[values["arm"] != "baseline", "factor"] = [f"f{i // 10}" for i in range(70)]
+        wrong += bool((compute_differences(values, True, 0.02, 14)["p_holm"] < 0.05).any())
+    assert wrong <= 35  # 20 expected at most, standard deviation 4.4; per factor it was about 80
 
 
 def test_without_a_baseline_nothing_is_compared():
-    row = compute_differences(values_of({"f=1": {0: 1.0, 1: 2.0}}), True, 0.05, {}).iloc[0]
+    row = compute_differences(values_of({"f=1": {0: 1.0, 1: 2.0}}), True, 0.02, 1).iloc[0]
     assert row["n_pairs"] == 0
     assert math.isnan(row["difference"])

@@ -1,14 +1,18 @@
 """The frames of a stored study: ablation table, coverage, Pareto front, cautions."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from study_writer import FACTORS, space
 
 import analysis
 from analysis.compare import compute_estimate
 from analysis.pareto import build_pareto
+from foresight.metrics import METRICS
+from foresight.runlog import RunLog
 from foresight.space import Factor
 
 
@@ -152,6 +156,67 @@ def test_caution_for_a_constant_metric_and_an_undeclared_one(write_study):
     study = analysis.load(write_study(n_seeds=1, change_row=lambda trial, row: row | extra))
     assert {"constant", "undeclared"} <= kinds(study)
     assert "charm" not in study.data.metrics
+
+
+@pytest.mark.parametrize(
+    ("column", "usual", "other"),
+    [
+        ("git_commit", "04c016c", "5460b75"),
+        ("torch", "2.14.1", "2.13.0"),
+        ("device", "cpu", "cuda"),
+        ("threads", 1, 2),
+        ("lpips_trunk", "random seed 0", "random seed 1"),
+        ("metric_ids", "mask_iou/v1", "mask_iou/v1 ssim/v1"),
+    ],
+)
+def test_caution_for_trials_made_in_different_ways(write_study, column, usual, other):
+    def change(trial, row):
+        return row | {f"env/{column}": other if trial.arm.name == "vlm.layer=8" else usual}
+
+    study = analysis.load(write_study(n_seeds=2, change_row=change))
+    mixed = [caution.text for caution in study.cautions() if caution.kind == "mixed"]
+    assert mixed == [f"The complete trials differ in env/{column}: {usual} in 28 trials; {other} in 2 trials."]
+
+
+def test_caution_for_uncommitted_code(write_study):
+    study = analysis.load(write_study(n_seeds=1, change_row=lambda trial, row: row | {"env/git_commit": "04c-dirty"}))
+    texts = {c.kind: c.text for c in study.cautions()}
+    assert "cannot be repeated from git: 04c-dirty in 15 trials." in texts["dirty"]
+    assert "mixed" not in texts
+
+
+def test_caution_for_a_metric_whose_definition_changed(write_study):
+    stored = {"env/metric_ids": f"{METRICS['mask_iou'].id} ssim/v0 charm/v1"}
+    texts = [c.text for c in analysis.load(write_study(n_seeds=1, change_row=lambda t, row: row | stored)).cautions()]
+    changed = [text for text in texts if "definition has changed" in text]
+    declared = METRICS["ssim"].id
+    assert changed == [
+        f"The metric definition has changed: 15 trials measured ssim/v0, and this code declares {declared}."
+    ]
+
+
+def with_curves(study: Path, last: dict[str, tuple[float, ...]], name: str = "val/mask_iou") -> dict[str, str]:
+    """Two epochs per trial, 0.5 and 0.5 plus the arm's `last` by seed (0.02 elsewhere); the study's cautions."""
+    log = RunLog(study)
+    for trial in log.trials().to_dict("records"):
+        row = {column: value for column, value in trial.items() if pd.notna(value)}
+        end = 0.5 + last.get(row["arm"], (0.0199,) * 3)[row["seed"]]
+        log.write_trial(row, epochs=[{"epoch": 1, name: 0.5}, {"epoch": 2, name: end}])
+    return {c.kind: c.text for c in analysis.load(study).cautions()}
+
+
+def test_caution_for_training_that_had_not_converged(write_study):
+    last = {"baseline": (0.0, 0.03, 0.05), "fusion.layers=2": (0.0, 0.01, 0.9), "vlm.layer=8": (-0.3, -0.3, -0.3)}
+    text = with_curves(write_study(n_seeds=3), last)["not_converged"]
+    assert text.endswith("more than the margin of 0.02 between the last two epochs in baseline (by 0.0300).")
+
+
+def test_many_arms_that_had_not_converged_are_counted(write_study):
+    path = write_study(n_seeds=1)
+    arms = analysis.load(path).data.arms
+    text = with_curves(path, dict.fromkeys(arms, (0.03,)))["not_converged"]
+    assert text.endswith("fusion.layers=2 (by 0.0300) and 10 more.")
+    assert "not_converged" not in with_curves(path, dict.fromkeys(arms, (0.03,)), "val/mse")
 
 
 def test_trials_of_another_configuration_are_left_out(write_study):

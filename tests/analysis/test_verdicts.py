@@ -3,33 +3,40 @@
 import math
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from study_writer import CLAIM
 
 import analysis
 from analysis.verdicts import decide_arm, decide_criterion, unmet_criteria
+from analysis.wording import p_phrase
 from foresight.claim import Criterion
 
 
 @pytest.mark.parametrize(
-    ("n_pairs", "difference", "p_holm", "worst_case", "verdict"),
+    ("n_pairs", "difference", "p_holm", "p_noninferior", "verdict"),
     [
-        (5, 0.03, 0.01, 0.02, "better"),
-        (5, -0.03, 0.01, -0.04, "worse"),
-        (5, -0.003, 0.01, -0.004, "worse"),  # significant, though within the margin
-        (5, -0.003, 0.4, -0.019, "non-inferior"),
-        (5, -0.003, 0.4, -0.02, "undecided"),  # the margin itself is not above minus the margin
-        (5, 0.03, 0.05, -0.03, "undecided"),  # p must be below alpha
-        (4, 0.03, 0.001, 0.02, "no verdict (4 of 5 seeds)"),
+        (5, 0.03, 0.01, 0.0, "better"),
+        (5, -0.03, 0.01, 0.9, "worse"),
+        (5, -0.003, 0.01, 0.0, "worse"),  # significant, though within the margin
+        (5, -0.003, 0.4, 0.049, "non-inferior"),
+        (5, -0.003, 0.4, 0.05, "undecided"),  # p must be below alpha
+        (5, 0.03, 0.05, 0.06, "undecided"),
+        (4, 0.03, 0.001, 0.0, "no verdict (4 of 5 seeds)"),
         (0, math.nan, math.nan, math.nan, "no verdict (0 of 5 seeds)"),
     ],
 )
-def test_arm(n_pairs, difference, p_holm, worst_case, verdict):
-    assert decide_arm(n_pairs, 5, difference, p_holm, worst_case, 0.02, 0.05, higher=True) == verdict
+def test_arm(n_pairs, difference, p_holm, p_noninferior, verdict):
+    assert decide_arm(n_pairs, 5, difference, p_holm, p_noninferior, 0.05, higher=True) == verdict
 
 
 def test_arm_where_lower_is_better():
-    assert decide_arm(5, 5, -0.03, 0.01, 0.02, 0.02, 0.05, higher=False) == "better"
+    assert decide_arm(5, 5, -0.03, 0.01, 0.0, 0.05, higher=False) == "better"
+
+
+def test_arm_whose_missing_seeds_failed():
+    verdict = decide_arm(3, 5, 0.3, 0.001, 0.0, 0.05, higher=True, n_failed=2)
+    assert verdict == "no verdict (3 of 5 seeds, 2 failed)"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,60 @@ def test_criterion(low, high, higher, verdict):
     assert decide_criterion(low, high, 0.60, higher) == verdict
 
 
+def exact_differences(steps: dict[str, tuple[float, ...]]):
+    """Sets mask IoU to 0.5 at the baseline and every arm, plus `steps` of the arm by seed."""
+    return lambda trial, row: row | {"test/mask_iou": 0.5 + steps.get(trial.arm.name, (0.0,) * 9)[trial.seed]}
+
+
+def test_adjustment_is_over_all_14_arms(write_study):
+    # p_noninferior 0.0237103 as in test_p_value_of_non_inferiority; the 12 arms that repeat the baseline have 0,
+    # so in the order of p the two stand last: 2 * 0.0237103 and no less for the other
+    steps = dict.fromkeys(("fusion.layers=2", "fusion.queries=32"), (-0.02, -0.01, 0, 0.01, 0.02))
+    verdicts = analysis.load(write_study(change_row=exact_differences(steps))).verdicts()
+    row = verdict_of(verdicts, "fusion.layers=2")
+    assert (row["verdict"], row["p_noninferior_holm"]) == ("non-inferior", pytest.approx(0.0474206, abs=1e-6))
+    assert "margin of 0.02 (adjusted p 0.047)" in row["sentence"]
+    steps["dinov2.size=B"] = steps["fusion.layers=2"]  # a third such arm, in another factor
+    verdicts = analysis.load(write_study("more", change_row=exact_differences(steps))).verdicts()
+    row = verdict_of(verdicts, "fusion.layers=2")
+    assert (row["verdict"], row["p_noninferior_holm"]) == ("undecided", pytest.approx(0.0711309, abs=1e-6))
+    assert "adjusted p 1.000 for a difference, 0.071 for non-inferiority" in row["sentence"]
+
+
+def test_worse_within_the_margin_says_so(write_study):
+    steps = {"fusion.layers=2": (-0.0100, -0.0101, -0.0099, -0.0100, -0.0102)}
+    row = verdict_of(analysis.load(write_study(change_row=exact_differences(steps))).verdicts(), "fusion.layers=2")
+    assert row["verdict"] == "worse"
+    assert "which is within the margin of 0.02 (adjusted p below 0.001)" in row["sentence"]
+
+
+def test_more_seeds_change_no_verdict(write_study, complete_study):
+    def change(trial, row):
+        return row | {"test/mask_iou": 0.95} if trial.seed > 4 and trial.arm.name == "fusion.layers=8" else row
+
+    study = analysis.load(write_study(n_seeds=7, change_row=change))
+    assert study.data.registered_seeds == (0, 1, 2, 3, 4)
+    pd.testing.assert_frame_equal(study.verdicts(), complete_study.verdicts())
+    row = study.table().query("arm == 'fusion.layers=8' and role == 'primary'").iloc[0]
+    assert (row["seeds"], row["pair_seeds"]) == ("0 1 2 3 4 5 6", "0 1 2 3 4")
+    texts = {c.kind: c.text for c in study.cautions()}
+    assert "registered seeds alone (0, 1, 2, 3, 4): 2 further complete seeds (5, 6)" in texts["extra_seeds"]
+    assert "would raise the false-verdict rate" in texts["extra_seeds"]
+
+
+def test_survivors_of_a_diverging_arm_earn_nothing(write_study):
+    def change(trial, row):
+        if trial.arm.name == "fusion.strategy=perceiver" and trial.seed in (1, 3):
+            return {k: v for k, v in row.items() if not k.startswith("test/")} | {"status": "failed", "error": "nan"}
+        return None if trial.arm.name == "dinov2.size=B" and trial.seed == 2 else row
+
+    verdicts = analysis.load(write_study(n_seeds=9, change_row=change)).verdicts()
+    row = verdict_of(verdicts, "fusion.strategy=perceiver")
+    assert (row["verdict"], row["seeds"]) == ("no verdict (3 of 5 seeds, 2 failed)", "0 2 4")
+    assert math.isnan(row["p_holm"])
+    assert verdict_of(verdicts, "dinov2.size=B")["verdict"] == "no verdict (4 of 5 seeds)"
+
+
 def verdict_of(verdicts, name):
     return verdicts.loc[verdicts["name"] == name].iloc[0]
 
@@ -55,7 +116,10 @@ def test_study(complete_study):
     verdicts = complete_study.verdicts()
     assert verdict_of(verdicts, "fusion.strategy=concat")["verdict"] == "worse"
     assert verdict_of(verdicts, "fusion.strategy=perceiver")["verdict"] == "better"
-    assert verdict_of(verdicts, "dinov2.size=G")["verdict"] == "non-inferior"
+    same = verdict_of(verdicts, "dinov2.size=G")
+    assert same["verdict"] == "non-inferior"
+    assert same["p_noninferior_holm"] < 0.05
+    assert f"(adjusted p {p_phrase(same['p_noninferior_holm'])})" in same["sentence"]
     criteria = verdicts[verdicts["kind"] == "criterion"].set_index("metric")
     assert criteria.loc["mask_iou", "verdict"] == "met"
     assert criteria.loc["mask_iou", "band"] == "acceptable"

@@ -120,13 +120,6 @@ def test_entries_know_what_they_were_computed_with(filled):
     assert [c["vlm"]["layer"] for c in contents] == ["8", "14", "final"]
 
 
-def test_progress_counts_every_image_once(with_images, monkeypatch):
-    monkeypatch.setattr(extract, "BATCH", 3)
-    seen = []
-    compute(Request("dinov2", (BASE,)), with_images, on_progress=lambda *counts: seen.append(counts))
-    assert seen == [(3, 12), (6, 12), (8, 12), (10, 12), (12, 12)]
-
-
 def test_activations_beyond_half_precision_stay_numbers(with_images, monkeypatch):
     monkeypatch.setattr(extract, "encode_dinov2", lambda _, pixels: torch.full((len(pixels), 16, 64), -1e9))
     compute(Request("dinov2", (BASE,)), with_images)

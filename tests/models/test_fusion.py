@@ -4,17 +4,16 @@ import pytest
 import torch
 from bridge_inputs import SHAPES, bridge, cell, features, trial
 
-from foresight.config import FIELDS_IGNORED_BY_FUSION
+from foresight.config import FIELDS_IGNORED_BY_FUSION, FusionConfig
 from foresight.models.bridge import Features, build_bridge
-from foresight.models.fusion import FUSIONS, mix_streams, read_at_places, unit_size
+from foresight.models.fusion import FUSIONS, join_streams, read_at_places, stream_widths, unit_size
 from foresight.models.position import grid_centres
 
-# The last projections of one stream alone: the ones that could undo the stream weight. FiLM has none, as its modulation
-# works on the other stream; there the streams themselves are scaled.
+# The last projections before the streams are joined: the ones whose scale could undo the stream weight.
 OWN_PROJECTIONS = {
     "cross_attention": ("read_vlm.out", "read_spatial.out"),
-    "concat": ("join_vlm", "join_spatial"),
-    "film": (),
+    "concat": ("to_vlm_share", "to_spatial_share"),
+    "film": ("to_vlm_share.0", "to_spatial_share.0", "to_vlm_share.1", "to_spatial_share.1"),
     "perceiver": ("read_vlm.out", "read_spatial.out"),
 }
 OTHER_VALUES = {
@@ -172,7 +171,7 @@ def test_a_gradient_reaches_every_parameter(strategy):
 def test_the_stream_weight_shifts_influence_to_the_vlm(strategy):
     shares = [vlm / spatial for vlm, spatial in (influence(strategy, w) for w in (0.1, 0.3, 0.5, 0.7, 0.9))]
     assert shares == sorted(shares)
-    assert shares[0] < 0.25  # the spatial stream rules
+    assert shares[0] < 0.5  # the spatial stream rules
     assert shares[-1] > 1.25  # the VLM does
 
 
@@ -195,19 +194,41 @@ def test_film_weighs_the_streams_whatever_their_size():
     assert torch.allclose(model.fusion(vlm, None, 7 * spatial, None), plain, rtol=0, atol=1e-4)
 
 
-def test_mixing_is_a_weighted_sum_of_unit_size_tokens():
-    vlm, spatial = torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[0.0, 5.0]]])
-    # Root mean squares 5 / sqrt 2 both: unit sizes (.6, .8) sqrt 2 and (0, 1) sqrt 2.
-    expected = 2**0.5 * torch.tensor([[[0.25 * 0.6, 0.25 * 0.8 + 0.75]]])
-    assert torch.allclose(mix_streams(vlm, spatial, 0.25), expected, atol=1e-6)
+def test_joining_puts_unit_size_streams_side_by_side():
+    vlm, spatial = torch.tensor([[[3.0]]]), torch.tensor([[[0.0, 5.0]]])
+    # Root mean squares 3 and 5 / sqrt 2: unit sizes (1) and (0, sqrt 2).
+    assert torch.allclose(join_streams(vlm, spatial), torch.tensor([[[1.0, 0.0, 2**0.5]]]), atol=1e-6)
 
 
 @pytest.mark.parametrize(("vlm_factor", "spatial_factor"), [(100.0, 1.0), (1.0, 100.0), (0.1, 30.0)])
-def test_mixing_ignores_the_size_of_its_streams(vlm_factor, spatial_factor):
+def test_joining_ignores_the_size_of_its_streams(vlm_factor, spatial_factor):
     generator = torch.Generator().manual_seed(0)
     vlm, spatial = torch.randn(2, 2, 5, 8, generator=generator)
-    mixed = mix_streams(vlm_factor * vlm, spatial_factor * spatial, 0.3)
-    assert torch.allclose(mixed, mix_streams(vlm, spatial, 0.3), rtol=0, atol=1e-3)
+    joined = join_streams(vlm_factor * vlm, spatial_factor * spatial)
+    assert torch.allclose(joined, join_streams(vlm, spatial), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("weight", "widths"), [(0.3, (10, 22)), (0.5, (16, 16)), (0.7, (22, 10)), (0.001, (1, 31))])
+def test_a_weight_is_a_share_of_the_channels(weight, widths):
+    assert stream_widths(FusionConfig(width=32, vlm_weight=weight)) == widths
+
+
+@pytest.mark.parametrize("strategy", ["cross_attention", "concat", "perceiver"])
+def test_no_projection_after_the_join_brings_back_channels_that_a_stream_never_had(strategy, monkeypatch):
+    joined: list[torch.Tensor] = []
+
+    def keep(vlm: torch.Tensor, spatial: torch.Tensor) -> torch.Tensor:
+        joined.append(join_streams(vlm, spatial))
+        return joined[-1]
+
+    monkeypatch.setattr("foresight.models.fusion.join_streams", keep)
+    model = bridge(strategy, layers=1, vlm_weight=0.3)
+    for seed in range(8):  # the same spatial stream under eight VLM streams
+        model.condition(Features(features(4, seed=seed).vlm_BVC, None, features(4).spatial_BSC, None))
+    moved = torch.cat([tokens - joined[0] for tokens in joined[1:]]).flatten(0, 1).double()
+    following = torch.randn(moved.shape[1], moved.shape[1], generator=torch.Generator().manual_seed(2)).double()
+    share = stream_widths(trial(strategy, vlm_weight=0.3).fusion)[0]
+    assert torch.linalg.matrix_rank(moved @ following, rtol=1e-9) == share
 
 
 def test_a_token_of_zeros_has_no_direction_and_stays_zero():

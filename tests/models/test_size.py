@@ -49,6 +49,7 @@ def test_full_scale_sizes_order_as_the_factors_do():
     layers = [trained[name] for name in ("fusion.layers=2", "baseline", "fusion.layers=6", "fusion.layers=8")]
     assert layers == sorted(set(layers))
     assert trained["dinov2.size=B"] < trained["baseline"] < trained["dinov2.size=G"]
+    # The streams share the channels, so a weight moves parameters from one stream to the other and adds none.
     assert trained["fusion.vlm_weight=0.3"] == trained["vlm.layer=8"] == trained["baseline"]
 
 

@@ -89,8 +89,9 @@ def test_pending_is_what_has_no_record_and_with_retry_what_failed():
 
 def test_features_are_counted_once_for_each_encoder():
     config = small_study.space("tiny").baseline
-    # 28 images; VLM 2 x 2 tokens of 64 channels, DINOv2 L 4 x 4 of 64, half precision.
-    assert feature_bytes([config, config.with_fields({"fusion.layers": 2})]) == 2 * 28 * (4 * 64 + 16 * 64)
+    # 28 images of 56 px with targets, masks and content of 32 px; VLM 2 x 2 tokens of 64 channels, DINOv2 L 4 x 4 of 64.
+    images = 28 * (3 * 56 * 56 + (3 + 1 + 1) * 32 * 32)
+    assert feature_bytes([config, config.with_fields({"fusion.layers": 2})]) == images + 2 * 28 * (4 * 64 + 16 * 64)
     smaller = config.with_fields({"dinov2.size": "B"})
     assert feature_bytes([config, smaller]) == feature_bytes([config]) + 2 * 28 * 16 * 48
 

@@ -38,7 +38,8 @@ def test_a_line_counts_done_running_failed_and_the_time_left(now):
         shown.finish("b", "film", "DivergedError", None)
         line = shown.line()
     assert (
-        line == "2/4 trials, 1 running, 1 failed, elapsed 0:30, left 0:30, best so far baseline (Mask IoU 0.500, n=1)"
+        line
+        == "2/4 trials, 1 running, 1 failed, elapsed 0:30, left 0:30, best so far baseline (validation Mask IoU 0.500, n=1)"
     )
 
 

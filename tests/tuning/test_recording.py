@@ -33,7 +33,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, err
             raise error
         yield EPOCHS[1]
         return SimpleNamespace(
-            columns={"test/mask_iou": 0.75},
+            columns={"test/mask_iou": 0.75, "val/mask_iou": 0.5},
             epochs=EPOCHS,
             samples=pd.DataFrame({"sample_hash": ["a"], "mask_iou": [0.75]}),
             examples_png=b"png",
@@ -111,7 +111,9 @@ def test_a_process_that_died_after_its_row_was_written_keeps_it(monkeypatch, log
     run_with(monkeypatch, log, planned, None)
     recorder.on_trial_error(0, [], dead_trial)
     assert log.read_trial(planned.key)["status"] == "complete"
-    assert recorder.progress.finished == [(planned.key, "fusion.queries=32", None, 0.75)]
+    assert recorder.progress.finished == [
+        (planned.key, "fusion.queries=32", None, 0.5)
+    ]  # what is watched is validation
 
 
 def test_a_retry_that_died_replaces_the_failure_before(log, planned, recorder, dead_trial):

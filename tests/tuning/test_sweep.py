@@ -1,6 +1,7 @@
 """One small sweep, for real: its script in a process of its own, its trials through a local Ray."""
 
 import re
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ EXPECTED_LINES = (
     r"small_study, tiny scale: 6 of 6 trials to run, \d+ at a time, into runs/small_study",
     r"checking that each of 2 arms changes the model's output \.\.\.",
     r"computed (images \(shapes\)|DINOv2 L features|VLM features, layers final)",
-    r"\d/6 trials, \d running, 0 failed, elapsed \d+:\d\d, left \d+:\d\d, best so far \S+ \(Mask IoU \d\.\d{3}, n=\d\)",
+    r"\d/6 trials, \d running, 0 failed, elapsed \d+:\d\d, left \d+:\d\d, "
+    r"best so far \S+ \(validation Mask IoU \d\.\d{3}, n=\d\)",
     r"measuring the latency of 3 arms, one at a time \.\.\.",
     r"6 of 6 trials complete, 0 failed",
     r"next: python -m analysis small_study --runs runs",
@@ -32,7 +34,7 @@ EXPECTED_LINES = (
 
 @dataclass(frozen=True)
 class Story:
-    """What happened, in this order: a SIGTERM before the first trial, the whole sweep, the same again, one trial alone."""
+    """What happened, in this order: a SIGTERM before the first trial, the whole sweep, the same again, one trial alone, twice."""
 
     study: Study
     terminated: Ended
@@ -44,7 +46,9 @@ class Story:
     by_ray: dict[str, Any]
     by_ray_samples: pd.DataFrame
     by_ray_epochs: pd.DataFrame
-    alone: Ended
+    alone: Ended  # with --one, its record removed before
+    debugged: Ended  # with --one, its record there
+    untouched: bool  # by the debugging
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +65,21 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
     written.append(study.written())
     by_ray = study.log.read_trial(ONE.key)
     samples, epochs = study.log.read_samples(ONE.key), study.log.read_epochs(ONE.key)
+    shutil.rmtree(study.log.trials_dir / ONE.key)
     alone = study.run("--one", ONE.key, python=("-X", "importtime"))
-    return Story(study, terminated, left, first, rows, again, written, by_ray, samples, epochs, alone)
+    before = study.written()
+    debugged = study.run("--one", ONE.key)
+    untouched = study.written() == before
+    return Story(
+        study, terminated, left, first, rows, again, written, by_ray, samples, epochs, alone, debugged, untouched
+    )
+
+
+def test_one_on_a_complete_trial_runs_it_and_leaves_its_record_alone(story):
+    assert story.debugged.code == 0, story.debugged
+    assert "not recorded: the run log already holds this trial complete" in story.debugged.out
+    assert f"test/mask_iou {story.by_ray['test/mask_iou']:.4g}" in story.debugged.out
+    assert story.untouched
 
 
 def test_sigterm_ends_it_as_ctrl_c_does(story):
