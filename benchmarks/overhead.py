@@ -1,6 +1,7 @@
 """Slot-seconds that a trial costs beyond its own work: this system, and plain Ray Tune in the two ways people use it."""
 
 import io
+import multiprocessing
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,34 +42,37 @@ class Overhead:
 
 
 def measure_overhead(scratch: Path, n_trials: int, n_fresh: int) -> list[Overhead]:
-    """Ours first. All three run the same `run_trial` on the same cached features, each on a Ray that has just started."""
-    import ray
+    """Ours first. All three run the same `run_trial` on the same cached features, each on a Ray that has just started.
 
+    Each system runs in a process of its own, so that none inherits another's settings.
+    """
     cache = scratch / "cache"
     load_data(short_trial(0), cache)
-    start_ray(SLOTS)
-    ours = run_ours(ray, scratch, cache, n_trials)
-    ray.shutdown()
-    ray.init(num_cpus=SLOTS, log_to_driver=False, include_dashboard=False)
-    plain = [
-        run_plain("plain Ray Tune, reuse_actors=True", scratch, cache, n_trials, reuse=True),
-        run_plain("plain Ray Tune, function trainable", scratch, cache, n_fresh, reuse=False),
+    jobs = [
+        (run_ours, (scratch, cache, n_trials)),
+        (run_plain, ("plain Ray Tune, reuse_actors=True", scratch, cache, n_trials, True)),
+        (run_plain, ("plain Ray Tune, function trainable", scratch, cache, n_fresh, False)),
     ]
-    ray.shutdown()
-    return [ours, *plain]
+    results = []
+    for function, arguments in jobs:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            results.append(pool.apply(function, arguments))
+    return results
 
 
-def run_ours(ray: Any, scratch: Path, cache: Path, n_trials: int) -> Overhead:
+def run_ours(scratch: Path, cache: Path, n_trials: int) -> Overhead:
     """The real runner, with durable logging: every trial leaves five flushed files."""
     log = RunLog(scratch / "runs" / "bench")
     placement = Placement(runs=scratch / "runs", slots=SLOTS, cache=cache)
     claim = Claim("benchmark", primary="mask_iou", margin=0.02, alpha=0.05, seeds=2)
     configs = [short_trial(seed) for seed in range(n_trials)]
     planned = [Planned(Trial(Arm("baseline", "", "", config), config), "bench", 1) for config in configs]
+    ray = start_ray(SLOTS)
     runner = Runner(ray, log, placement, claim, Console(file=io.StringIO()))
     started = time.time()
     runner.run_trials(planned)
     wall_s = time.time() - started
+    ray.shutdown()
     rows = log.trials()
     assert (rows["status"] == "complete").sum() == n_trials, rows["error"].dropna().tolist()
     files = [log.trials_dir / key / "trial.parquet" for key in rows["key"]]
@@ -78,18 +82,21 @@ def run_ours(ray: Any, scratch: Path, cache: Path, n_trials: int) -> Overhead:
 
 
 def run_plain(system: str, scratch: Path, cache: Path, n_trials: int, reuse: bool) -> Overhead:
-    """Ray Tune as its documentation shows it: a function that trains and reports, Tune's own logging on."""
+    """Ray Tune as its documentation shows it: a function that trains and reports, with Tune's own logging.
+
+    Data and LPIPS are kept by a process that is used again, as a careful user would do.
+    """
+    import ray
     from ray import tune
 
     def objective(config: dict[str, Any]) -> None:
         import torch
 
-        from foresight.metrics.lpips import load_lpips
+        from benchmarks.work import kept_data, kept_lpips
         from foresight.train.trial import run_trial
 
         torch.set_num_threads(1)
-        trial = short_trial(config["seed"])
-        running = run_trial(trial, load_data(trial, cache), load_lpips(None), "cpu")
+        running = run_trial(short_trial(config["seed"]), kept_data(cache), kept_lpips(), "cpu")
         try:
             while True:
                 tune.report({"epoch": next(running)["epoch"]})
@@ -97,6 +104,10 @@ def run_plain(system: str, scratch: Path, cache: Path, n_trials: int, reuse: boo
             work_s = stop.value.columns["cost/trial_s"]
             tune.report({"work_s": work_s, "begun": time.time() - work_s, **stop.value.columns})
 
+    ray.init(
+        num_cpus=SLOTS, log_to_driver=False, include_dashboard=False,
+        runtime_env={"env_vars": {"PYTHONPATH": str(Path(__file__).parents[1])}},
+    )  # fmt: skip
     started = time.time()
     results = tune.Tuner(
         tune.with_resources(objective, {"cpu": 1}),
@@ -105,6 +116,7 @@ def run_plain(system: str, scratch: Path, cache: Path, n_trials: int, reuse: boo
         run_config=tune.RunConfig(storage_path=str(scratch / f"tune-{reuse}"), verbose=0),
     ).fit()
     wall_s = time.time() - started
+    ray.shutdown()
     assert not results.errors, results.errors
     rows = [result.metrics or {} for result in results]
     return Overhead(system, wall_s, min(row["begun"] for row in rows) - started, [row["work_s"] for row in rows])

@@ -1,5 +1,6 @@
 """The work that all systems do: one small trial of the E-P2.5 baseline on cached features."""
 
+from functools import cache
 from pathlib import Path
 
 from foresight.config import TrialConfig
@@ -7,6 +8,7 @@ from foresight.features.extract import compute
 from foresight.features.requests import missing_requests
 from foresight.features.stage import StagedData, stage
 from foresight.features.store import ArrayStore
+from foresight.metrics.lpips import Lpips, load_lpips
 from search_spaces.p2_ablations import baseline
 
 
@@ -16,10 +18,22 @@ def short_trial(seed: int) -> TrialConfig:
     return baseline("tiny").with_fields(changes)
 
 
-def load_data(config: TrialConfig, cache: Path) -> StagedData:
+def load_data(config: TrialConfig, root: Path) -> StagedData:
     """Staged features, computed first if they are not cached."""
-    store = ArrayStore(cache)
+    store = ArrayStore(root)
     for requests in missing_requests([config], store):
         for request in requests:
             compute(request, store)
     return stage(config, store, "cpu")
+
+
+@cache
+def kept_data(root: Path) -> StagedData:
+    """The short trials' data, loaded once by a process."""
+    return load_data(short_trial(0), root)
+
+
+@cache
+def kept_lpips() -> Lpips:
+    """LPIPS, built once by a process."""
+    return load_lpips(None)
