@@ -46,7 +46,7 @@ def main(
                 f"{row.startup_s:.1f}",
                 f"{row.overhead_s:.3f}",
                 f"{row.steady_overhead_s:.3f}",
-                f"{row.overhead_s / rows[0].overhead_s:.1f} x",
+                f"{row.steady_overhead_s / rows[0].steady_overhead_s:.1f} x",
             )
         console.print(overhead)
         training = Table(
