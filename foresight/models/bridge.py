@@ -42,7 +42,7 @@ class Bridge(nn.Module):
 
     def __init__(self, fusion: FusionConfig, decoder: DecoderConfig, target_px: int, shapes: FeatureShapes):
         super().__init__()
-        self.streams = Streams(fusion, shapes.vlm_dim, shapes.vlm_grid, shapes.spatial_dim, shapes.spatial_grid)
+        self.streams = Streams(fusion.width, shapes)
         self.fusion = FUSIONS[fusion.strategy](fusion, self.streams)
         self.norm = nn.LayerNorm(fusion.width)
         self.head = nn.Linear(fusion.width, fusion.conditioning_dim)
