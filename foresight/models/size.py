@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from foresight.config import DecoderConfig, FusionConfig, TrialConfig
+from foresight.config import AdapterConfig, DecoderConfig, FusionConfig, TrialConfig
 from foresight.encoders.shapes import FeatureShapes, feature_shapes
 from foresight.models.bridge import Bridge, Features
 
@@ -13,18 +13,21 @@ from foresight.models.bridge import Bridge, Features
 def measure_size(config: TrialConfig) -> dict[str, float]:
     """`params_trained` (without the decoder), `params_decoder`, and `flops` of the bridge for one image.
 
-    Running the forward pass on the meta device also checks every shape.
+    Running the forward pass on the meta device also checks every shape. Raises RequestError for an adapter budget that
+    cannot be met.
     """
     shapes = feature_shapes(config.data, config.vlm, config.dinov2)
     # What does not change a size is set to one value, so that a factorial builds each distinct bridge once.
-    fusion = config.fusion.model_copy(update={"vlm_weight": 0.5, "dropout": 0.0})
-    return _size(config.data.target_px, fusion, config.decoder, shapes)
+    same = {"dropout": 0.0} if isinstance(config.conditioner, AdapterConfig) else {"vlm_weight": 0.5, "dropout": 0.0}
+    return _size(config.data.target_px, config.conditioner.model_copy(update=same), config.decoder, shapes)
 
 
 @cache
-def _size(target_px: int, fusion: FusionConfig, decoder: DecoderConfig, shapes: FeatureShapes) -> dict[str, float]:
+def _size(
+    target_px: int, conditioner: FusionConfig | AdapterConfig, decoder: DecoderConfig, shapes: FeatureShapes
+) -> dict[str, float]:
     with torch.device("meta"):
-        bridge = Bridge(fusion, decoder, target_px, shapes).eval()
+        bridge = Bridge(conditioner, decoder, target_px, shapes).eval()
         features = Features(
             torch.empty(1, shapes.vlm_grid**2, shapes.vlm_dim),
             None,

@@ -46,6 +46,16 @@ def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:
             raise RequestError(f"{log.root} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
 
 
+def check_budgets(configs: Iterable[TrialConfig]) -> None:
+    """Raises RequestError when an adapter cannot have the number of parameters that it is labelled with."""
+    with_adapter = [config for config in configs if config.bridge == "adapter"]
+    if with_adapter:
+        from foresight.models.budget import solve_size  # counts on modules, so it needs torch
+
+        for config in with_adapter:
+            solve_size(config.adapter, feature_shapes(config.data, config.vlm, config.dinov2))
+
+
 def check_machine(
     configs: Iterable[TrialConfig], placement: Placement, log: RunLog, n_trials: int, cached: bool
 ) -> None:
