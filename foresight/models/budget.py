@@ -61,8 +61,8 @@ def _count(config: AdapterConfig, size: AdapterSize, shapes: FeatureShapes) -> i
 
 
 def adapter_note(config: AdapterConfig, shapes: FeatureShapes, scale: str) -> str:
-    """`width 48, 99,812 parameters for the plan's 10M / 100`."""
+    """`10M / 100: 99,984 at width 52`: the plan's label, the parameters counted, and the width solved."""
     size = solve_size(config, shapes)
     divisor = BUDGET_DIVISOR[scale]
     label = f"{config.budget_params * divisor / 1e6:g}M" + (f" / {divisor}" if divisor > 1 else "")
-    return f"width {size.width}, {count_adapter(config, size, shapes):,} parameters for the plan's {label}"
+    return f"{label}: {count_adapter(config, size, shapes):,} at width {size.width}"

@@ -103,7 +103,7 @@ def test_dropout_does_not_build_the_modules_again(monkeypatch):
     solve_size(asked("moe", "tiny", 10, dropout=0.3), SHAPES)
 
 
-def test_a_note_says_width_count_and_label():
+def test_a_note_says_label_count_and_width():
     tiny, full = (adapter_note(BASELINES[s].adapter, SCALED_SHAPES[s], s) for s in ("tiny", "full"))
-    assert tiny == "width 52, 99,984 parameters for the plan's 10M / 100"
-    assert full == "width 436, 10,000,356 parameters for the plan's 10M"
+    assert tiny == "10M / 100: 99,984 at width 52"
+    assert full == "10M: 10,000,356 at width 436"

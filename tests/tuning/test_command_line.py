@@ -104,7 +104,7 @@ def test_plan_says_how_large_each_adapter_is_and_what_its_label_stands_for(comma
     assert list(factor["level_notes"]) == factor["levels"] == ["query", "bottleneck", "lora", "perceiver", "moe"]
     for level, note in factor["level_notes"].items():
         n_params = counted["baseline" if level == "query" else f"adapter.architecture={level}"]
-        assert note.endswith(f"{n_params:,} parameters for the plan's {label}")
+        assert note.startswith(f"{label}: {n_params:,} at width ")
 
 
 def test_without_a_scale_the_choice_is_told(tmp_path):
