@@ -17,17 +17,25 @@ TABLE_COLUMNS = (
     "kind", "arm", "factor", "level", "metric", "metric_id", "unit", "direction", "role",
     "n_seeds", "seeds", "n_test", "mean", "low", "high",
     "n_pairs", "pair_seeds", "difference", "difference_low", "difference_high", "p", "p_holm",
-    "p_noninferior", "p_noninferior_holm", "params_trained", "latency_ms", "train_s", "keys",
+    "p_noninferior", "p_noninferior_holm", "params_trained", "latency_ms", "train_s", "peak_memory_mb",
+    "loss_variance", "convergence_epoch", "keys",
 )  # fmt: skip
 
 ADJUSTED = ("p_holm", "p_noninferior", "p_noninferior_holm")
+# What training an arm took and how it went, where the run log has it.
+TRAINING_COLUMNS = {
+    "train_s": "cost/train_s",
+    "peak_memory_mb": "cost/peak_memory_mb",
+    "loss_variance": "train/loss_variance",
+    "convergence_epoch": "train/convergence_epoch",
+}
 
 
 def build_table(data: StudyData) -> pd.DataFrame:
     """TABLE_COLUMNS for every arm, the trivial predictors last; adjusted p-values only for the claim's primary metric.
 
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
-    over the registered ones among `pair_seeds`. `train_s` is the mean per trial.
+    over the registered ones among `pair_seeds`. TRAINING_COLUMNS are means over trials.
     """
     descriptions = describe_arms(data)
     costs = arm_costs(data)
@@ -91,13 +99,13 @@ def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:
 
 
 def arm_costs(data: StudyData) -> dict[str, dict[str, float]]:
-    """Arm to trained parameters (mean over seeds), latency where measured, and mean training time."""
+    """Arm to trained parameters and TRAINING_COLUMNS (means over seeds), and latency where measured."""
     costs: dict[str, dict[str, float]] = {}
     for arm, rows in data.complete.groupby("arm", sort=False):
         params = rows["cost/params_trained"].astype(float).mean()
         costs[str(arm)] = {
             "params_trained": float("nan") if pd.isna(params) else round(params),
-            "train_s": float(rows["cost/train_s"].astype(float).mean()),
+            **{name: float(rows[c].astype(float).mean()) for name, c in TRAINING_COLUMNS.items() if c in rows},
             "latency_ms": float(data.latency["latency_ms"].get(arm, math.nan)),
         }
     return costs

@@ -16,6 +16,9 @@ from foresight.errors import RequestError
 
 PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
 
+# Budgets of adapters are the plan's labels divided by this: a toy "10M" adapter has 100,000 parameters.
+BUDGET_DIVISOR = {"tiny": 100, "full": 1}
+
 # A field that a fusion does not read must keep its default, so that no arm differs in name only.
 FIELDS_IGNORED_BY_FUSION: dict[str, tuple[str, ...]] = {
     "cross_attention": (),
@@ -92,6 +95,17 @@ class FusionConfig(Part):
         return self.heads or max(4, self.width // 64)
 
 
+class AdapterConfig(Part):
+    """The part of C2's studies: an adapter is asked for by its size, and its width follows from that."""
+
+    architecture: Literal["query", "bottleneck", "lora", "perceiver", "moe"] = "query"
+    budget_params: int = Field(100_000, ge=1)  # trained parameters, decoder apart; the width is solved from it
+    layers: int = Field(2, ge=1)
+    queries: int = Field(64, ge=1)  # conditioning tokens handed to the decoder
+    dropout: float = Field(0.0, ge=0, lt=1)
+    conditioning_dim: int = Field(32, ge=8)  # channels of a conditioning token (4096 for LTX-Video)
+
+
 class DecoderConfig(Part):
     name: Literal["pixel"] = "pixel"
     width: int = Field(32, ge=8)  # channels of the position grid that reads the conditioning tokens
@@ -124,7 +138,11 @@ class TrialConfig(Part):
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
     dinov2: DINOv2Config = DINOv2Config()
+    bridge: Literal["fusion", "adapter"] = (
+        "fusion"  # which of the next two parts is built; the other keeps its defaults
+    )
     fusion: FusionConfig = FusionConfig()
+    adapter: AdapterConfig = AdapterConfig()
     decoder: DecoderConfig = DecoderConfig()
     train: TrainConfig = TrainConfig()
     seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
@@ -136,17 +154,35 @@ class TrialConfig(Part):
             raise ValueError(
                 f"data.target_px must be decoder.grid times a power of two, got {self.data.target_px} and {self.decoder.grid}"
             )
+        unused = "adapter" if self.bridge == "fusion" else "fusion"
+        for name, value in getattr(self, unused):
+            default = type(getattr(self, unused)).model_fields[name].default
+            if value != default:
+                raise ValueError(
+                    f"bridge '{self.bridge}' does not read '{unused}.{name}', so it must keep its default "
+                    f"{default!r}, not {value!r}"
+                )
         return self
+
+    @property
+    def conditioner(self) -> FusionConfig | AdapterConfig:
+        """The part that turns encoder features into conditioning tokens."""
+        return self.fusion if self.bridge == "fusion" else self.adapter
+
+    @property
+    def label(self) -> str:
+        """The name of the variant, for people."""
+        return self.fusion.strategy if self.bridge == "fusion" else self.adapter.architecture
 
     @property
     def key(self) -> str:
         """`cross_attention-s3-1a2b3c4d`: a readable label and 8 hex digits of a hash over every field."""
-        return f"{self.fusion.strategy}-s{self.seed}-{_digest(self.model_dump(mode='json'))}"
+        return f"{self.label}-s{self.seed}-{_digest(self.model_dump(mode='json'))}"
 
     @property
     def arm_key(self) -> str:
         """As `key`, for the configuration apart from its seed."""
-        return f"{self.fusion.strategy}-{_digest(self.model_dump(mode='json', exclude={'seed'}))}"
+        return f"{self.label}-{_digest(self.model_dump(mode='json', exclude={'seed'}))}"
 
     def flat(self) -> dict[str, Any]:
         """Dotted field names to values: `{'fusion.layers': 4, ...}`."""

@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: cost/budget_params and train/*
 STATUSES = ("complete", "failed", "stopped")
 PROVENANCES = ("trained", "imported")
 
@@ -43,6 +43,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "cost/params_total": pa.int64(),
     "cost/params_trained": pa.int64(),
     "cost/params_decoder": pa.int64(),
+    "cost/budget_params": pa.int64(),  # what an adapter was asked to have; none for a fusion
     "cost/flops": pa.float64(),
     "cost/latency_ms": pa.float64(),
     "cost/train_s": pa.float64(),
@@ -52,7 +53,8 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
 }
 # Any other column starts with one of these and is stored as a number or a string, whichever its value is.
 # `baseline/<predictor>/<metric>` holds the trivial baselines, scored on the same test images.
-OPEN_PREFIXES = ("config/", "test/", "val/", "baseline/", "env/", "data/")
+# `train/*` sums up the learning curve of `epochs.parquet`.
+OPEN_PREFIXES = ("config/", "test/", "val/", "train/", "baseline/", "env/", "data/")
 _NO_TRIALS = pa.schema([*TRIAL_COLUMNS.items(), ("file_id", pa.string())]).empty_table()
 
 

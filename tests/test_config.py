@@ -35,6 +35,7 @@ OTHER_VALUES: dict[str, Any] = {
     "vlm.layer": "14",
     "dinov2.checkpoint": "lvd142m",
     "dinov2.size": "B",
+    "bridge": "adapter",
     "fusion.strategy": "film",
     "fusion.layers": 2,
     "fusion.queries": 32,
@@ -43,6 +44,12 @@ OTHER_VALUES: dict[str, Any] = {
     "fusion.vlm_weight": 0.3,
     "fusion.dropout": 0.1,
     "fusion.conditioning_dim": 64,
+    "adapter.architecture": "perceiver",
+    "adapter.budget_params": 200_000,
+    "adapter.layers": 4,
+    "adapter.queries": 32,
+    "adapter.dropout": 0.1,
+    "adapter.conditioning_dim": 64,
     "decoder.width": 64,
     "decoder.heads": 8,
     "decoder.grid": 16,
@@ -60,6 +67,11 @@ OTHER_VALUES: dict[str, Any] = {
 FIELDS_WITH_ONE_VALUE = {"decoder.name"}
 
 
+def start(field: str) -> TrialConfig:
+    """The defaults of the bridge that reads the field."""
+    return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
+
+
 def refused(changes: dict[str, Any]) -> str:
     with pytest.raises(RequestError) as caught:
         TrialConfig().with_fields(changes)
@@ -69,14 +81,14 @@ def refused(changes: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("field", [name for name in field_names() if name not in FIELDS_WITH_ONE_VALUE])
 def test_every_field_changes_the_key(field):
-    changed = TrialConfig().with_fields({field: OTHER_VALUES[field]})
+    changed = start(field).with_fields({field: OTHER_VALUES[field]})
     assert changed.flat()[field] == OTHER_VALUES[field]
-    assert changed.key != TrialConfig().key
-    assert (changed.arm_key != TrialConfig().arm_key) == (field != "seed")
+    assert changed.key != start(field).key
+    assert (changed.arm_key != start(field).arm_key) == (field != "seed")
 
 
 def test_all_single_changes_have_keys_of_their_own():
-    keys = {TrialConfig().with_fields({field: value}).key for field, value in OTHER_VALUES.items()}
+    keys = {start(field).with_fields({field: value}).key for field, value in OTHER_VALUES.items()}
     assert len(keys) == len(OTHER_VALUES)
 
 
@@ -105,6 +117,28 @@ def test_the_key_starts_with_a_label_people_can_read():
     assert len(config.key.removeprefix("perceiver-s3-")) == 8
 
 
+def test_the_label_of_an_adapter_is_its_architecture():
+    config = TrialConfig(bridge="adapter", seed=3).with_fields({"adapter.architecture": "perceiver"})
+    assert config.key.startswith("perceiver-s3-")
+    assert config.key != TrialConfig(seed=3).with_fields({"fusion.strategy": "perceiver"}).key
+
+
+def test_the_conditioner_is_the_part_that_the_bridge_names():
+    fusion, adapter = (TrialConfig(bridge=bridge) for bridge in ("fusion", "adapter"))
+    assert fusion.conditioner == fusion.fusion
+    assert adapter.conditioner == adapter.adapter
+
+
+@pytest.mark.parametrize("field", [name for name in field_names() if name.startswith(("fusion.", "adapter."))])
+def test_a_field_of_the_part_that_is_not_built_must_keep_its_default(field):
+    unused, name = field.split(".")
+    bridge = {"fusion": "adapter", "adapter": "fusion"}[unused]
+    message = refused({"bridge": bridge, field: OTHER_VALUES[field]})
+    default = TrialConfig().flat()[field]
+    assert f"bridge '{bridge}' does not read '{field}', so it must keep its default {default!r}" in message
+    assert name in type(getattr(TrialConfig(), unused)).model_fields
+
+
 def test_a_float_field_given_as_a_whole_number_is_the_same_trial():
     assert (
         TrialConfig().with_fields({"train.weight_decay": 1}).key
@@ -122,7 +156,7 @@ def test_json_round_trip_keeps_config_and_key(config):
 def test_a_config_is_frozen_in_all_its_parts():
     config = TrialConfig()
     parts = [config, *(part for _, part in config if isinstance(part, Part))]
-    assert len(parts) == 7
+    assert len(parts) == 8
     for part in parts:
         name = next(iter(type(part).model_fields))
         with pytest.raises(ValidationError, match="frozen"):

@@ -141,6 +141,7 @@ def test_the_columns_of_the_run_log_are_these_and_no_others():
         "cost/params_total": "int64",
         "cost/params_trained": "int64",
         "cost/params_decoder": "int64",
+        "cost/budget_params": "int64",
         "cost/flops": "double",
         "cost/latency_ms": "double",
         "cost/train_s": "double",
@@ -148,4 +149,4 @@ def test_the_columns_of_the_run_log_are_these_and_no_others():
         "cost/gpu_s": "double",
         "cost/peak_memory_mb": "double",
     }
-    assert OPEN_PREFIXES == ("config/", "test/", "val/", "baseline/", "env/", "data/")
+    assert OPEN_PREFIXES == ("config/", "test/", "val/", "train/", "baseline/", "env/", "data/")

@@ -8,7 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from foresight.config import TrialConfig
-from foresight.runlog import OPEN_PREFIXES, TRIAL_COLUMNS, RunLog, atomic_write_bytes, check_row, config_columns
+from foresight.runlog import (
+    OPEN_PREFIXES,
+    SCHEMA_VERSION,
+    TRIAL_COLUMNS,
+    RunLog,
+    atomic_write_bytes,
+    check_row,
+    config_columns,
+)
 
 ROW = {
     "key": "film-s0-0a",
@@ -47,7 +55,7 @@ def test_a_trial_comes_back_as_it_was_written(log):
     row = log.read_trial(ROW["key"])
     assert row["test/mask_iou"] == 0.75
     assert row["cost/params_total"] == 10
-    assert (row["status"], row["error"], row["attempt"], row["schema_version"]) == ("complete", None, 1, 1)
+    assert (row["status"], row["error"], row["attempt"], row["schema_version"]) == ("complete", None, 1, SCHEMA_VERSION)
     assert log.read_epochs(ROW["key"]).to_dict("records") == EPOCHS
     pd.testing.assert_frame_equal(log.read_samples(ROW["key"]), SAMPLES, check_dtype=False)
     assert visible_files(log.trials_dir / ROW["key"]) == set(FILES)

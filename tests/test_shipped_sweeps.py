@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from foresight.models.size import measure_size
 from foresight.tuning.sweep import plan_trials, resolve_space
 
 REPOSITORY = Path(__file__).parents[1]
@@ -59,6 +60,15 @@ def test_it_plans_at_both_scales_with_every_key_distinct(script, scale):
         trial.config.dinov2.checkpoint for trial in trials
     }
     assert ("random" in checkpoints) == (scale == "tiny")
+
+
+@pytest.mark.parametrize("scale", ["tiny", "full"])
+def test_every_adapter_is_as_large_as_its_label(scale):
+    spaces = [importlib.import_module(f"search_spaces.{stem}").space(scale).one_at_a_time() for stem in STEMS]
+    adapters = [arm.config for space in spaces for arm in space.arms() if arm.config.bridge == "adapter"]
+    assert adapters
+    for config in adapters:
+        assert measure_size(config)["params_trained"] == pytest.approx(config.adapter.budget_params, rel=0.05)
 
 
 def test_scales_never_share_a_trial(script):

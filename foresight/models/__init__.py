@@ -1,1 +1,1 @@
-"""The trained part: fusion module, conditioning head and decoder, built from a TrialConfig."""
+"""The trained part: fusion module and conditioning head or adapter, and decoder, built from a TrialConfig."""

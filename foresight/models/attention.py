@@ -7,17 +7,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Attention(nn.Module):
-    """Multi-head attention with an additive bias per head and a padding mask. Pre-norm is the caller's."""
+def low_rank(from_dim: int, rank: int, to_dim: int) -> nn.Sequential:
+    """A bias-free map of at most `rank`: down, then up (LoRA, Hu et al. 2021, without the frozen map it is added to)."""
+    return nn.Sequential(nn.Linear(from_dim, rank, bias=False), nn.Linear(rank, to_dim, bias=False))
 
-    def __init__(self, width: int, n_heads: int, out_width: int | None = None):
+
+class Attention(nn.Module):
+    """Multi-head attention with an additive bias per head and a padding mask. Pre-norm is the caller's.
+
+    With a `rank`, all four projections are low-rank and bias-free. `out_width` is `width` unless it is given.
+    """
+
+    def __init__(self, width: int, n_heads: int, rank: int | None = None, out_width: int | None = None):
         super().__init__()
         self.n_heads = n_heads
-        self.query = nn.Linear(width, width, bias=False)
         # No key bias: softmax is blind to it, so its gradient is rounding noise that Adam would amplify.
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width, bias=False)
-        self.out = nn.Linear(width, out_width or width)
+        self.query, self.key, self.value = (
+            low_rank(width, rank, width) if rank else nn.Linear(width, width, bias=False) for _ in range(3)
+        )
+        to_width = out_width or width
+        self.out = low_rank(width, rank, to_width) if rank else nn.Linear(width, to_width)
 
     def forward(
         self,
@@ -39,12 +48,13 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two-layer perceptron with a hidden width of four times D."""
+    """Two-layer perceptron with `hidden` channels between, four times D unless told."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, hidden: int | None = None):
         super().__init__()
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+        hidden = hidden or 4 * width
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
 
     def forward(self, tokens_BND: Tensor) -> Tensor:
         return self.down(F.gelu(self.up(tokens_BND)))
@@ -53,10 +63,10 @@ class FeedForward(nn.Module):
 class FeedForwardBlock(nn.Module):
     """Pre-norm residual feed-forward."""
 
-    def __init__(self, width: int, dropout: float):
+    def __init__(self, width: int, dropout: float, hidden: int | None = None):
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width)
+        self.feed_forward = FeedForward(width, hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens_BND: Tensor) -> Tensor:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from foresight.config import DecoderConfig, FusionConfig, TrialConfig
+from foresight.config import AdapterConfig, DecoderConfig, FusionConfig, TrialConfig
 from foresight.encoders.shapes import FeatureShapes
+from foresight.models.adapters import Adapter
+from foresight.models.budget import solve_size
 from foresight.models.decoder import DECODERS
 from foresight.models.fusion import FUSIONS, Streams
 from foresight.seeding import seeded_generator
@@ -38,18 +40,32 @@ class Features:
 
 
 class Bridge(nn.Module):
-    """Fusion, conditioning head (the tokens that LTX-Video would read) and decoder."""
+    """What gives the conditioning tokens (those that LTX-Video would read), by fusion and head or by an adapter; decoder."""
 
-    def __init__(self, fusion: FusionConfig, decoder: DecoderConfig, target_px: int, shapes: FeatureShapes):
+    def __init__(
+        self,
+        conditioner: FusionConfig | AdapterConfig,
+        decoder: DecoderConfig,
+        target_px: int,
+        shapes: FeatureShapes,
+    ):
         super().__init__()
-        self.streams = Streams(fusion, shapes.vlm_dim, shapes.vlm_grid, shapes.spatial_dim, shapes.spatial_grid)
-        self.fusion = FUSIONS[fusion.strategy](fusion, self.streams)
-        self.norm = nn.LayerNorm(fusion.width)
-        self.head = nn.Linear(fusion.width, fusion.conditioning_dim)
-        self.decoder = DECODERS[decoder.name](decoder, fusion.conditioning_dim, fusion.queries, target_px)
+        self.adapter: Adapter | None = None
+        if isinstance(conditioner, AdapterConfig):
+            self.adapter = Adapter(conditioner, solve_size(conditioner, shapes), shapes)
+        else:
+            self.streams = Streams(conditioner.width, shapes)
+            self.fusion = FUSIONS[conditioner.strategy](conditioner, self.streams)
+            self.norm = nn.LayerNorm(conditioner.width)
+            self.head = nn.Linear(conditioner.width, conditioner.conditioning_dim)
+        self.decoder = DECODERS[decoder.name](decoder, conditioner.conditioning_dim, conditioner.queries, target_px)
 
     def condition(self, features: Features) -> Tensor:
         """[B, Q, conditioning_dim]: the conditioning tokens."""
+        if self.adapter is not None:
+            return self.adapter(
+                features.vlm_BVC, features.vlm_valid_BV, features.spatial_BSC, features.spatial_valid_BS
+            )
         vlm_BVD, spatial_BSD = self.streams(features.vlm_BVC, features.spatial_BSC)
         tokens = self.fusion(vlm_BVD, features.vlm_valid_BV, spatial_BSD, features.spatial_valid_BS)
         return self.head(self.norm(tokens))
@@ -61,7 +77,7 @@ class Bridge(nn.Module):
 
 def build_bridge(config: TrialConfig, shapes: FeatureShapes) -> Bridge:
     """A bridge with the weights of the trial's block: parameters of the same name and shape start equal in every arm."""
-    bridge = Bridge(config.fusion, config.decoder, config.data.target_px, shapes)
+    bridge = Bridge(config.conditioner, config.decoder, config.data.target_px, shapes)
     initialise(bridge, config.seed)
     return bridge
 

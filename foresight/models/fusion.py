@@ -15,7 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from foresight.config import FusionConfig
-from foresight.models.attention import Attention, CrossAttentionBlock, FeedForwardBlock, SelfAttentionBlock
+from foresight.encoders.shapes import FeatureShapes
+from foresight.models.attention import (
+    Attention,
+    CrossAttentionBlock,
+    FeedForwardBlock,
+    SelfAttentionBlock,
+    low_rank,
+)
 from foresight.models.position import (
     LocalityBias,
     bilinear_weights,
@@ -51,18 +58,19 @@ def read_at_places(tokens_BND: Tensor, weights_QN: Tensor, valid_BN: Tensor | No
 
 
 class Streams(nn.Module):
-    """Brings both streams to the fusion's width and tells every token where it is."""
+    """Brings both streams to one width and tells every token where it is. With a `rank`, by low-rank bias-free maps."""
 
-    def __init__(self, config: FusionConfig, vlm_dim: int, vlm_grid: int, spatial_dim: int, spatial_grid: int):
+    def __init__(self, width: int, shapes: FeatureShapes, rank: int | None = None):
         super().__init__()
-        self.vlm = nn.Linear(vlm_dim, config.width)
-        self.spatial = nn.Linear(spatial_dim, config.width)
-        self.vlm_norm = nn.LayerNorm(config.width)
-        self.spatial_norm = nn.LayerNorm(config.width)
+        vlm_grid, spatial_grid = shapes.vlm_grid, shapes.spatial_grid
+        self.vlm = low_rank(shapes.vlm_dim, rank, width) if rank else nn.Linear(shapes.vlm_dim, width)
+        self.spatial = low_rank(shapes.spatial_dim, rank, width) if rank else nn.Linear(shapes.spatial_dim, width)
+        self.vlm_norm = nn.LayerNorm(width)
+        self.spatial_norm = nn.LayerNorm(width)
         self.register_buffer("vlm_xy", grid_centres(vlm_grid, vlm_grid), persistent=False)
         self.register_buffer("spatial_xy", grid_centres(spatial_grid, spatial_grid), persistent=False)
-        self.register_buffer("vlm_code", sine_code(self.vlm_xy, config.width), persistent=False)
-        self.register_buffer("spatial_code", sine_code(self.spatial_xy, config.width), persistent=False)
+        self.register_buffer("vlm_code", sine_code(self.vlm_xy, width), persistent=False)
+        self.register_buffer("spatial_code", sine_code(self.spatial_xy, width), persistent=False)
         self.vlm_grid, self.spatial_grid = vlm_grid, spatial_grid
 
     def forward(self, vlm_BVC: Tensor, spatial_BSC: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,8 +101,8 @@ class StreamReader(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(config.width)
         vlm_width, spatial_width = stream_widths(config)
-        self.read_vlm = Attention(config.width, config.n_heads, vlm_width)
-        self.read_spatial = Attention(config.width, config.n_heads, spatial_width)
+        self.read_vlm = Attention(config.width, config.n_heads, out_width=vlm_width)
+        self.read_spatial = Attention(config.width, config.n_heads, out_width=spatial_width)
         self.vlm_bias = LocalityBias(config.n_heads, query_xy, streams.vlm_xy)
         self.spatial_bias = LocalityBias(config.n_heads, query_xy, streams.spatial_xy)
         self.dropout = nn.Dropout(config.dropout)

@@ -22,6 +22,7 @@ from foresight.metrics.evaluate import compute_image_metrics
 from foresight.metrics.lpips import Lpips
 from foresight.metrics.reconstruction import fill_padding
 from foresight.models.bridge import Bridge, build_bridge
+from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
 from foresight.train.loop import EVAL_BATCH, autocast, batch_losses, train, weighted_loss
 
 N_EXAMPLES = 8
@@ -49,6 +50,7 @@ def run_trial(
         torch.cuda.reset_peak_memory_stats(device)
     bridge = build_bridge(config, shapes_of(data)).to(device)
     columns = count_parameters(bridge, probe_gradients(bridge, config, data, device), data.n_encoder_params)
+    columns["cost/budget_params"] = config.adapter.budget_params if config.bridge == "adapter" else None
     columns["cost/flops"] = compute_flops(bridge, data.test.features[:1])
     epochs: list[dict[str, float]] = []
     for row in train(bridge, data, config.train, config.seed, device):
@@ -61,6 +63,9 @@ def run_trial(
     names = [name for name in samples.columns if name not in ("sample_hash", "split", "scene")]
     columns |= {f"test/{name}": float(samples[name].mean()) for name in names}
     columns |= {name: value for name, value in epochs[-1].items() if name.startswith("val/")}
+    losses = [row["train/loss"] for row in epochs]
+    columns["train/loss_variance"] = compute_loss_variance(losses)
+    columns["train/convergence_epoch"] = compute_convergence_epoch(losses)
     if not data.trivial_scores:
         data.trivial_scores.update(compute_trivial_scores(data, lpips))
     columns |= data.trivial_scores

@@ -73,6 +73,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 raise typer.Exit(DONE)
             preflight.check_disk(log.root, 0, "the run log")
             preflight.check_ownership(log, sweep, space.baseline)
+            preflight.check_budgets(trial.config for trial in trials)
             session = Session(sweep, space, trials, log, placement, console)
             raise typer.Exit(session.run_one(one) if one else session.run(trials[:limit], retry_failed))
         except ValidationError as error:

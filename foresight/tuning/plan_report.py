@@ -9,7 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from foresight.config import TrialConfig
-from foresight.encoders.shapes import dinov2_extraction_flops, layer_note, size_note, vlm_extraction_flops
+from foresight.encoders.shapes import (
+    dinov2_extraction_flops,
+    feature_shapes,
+    layer_note,
+    size_note,
+    vlm_extraction_flops,
+)
 from foresight.features.requests import missing_requests, needed_entries
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
@@ -33,13 +39,18 @@ def level_notes(factor: Factor, baseline: TrialConfig) -> dict[str, str]:
             notes[str(level)] = layer_note(config.vlm)
         elif factor.field == "dinov2.size":
             notes[str(level)] = size_note(config.dinov2)
+        elif factor.field in ("adapter.architecture", "adapter.budget_params"):
+            from foresight.models.budget import adapter_note  # counts on modules, so it needs torch
+
+            shapes = feature_shapes(config.data, config.vlm, config.dinov2)
+            notes[str(level)] = adapter_note(config.adapter, shapes, config.scale)
     return notes
 
 
 def make_plan(
     sweep: Sweep, space: SearchSpace, trials: list[Trial], log: RunLog, placement: Placement
 ) -> dict[str, Any]:
-    """The plan as a plain tree (`--plan --json`)."""
+    """The plan as a plain tree (`--plan --json`). Raises RequestError for an adapter budget that cannot be met."""
     from foresight.models.size import measure_size  # the only part of a plan that needs torch
 
     statuses = log.statuses()

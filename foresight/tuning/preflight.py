@@ -54,6 +54,16 @@ def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
             check_checkpoint(name)
 
 
+def check_budgets(configs: Iterable[TrialConfig]) -> None:
+    """Raises RequestError when an adapter cannot have the number of parameters that it is labelled with."""
+    with_adapter = [config for config in configs if config.bridge == "adapter"]
+    if with_adapter:
+        from foresight.models.budget import solve_size  # counts on modules, so it needs torch
+
+        for config in with_adapter:
+            solve_size(config.adapter, feature_shapes(config.data, config.vlm, config.dinov2))
+
+
 def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog, cached: bool) -> None:
     """Raises RequestError for a missing LPIPS trunk, or a disk without room for what the trials will write."""
     configs = list(configs)

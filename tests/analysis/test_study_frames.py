@@ -37,6 +37,22 @@ def test_table_has_every_arm_and_trivial_predictor(complete_study):
     assert table.loc[table["role"] == "secondary", "p_holm"].isna().all()
 
 
+def test_table_has_what_training_took_and_how_it_went(write_study):
+    def change(trial, row):
+        return row | {"train/loss_variance": 1e-4 * (trial.seed + 1), "train/convergence_epoch": 2 + trial.seed}
+
+    rows = primary(analysis.load(write_study(n_seeds=3, change_row=change)))
+    columns = ["train_s", "peak_memory_mb", "convergence_epoch"]
+    assert rows.loc["fusion.layers=2", columns].tolist() == [21.0, 900.0, 3.0]
+    assert rows.loc["fusion.layers=2", "loss_variance"] == pytest.approx(2e-4)
+    assert rows.loc["mean_image", [*columns, "loss_variance"]].isna().all()
+
+
+def test_a_run_log_without_a_curves_summary_has_empty_cells(write_study):
+    rows = primary(analysis.load(write_study(n_seeds=1)))
+    assert rows[["loss_variance", "convergence_epoch"]].isna().all(axis=None)
+
+
 def test_one_seed_has_no_interval(write_study):
     rows = primary(analysis.load(write_study(n_seeds=1)))
     arms = rows[rows["kind"] == "arm"]

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from bridge_inputs import SHAPES, bridge, cell, features, trial
+from bridge_inputs import SHAPES, bridge, centre_of_change, features, half_valid, trial
 
 from foresight.config import FIELDS_IGNORED_BY_FUSION, FusionConfig
 from foresight.models.bridge import Features, build_bridge
 from foresight.models.fusion import FUSIONS, join_streams, read_at_places, stream_widths, unit_size
-from foresight.models.position import grid_centres
 
 # The last projections before the streams are joined: the ones whose scale could undo the stream weight.
 OWN_PROJECTIONS = {
@@ -28,14 +27,6 @@ pytestmark = pytest.mark.usefixtures("no_gradients")
 def no_gradients(request):
     with torch.set_grad_enabled("gradient" in request.node.name):
         yield
-
-
-def half_valid(n: int, grid: int) -> torch.Tensor:
-    """The first picture is letterboxed to its middle rows, the second to its middle columns, others are whole."""
-    valid = torch.ones(n, grid, grid, dtype=torch.bool)
-    valid[0, : grid // 4] = valid[0, -grid // 4 :] = False
-    valid[1, :, : grid // 4] = valid[1, :, -grid // 4 :] = False
-    return valid.flatten(1)
 
 
 def influence(strategy: str, vlm_weight: float) -> tuple[float, float]:
@@ -64,21 +55,8 @@ def test_no_two_queries_give_the_same_token(strategy):
 @every_fusion
 @pytest.mark.parametrize("stream", ["vlm", "spatial"])
 def test_moving_content_moves_the_output_the_same_way(strategy, stream):
-    model, query_xy = bridge(strategy), grid_centres(4, 4)
-    here, other = features(24), features(24, seed=5)
-    plain = model.condition(here)
-
-    def centre_of_change(row, column):
-        changed = features(24)
-        tokens, others, grid = (
-            (changed.vlm_BVC, other.vlm_BVC, 4) if stream == "vlm" else (changed.spatial_BSC, other.spatial_BSC, 8)
-        )
-        inside = cell(row, column, grid)
-        tokens[:, inside] = others[:, inside]
-        moved = (model.condition(changed) - plain).square().sum(dim=-1).mean(dim=0)
-        return (moved[:, None] * query_xy).sum(dim=0) / moved.sum()
-
-    corners = {place: centre_of_change(*place) for place in ((0, 0), (0, 3), (3, 0), (3, 3))}
+    model = bridge(strategy)
+    corners = {place: centre_of_change(model, stream, *place) for place in ((0, 0), (0, 3), (3, 0), (3, 3))}
     for near in (0, 3):  # x follows the column, y the row; a fusion that pools gives the same centre four times
         assert corners[near, 3][0] - corners[near, 0][0] > 0.1
         assert corners[3, near][1] - corners[0, near][1] > 0.1

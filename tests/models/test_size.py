@@ -1,14 +1,21 @@
 import pytest
 import torch
 
+from foresight.config import TrialConfig
 from foresight.encoders.shapes import feature_shapes
 from foresight.metrics.cost import compute_flops
 from foresight.models.bridge import Bridge, Features, build_bridge
 from foresight.models.size import measure_size
-from search_spaces import p2_ablations
+from search_spaces import c2_architectures, p2_ablations
 
-TINY = {arm.name: arm.config for arm in p2_ablations.space("tiny").arms()}
-FULL = {arm.name: arm.config for arm in p2_ablations.space("full").arms()}
+
+def arms(scale: str) -> dict[str, TrialConfig]:
+    """Every arm of both studies; an adapter's name starts with its study."""
+    adapters = {f"c2 {arm.name}": arm.config for arm in c2_architectures.space(scale).arms()}
+    return {arm.name: arm.config for arm in p2_ablations.space(scale).arms()} | adapters
+
+
+TINY, FULL = arms("tiny"), arms("full")
 
 
 @pytest.mark.parametrize("arm", TINY)
@@ -34,11 +41,11 @@ def test_every_full_scale_arm_gives_conditioning_and_pictures_of_the_planned_sha
     config = FULL[arm]
     shapes = feature_shapes(config.data, config.vlm, config.dinov2)
     with torch.device("meta"), torch.no_grad():
-        bridge = Bridge(config.fusion, config.decoder, config.data.target_px, shapes).eval()
+        bridge = Bridge(config.conditioner, config.decoder, config.data.target_px, shapes).eval()
         vlm = torch.empty(2, 64, 3584)
         spatial = torch.empty(2, 256, {"B": 768, "L": 1024, "G": 1536}[config.dinov2.size])
         given = Features(vlm, torch.ones(2, 64).bool(), spatial, torch.ones(2, 256).bool())
-        assert bridge.condition(given).shape == (2, config.fusion.queries, 4096)
+        assert bridge.condition(given).shape == (2, config.conditioner.queries, 4096)
         picture, mask_logits = bridge(given)
     assert picture.shape == (2, 3, 224, 224)
     assert mask_logits.shape == (2, 224, 224)

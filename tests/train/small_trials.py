@@ -16,6 +16,15 @@ def small(**fields) -> TrialConfig:
     return TrialConfig().with_fields(SMALL | {name.replace("__", "."): value for name, value in fields.items()})
 
 
+def small_adapter(**fields) -> TrialConfig:
+    """A small trial with an adapter in the place of the fusion."""
+    kept = {name: value for name, value in SMALL.items() if not name.startswith("fusion.")}
+    adapter = {"bridge": "adapter", "adapter.budget_params": 20_000, "adapter.layers": 1, "adapter.queries": 16}
+    return TrialConfig().with_fields(
+        kept | adapter | {name.replace("__", "."): value for name, value in fields.items()}
+    )
+
+
 def fill(store: ArrayStore, *configs: TrialConfig) -> ArrayStore:
     """The store with everything that these trials read."""
     for stage in missing_requests(configs, store):

@@ -2,14 +2,15 @@ import math
 
 import pytest
 import torch
-from small_trials import fill, small
+from small_trials import fill, small, small_adapter
 
 from foresight.config import TrialConfig
 from foresight.features.store import ArrayStore
+from foresight.models.adapters import ADAPTERS, QueryAdapter
 from foresight.models.fusion import FUSIONS, CrossAttentionFusion
 from foresight.train import sensitivity
 from foresight.train.sensitivity import InertFactorError, check_sensitivity, probe_config
-from search_spaces import p2_ablations
+from search_spaces import c2_architectures, p2_ablations
 
 
 class DeafFusion(CrossAttentionFusion):
@@ -24,6 +25,14 @@ class WastefulFusion(CrossAttentionFusion):
 
     def __init__(self, config, streams):
         super().__init__(config, streams)
+        self.spare = torch.nn.Linear(2, 2)
+
+
+class WastefulAdapter(QueryAdapter):
+    """Declares a projection that it never uses, as the original LoRA did."""
+
+    def __init__(self, config, size, shapes):
+        super().__init__(config, size, shapes)
         self.spare = torch.nn.Linear(2, 2)
 
 
@@ -43,6 +52,30 @@ def test_every_arm_of_the_ablation_moves_the_output(ablation):
     assert list(changes) == list(arms)[1:]
     assert len(changes) == 14
     assert all(0.01 < change <= 1 for change in changes.values())
+
+
+@pytest.fixture(scope="module")
+def architectures(tmp_path_factory) -> tuple[dict[str, TrialConfig], ArrayStore]:
+    """The arms of E2.2 at tiny scale on a handful of small pictures, and a store that holds them."""
+    arms = {
+        arm.name: probe_config(arm.config).with_fields({"data.image_px": 56})
+        for arm in c2_architectures.space("tiny").arms()
+    }
+    return arms, fill(ArrayStore(tmp_path_factory.mktemp("architectures")), *arms.values())
+
+
+def test_every_adapter_moves_the_output_and_all_its_parameters_are_reached(architectures):
+    arms, store = architectures
+    changes = check_sensitivity(arms, store, "cpu")
+    assert len(changes) == 4
+    assert all(0.01 < change <= 1 for change in changes.values())
+
+
+def test_an_unused_parameter_of_an_adapter_is_refused_by_name(store, monkeypatch):
+    monkeypatch.setitem(ADAPTERS, "query", WastefulAdapter)
+    arms = {"baseline": small_adapter(adapter__budget_params=20_001)}
+    with pytest.raises(InertFactorError, match=r"arm 'baseline': no gradient reaches adapter\.body\.spare\.weight"):
+        check_sensitivity(arms, store, "cpu")
 
 
 def test_a_probe_is_a_handful_of_images_and_keeps_what_is_smaller():

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_trials import small
+from small_trials import small, small_adapter
 
 from foresight.features.stage import StagedData
 from foresight.metrics import METRICS
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
 from foresight.metrics.evaluate import compute_image_metrics
+from foresight.models.adapters import ADAPTERS
 from foresight.models.bridge import build_bridge
 from foresight.models.size import measure_size
 from foresight.runlog import TRIAL_COLUMNS, check_row, config_columns
@@ -18,7 +19,7 @@ from foresight.train.trial import TrialResult, evaluate, picture_strip, probe_gr
 
 IDENTITY = {
     "key": "k", "sweep": "s", "arm": "a", "factor": "", "level": "", "seed": 0, "status": "complete", "error": None,
-    "attempt": 1, "provenance": "trained", "schema_version": 1,
+    "attempt": 1, "provenance": "trained", "schema_version": 2,
 }  # fmt: skip
 MEASURED_AFTERWARDS = {"cost/latency_ms"}  # per arm, alone on the machine
 IMAGE_METRICS = set(METRICS) - {"lpips"}  # there is no pretrained trunk here
@@ -75,6 +76,32 @@ def test_the_last_epoch_is_the_trials_validation(finished):
     assert {name: v for name, v in result.columns.items() if name.startswith("val/")} == {
         name: v for name, v in rows[-1].items() if name.startswith("val/")
     }
+
+
+def test_the_learning_curve_is_summed_up_from_the_epochs(finished):
+    _, rows, result = finished
+    assert {name for name in result.columns if name.startswith("train/")} == {
+        "train/loss_variance",
+        "train/convergence_epoch",
+    }
+    first, last = (row["train/loss"] for row in rows)
+    assert result.columns["train/convergence_epoch"] == (1 if first < 1.1 * last else 2)
+    assert result.columns["train/loss_variance"] is None  # one epoch after the first
+
+
+@pytest.mark.parametrize("architecture", ADAPTERS)
+def test_a_trial_of_an_adapter_records_what_it_was_asked_to_have_and_what_it_has(data, lpips, architecture):
+    config = small_adapter(adapter__architecture=architecture, train__epochs=3)
+    _, result = finish(config, data, lpips)
+    check_row(IDENTITY | config_columns(config.flat()) | result.columns)
+    assert result.columns["cost/budget_params"] == 20_000
+    assert result.columns["cost/params_trained"] == measure_size(config)["params_trained"]
+    assert result.columns["cost/params_trained"] == pytest.approx(20_000, rel=0.05)
+    assert result.columns["train/loss_variance"] > 0
+
+
+def test_a_fusion_was_asked_for_no_size(finished):
+    assert finished[2].columns["cost/budget_params"] is None
 
 
 def test_measured_sizes_are_those_of_the_plan(finished):

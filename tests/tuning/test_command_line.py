@@ -19,8 +19,10 @@ from foresight.space import Factor, SearchSpace
 from foresight.tuning.launch import build_app
 from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Sweep
+from search_spaces import c2_architectures
 
 SWEEP = small_study.SWEEP
+C2 = Sweep("c2_architectures", "?", c2_architectures.space, c2_architectures.CLAIM)
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +96,17 @@ def test_plan_counts_what_the_run_log_holds(command, tmp_path):
     assert plan["factors"][0]["coverage"] == {"1": "1 of 4", "2": "0 of 2"}
 
 
+@pytest.mark.parametrize(("scale", "label"), [("tiny", "10M / 100"), ("full", "10M")])
+def test_plan_says_how_large_each_adapter_is_and_what_its_label_stands_for(command, scale, label):
+    plan = json.loads(command("--plan", "--json", sweep=C2, scale=scale).stdout)
+    (factor,) = plan["factors"]
+    counted = {arm["arm"]: arm["params_trained"] for arm in plan["arms"]}
+    assert list(factor["level_notes"]) == factor["levels"] == ["query", "bottleneck", "lora", "perceiver", "moe"]
+    for level, note in factor["level_notes"].items():
+        n_params = counted["baseline" if level == "query" else f"adapter.architecture={level}"]
+        assert note.startswith(f"{label}: {n_params:,} at width ")
+
+
 def test_without_a_scale_the_choice_is_told(tmp_path):
     result = CliRunner().invoke(build_app(SWEEP), ["--plan", "--runs", str(tmp_path / "runs")])
     assert "scale: tiny (0 GPUs here); choose with --scale tiny|full" in result.stdout
@@ -129,6 +142,17 @@ def test_a_question_is_what_help_shows():
 )
 def test_a_space_that_cannot_be_run_is_refused(command, tmp_path, factors, said, flags):
     assert said in refusal(command(*flags, sweep=with_factors(*factors)))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("flags", [(), ("--plan",), ("--plan", "--json"), ("--one", "query-s0-00000000")])
+def test_a_budget_that_an_adapter_cannot_meet_is_refused(command, tmp_path, flags):
+    def space(scale: str) -> SearchSpace:
+        baseline = c2_architectures.baseline(scale).with_fields({"adapter.budget_params": 50_000})
+        return SearchSpace(baseline, (Factor("budget", "adapter.budget_params", (50_000, 2_000)),))
+
+    message = refusal(command(*flags, sweep=replace(SWEEP, space=space)))
+    assert "adapter 'query' cannot have 2,000 parameters within 5%" in message
     assert not (tmp_path / "runs").exists()
 
 
