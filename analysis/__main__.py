@@ -37,7 +37,11 @@ def main(
         raise typer.Exit(2) from error
     from analysis.report import write_report  # matplotlib: a second that a wrong request need not wait for
 
-    path = write_report(loaded, out / study)
+    try:
+        path = write_report(loaded, out / study)
+    except OSError as error:
+        typer.echo(f"the report cannot be written to {out / study}: {error.strerror}; choose another --out", err=True)
+        raise typer.Exit(2) from error
     print_summary(loaded)
     unmet = unmet_criteria(loaded.verdicts()) if gate else []
     for sentence in unmet:

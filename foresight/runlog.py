@@ -217,7 +217,7 @@ class RunLog:
             for entry in sorted(os.scandir(self.trials_dir), key=lambda e: e.name):
                 try:
                     stat = os.stat(f"{entry.path}/trial.parquet")
-                except FileNotFoundError:
+                except (FileNotFoundError, NotADirectoryError):
                     continue  # a trial without this file does not exist: it is running, or died half-way
                 found[entry.name] = f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
         return found

@@ -56,7 +56,10 @@ class ArrayStore:
         directory = self.root / key
         if not self.has(key):
             raise KeyError(f"no entry {key} in {self.root}")
-        meta = json.loads((directory / "meta.json").read_text())
+        try:
+            meta = json.loads((directory / "meta.json").read_text())
+        except json.JSONDecodeError as error:
+            raise CorruptEntryError(f"{directory / 'meta.json'} is damaged; delete {directory}") from error
         for name, expected in meta["sha256"].items():
             path = directory / f"{name}.npy"
             if key not in self._verified and (not path.exists() or _file_digest(path) != expected):

@@ -37,7 +37,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         ] = None,
         plan: Annotated[bool, typer.Option("--plan", help="Show what would run and what it would cost.")] = False,
         json: Annotated[bool, typer.Option("--json", help="With --plan: for machines.")] = False,
-        seeds: Annotated[int, typer.Option(min=1, help="Blocks to run.")] = sweep.seeds,
+        seeds: Annotated[int, typer.Option(min=1, max=1000, help="Blocks to run.")] = sweep.seeds,
         limit: Annotated[int | None, typer.Option(min=1, help="Only the first N trials of the plan.")] = None,
         one: Annotated[str | None, typer.Option(metavar="KEY", help="One trial, in this process, without Ray.")] = None,
         runs: Annotated[Path, typer.Option(help="Where run logs are kept.")] = Path("runs"),
@@ -64,6 +64,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             space = resolve_space(sweep, scale, data, placement.coco_root)
             trials = plan_trials(sweep, space, seeds)
             log = RunLog(placement.runs / sweep.name)
+            preflight.check_readable(log)
             if plan:
                 made = make_plan(sweep, space, trials, log, placement)
                 if json:
@@ -75,7 +76,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             preflight.check_ownership(log, sweep, space.baseline)
             preflight.check_budgets(trial.config for trial in trials)
             session = Session(sweep, space, trials, log, placement, console)
-            raise typer.Exit(session.run_one(one) if one else session.run(trials[:limit], retry_failed))
+            raise typer.Exit(session.run_one(one) if one is not None else session.run(trials[:limit], retry_failed))
         except ValidationError as error:
             errors.print(f"error: {explain(error)}", style="red", soft_wrap=True, markup=False)
             raise typer.Exit(WRONG_REQUEST) from error

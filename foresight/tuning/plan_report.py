@@ -84,6 +84,7 @@ def make_plan(
         "params_trained": {"least": min(trained), "most": max(trained)},
         "params_decoder": max(size["params_decoder"] for size in sizes.values()),
         "arms": [{"arm": name, "arm_key": config.arm_key, **sizes[name]} for name, config in arms.items()],
+        "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": placement.slots,
         "cost": estimate_cost(pending, sizes, log, placement),
     }

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from foresight.config import TrialConfig
@@ -22,6 +23,18 @@ from foresight.tuning.sweep import Placement, Sweep
 
 BYTES_PER_TRIAL = 200_000  # epochs, samples, pictures and the row of one trial, rounded up
 RESERVE_BYTES = 200 * 2**20  # what a machine needs to go on working
+
+
+def check_readable(log: RunLog) -> None:
+    """Raises RequestError when a file of the run log is damaged, before anything is added to it."""
+    try:
+        log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency()
+    except (pa.ArrowException, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"a file of {log.root} cannot be read ({reason}); 'python -m analysis {log.root.name}' names it; "
+            "restore it, or delete it if it is derived or a trial that can run again"
+        ) from error
 
 
 def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:

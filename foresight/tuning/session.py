@@ -99,7 +99,7 @@ class Session:
         """
         by_key = {trial.key: trial for trial in self.trials}
         if key not in by_key:
-            raise RequestError(f"no planned trial '{key}'{nearest_name(key, by_key)}; --plan --json lists the arms")
+            raise RequestError(f"no planned trial '{key}'{nearest_name(key, by_key)}; --plan --json lists them")
         trial = by_key[key]
         with preflight.only_driver(self.log):
             self.check_machine([trial], [])

@@ -121,3 +121,12 @@ def test_the_cache_is_where_the_user_put_it(monkeypatch, tmp_path):
     assert default_root() == tmp_path / "chosen"
     monkeypatch.delenv("FORESIGHT_CACHE")
     assert default_root() == tmp_path / "xdg" / "foresight"
+
+
+def test_a_torn_description_of_an_entry_is_a_corrupt_entry(tmp_path):
+    store = ArrayStore(tmp_path)
+    with store.writer("key", {}) as create:
+        create("a", (2,), np.float32)[...] = 1
+    (tmp_path / "key" / "meta.json").write_text('{"sha256"')
+    with pytest.raises(CorruptEntryError, match="damaged; delete"):
+        store.load("key")

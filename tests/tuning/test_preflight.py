@@ -9,7 +9,7 @@ import small_study
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
-from foresight.tuning.preflight import check_disk, feature_bytes, only_driver, pending_trials
+from foresight.tuning.preflight import check_disk, check_readable, feature_bytes, only_driver, pending_trials
 
 REPOSITORY = Path(__file__).parents[2]
 HOLD = """
@@ -101,3 +101,13 @@ def test_a_disk_is_checked_where_the_folder_will_be(tmp_path):
     with pytest.raises(RequestError, match="the run log needs"):
         check_disk(tmp_path / "not" / "yet" / "there", 2**60, "the run log")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "manifest.parquet", "consolidated.parquet"])
+def test_a_damaged_file_of_the_run_log_is_refused_in_one_sentence(tmp_path, name):
+    log = RunLog(tmp_path / "study")
+    log.root.mkdir()
+    check_readable(log)
+    (log.root / name).write_text("{ torn")
+    with pytest.raises(RequestError, match=r"cannot be read .*python -m analysis study"):
+        check_readable(log)
