@@ -36,6 +36,7 @@ class FactorInfo:
     levels: tuple[Any, ...]
     level_notes: dict[str, str]
     baseline_level: Any
+    with_fields: tuple[str, ...] = ()  # further fields that change with the level
 
     def arm_at(self, level: Any) -> str:
         """The arm's name in a one-at-a-time design."""
@@ -89,7 +90,8 @@ def read_study(path: Path) -> StudyData:
     factors = _read_factors(sweep)
     baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
     baseline |= sweep.get("space", {}).get("baseline", {})
-    fixed = {name: v for name, v in baseline.items() if name != "seed" and name not in {f.field for f in factors}}
+    varied = {"seed", *(factor.field for factor in factors), *(name for f in factors for name in f.with_fields)}
+    fixed = {name: value for name, value in baseline.items() if name not in varied}
 
     foreign = _foreign_fields(recorded, fixed)
     trials = recorded[foreign == ""].reset_index(drop=True)
@@ -188,6 +190,7 @@ def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
             levels=tuple(factor["levels"]),
             level_notes=factor.get("level_notes", {}),
             baseline_level=space["baseline"].get(factor["field"]),
+            with_fields=tuple({name for fields in factor.get("with_level", {}).values() for name in fields}),
         )
         for factor in space.get("factors", ())
     )

@@ -93,10 +93,11 @@ def run_plain(system: str, scratch: Path, cache: Path, n_trials: int, reuse: boo
         import torch
 
         from benchmarks.work import kept_data, kept_lpips
+        from foresight.train.task import Context
         from foresight.train.trial import run_trial
 
         torch.set_num_threads(1)
-        running = run_trial(short_trial(config["seed"]), kept_data(cache), kept_lpips(), "cpu")
+        running = run_trial(short_trial(config["seed"]), kept_data(cache), Context("cpu", kept_lpips()))
         try:
             while True:
                 tune.report({"epoch": next(running)["epoch"]})

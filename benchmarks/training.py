@@ -47,12 +47,14 @@ def train_ours(config: TrialConfig, data: Any) -> None:
     """One thread, staged tensors, fused AdamW; with its validation after every epoch."""
     import torch
 
-    from foresight.models.bridge import build_bridge
     from foresight.train.loop import train
+    from foresight.train.reconstruction import Reconstruction
+    from foresight.train.task import Context
     from foresight.train.trial import shapes_of
 
     torch.set_num_threads(1)
-    for _ in train(build_bridge(config, shapes_of(data)), data, config.train, seed=0, device="cpu"):
+    task = Reconstruction(config, Context("cpu"))
+    for _ in train(task, task.build(shapes_of(data)), data):
         pass
 
 
@@ -63,7 +65,8 @@ def train_plainly(config: TrialConfig, data: Any) -> None:
 
     from foresight.features.stage import StagedSplit
     from foresight.models.bridge import Features, build_bridge
-    from foresight.train.loop import compute_losses, learning_rate_factor, weighted_loss
+    from foresight.train.loop import learning_rate_factor
+    from foresight.train.reconstruction import compute_losses, weighted_loss
     from foresight.train.trial import shapes_of
 
     class Images(Dataset):
@@ -81,7 +84,7 @@ def train_plainly(config: TrialConfig, data: Any) -> None:
     def loss_of(batch: list[torch.Tensor]) -> torch.Tensor:
         vlm, spatial, target, mask, content = batch
         picture, mask_logits = bridge(Features(vlm, None, spatial, None))
-        return weighted_loss(compute_losses(picture, mask_logits, target, mask, content), config.train)
+        return weighted_loss(compute_losses(picture, mask_logits, target, mask, content), config.loss)
 
     bridge = build_bridge(config, shapes_of(data))
     optimiser = torch.optim.AdamW(bridge.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay)

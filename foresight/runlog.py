@@ -5,7 +5,8 @@
       manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
       latency/<arm_key>.parquet   one row per arm: latency, measured alone on the machine after the training trials
       trials/<key>/
-        config.json  epochs.parquet  samples.parquet  examples.png
+        config.json  epochs.parquet  samples.parquet  examples.png (and other pictures)
+        weights.safetensors     of studies whose trained models others continue
         trial.parquet             one row, written last: a trial exists if and only if this file does
 
 Every file is written under a temporary name, flushed to the disk and renamed, so a process may die at any line. No two
@@ -134,7 +135,8 @@ class RunLog:
         config: Mapping[str, Any] | None = None,
         epochs: Iterable[Mapping[str, Any]] = (),
         samples: pd.DataFrame | None = None,
-        examples_png: bytes | None = None,
+        pictures: Mapping[str, bytes] | None = None,
+        weights: bytes | None = None,
     ) -> None:
         """Writes a trial's files, `trial.parquet` last. Writing a key again (a retry) replaces all of them."""
         check_row(row)
@@ -146,16 +148,18 @@ class RunLog:
             "samples.parquet": _parquet(pa.Table.from_pandas(samples, preserve_index=False))
             if samples is not None
             else None,
-            "examples.png": examples_png,
+            "weights.safetensors": weights,
+            **{f"{name}.png": png for name, png in (pictures or {}).items()},
         }
         trial = _parquet(_trial_table(row))
         directory = self.trials_dir / row["key"]
         (directory / "trial.parquet").unlink(missing_ok=True)  # an old row never stands beside new files
+        files = {name: content for name, content in files.items() if content is not None}
+        for old in directory.glob("[!.]*"):
+            if old.name not in files:
+                old.unlink()
         for name, content in files.items():
-            if content is None:
-                (directory / name).unlink(missing_ok=True)
-            else:
-                atomic_write_bytes(directory / name, content)
+            atomic_write_bytes(directory / name, content)
         atomic_write_bytes(directory / "trial.parquet", trial)
 
     def read_epochs(self, key: str) -> pd.DataFrame:

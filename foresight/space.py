@@ -5,7 +5,8 @@ from the command and not a traceback from an import.
 """
 
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from foresight.config import TrialConfig, check_field
@@ -16,11 +17,19 @@ BASELINE = "baseline"
 
 @dataclass(frozen=True)
 class Factor:
-    """What is varied: a name people read, the dotted config field, and its levels."""
+    """What is varied: a name people read, the dotted config field, and its levels.
+
+    `with_level` are further fields that go with a level, as a learning rate of its own goes with a size.
+    """
 
     name: str
     field: str
     levels: tuple[Any, ...]
+    with_level: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
+
+    def changes(self, level: Any) -> dict[str, Any]:
+        """Every field that a level sets."""
+        return {self.field: level, **self.with_level.get(level, {})}
 
 
 @dataclass(frozen=True)
@@ -105,17 +114,22 @@ class SearchSpace:
             if other is not factor:
                 raise RequestError(f"factors '{other.name}' and '{factor.name}' both vary '{factor.field}'")
             for level in factor.levels:
-                self._with_level(factor, {factor.field: level})
+                self._with_level(factor, level)
             value = self.baseline.flat()[factor.field]
             if value not in factor.levels:
                 raise RequestError(
                     f"the baseline's '{factor.field}' is {value!r}, which is not among the levels of "
                     f"'{factor.name}': {list(factor.levels)}"
                 )
+            if self._with_level(factor, value) != self.baseline:
+                raise RequestError(
+                    f"the baseline is at level {value!r} of '{factor.name}' without all that goes with it: "
+                    f"{dict(factor.with_level[value])}"
+                )
 
-    def _with_level(self, factor: Factor, changes: dict[str, Any]) -> TrialConfig:
+    def _with_level(self, factor: Factor, level: Any) -> TrialConfig:
         try:
-            return self.baseline.with_fields(changes)
+            return self.baseline.with_fields(factor.changes(level))
         except RequestError as error:
             raise RequestError(f"factor '{factor.name}': {error}") from error
 
@@ -123,7 +137,7 @@ class SearchSpace:
         arms = [Arm(BASELINE, "", "", self.baseline)]
         for factor in self.factors:
             for level in factor.levels:
-                config = self._with_level(factor, {factor.field: level})
+                config = self._with_level(factor, level)
                 if config != self.baseline:
                     arms.append(Arm(f"{factor.field}={level}", factor.name, str(level), config))
         return arms
@@ -132,8 +146,9 @@ class SearchSpace:
         baseline_levels = self.baseline.flat()
         arms = []
         for levels in itertools.product(*(factor.levels for factor in self.factors)):
-            changes = {f.field: level for f, level in zip(self.factors, levels, strict=True)}
-            changed = {name: level for name, level in changes.items() if level != baseline_levels[name]}
+            by_factor = list(zip(self.factors, levels, strict=True))
+            changed = {f.field: level for f, level in by_factor if level != baseline_levels[f.field]}
+            changes = {name: value for f, level in by_factor for name, value in f.changes(level).items()}
             name = ",".join(f"{field}={level}" for field, level in changed.items()) or BASELINE
             names = [factor.name for factor in self.factors if factor.field in changed]
             level = ",".join(str(level) for level in changed.values())

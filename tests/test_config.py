@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from foresight.config import (
     FIELDS_IGNORED_BY_FUSION,
+    DataConfig,
     FusionConfig,
     Part,
     TrainConfig,
@@ -59,16 +60,20 @@ OTHER_VALUES: dict[str, Any] = {
     "train.weight_decay": 0.0,
     "train.warmup_frac": 0.2,
     "train.grad_clip": 2.0,
-    "train.l1_weight": 0.2,
-    "train.mask_weight": 0.2,
+    "loss.l1_weight": 0.2,
+    "loss.mask_weight": 0.2,
     "train.precision": "bf16",
+    "streams": "vlm",
+    "data.n_frames": 5,
     "seed": 1,
 }
-FIELDS_WITH_ONE_VALUE = {"decoder.name"}
+FIELDS_WITH_ONE_VALUE = {"decoder.name", "task"}
 
 
 def start(field: str) -> TrialConfig:
-    """The defaults of the bridge that reads the field."""
+    """The defaults of a trial that reads the field."""
+    if field == "data.n_frames":
+        return TrialConfig(data=DataConfig(name="clips", n_frames=9))
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
 
 
@@ -156,7 +161,7 @@ def test_json_round_trip_keeps_config_and_key(config):
 def test_a_config_is_frozen_in_all_its_parts():
     config = TrialConfig()
     parts = [config, *(part for _, part in config if isinstance(part, Part))]
-    assert len(parts) == 8
+    assert len(parts) == 9
     for part in parts:
         name = next(iter(type(part).model_fields))
         with pytest.raises(ValidationError, match="frozen"):

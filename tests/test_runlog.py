@@ -40,7 +40,7 @@ def log(tmp_path: Path) -> RunLog:
 
 def write_whole(log: RunLog, **columns) -> None:
     """A trial with all of its files."""
-    log.write_trial(ROW | columns, config={"seed": 0}, epochs=EPOCHS, samples=SAMPLES, examples_png=b"png")
+    log.write_trial(ROW | columns, config={"seed": 0}, epochs=EPOCHS, samples=SAMPLES, pictures={"examples": b"png"})
 
 
 def visible_files(directory: Path) -> set[str]:
@@ -233,7 +233,7 @@ def test_a_status_or_provenance_that_is_not_one_is_refused(column):
     ids=str,
 )
 def test_what_cannot_be_serialised_raises_before_anything_is_published(log, part):
-    whole = {"config": {"seed": 0}, "epochs": EPOCHS, "samples": SAMPLES, "examples_png": b"png"}
+    whole = {"config": {"seed": 0}, "epochs": EPOCHS, "samples": SAMPLES, "pictures": {"examples": b"png"}}
     row = ROW | part.pop("row", {})
     with pytest.raises((TypeError, ValueError)):
         log.write_trial(row, **whole | part)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from foresight.models.size import measure_size
+from foresight.train.size import measure_size
 from foresight.tuning.sweep import plan_trials, resolve_space
 
 REPOSITORY = Path(__file__).parents[1]
@@ -52,7 +52,7 @@ def test_the_name_is_the_stem_and_the_space_is_its_own(script):
 
 @pytest.mark.parametrize("scale", ["tiny", "full"])
 def test_it_plans_at_both_scales_with_every_key_distinct(script, scale):
-    space = resolve_space(script.SWEEP, scale, "shapes", None)
+    space = resolve_space(script.SWEEP, scale, None, {})
     trials = plan_trials(script.SWEEP, space, 1)
     assert len({trial.key for trial in trials}) == len(trials) > 1
     assert {trial.config.scale for trial in trials} == {scale}

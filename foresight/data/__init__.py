@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 
 from foresight.config import DataConfig
 from foresight.data import clips, coco, davis, scenes, shapes, ssv2
-from foresight.data.clip_config import ClipConfig
 from foresight.data.clip_set import ClipSet
 from foresight.data.image_set import SPLITS, ImageSet
 from foresight.data.letterbox import valid_tokens
@@ -22,7 +21,6 @@ __all__ = [
     "CLIP_DATASETS",
     "DATASETS",
     "SPLITS",
-    "ClipConfig",
     "ClipSet",
     "Dataset",
     "ImageSet",
@@ -35,16 +33,15 @@ __all__ = [
     "valid_tokens",
 ]
 
-Config = TypeVar("Config", DataConfig, ClipConfig)
 Record = TypeVar("Record", ImageSet, ClipSet)
 
 
 @dataclass(frozen=True)
-class Dataset(Generic[Config, Record]):
+class Dataset(Generic[Record]):
     """The two functions that a dataset has; both take the config and the folder, if there is one to read."""
 
-    load: Callable[[Config, Path | None], dict[str, Record]]
-    resolve: Callable[[Config, Path | None], Config]
+    load: Callable[[DataConfig, Path | None], dict[str, Record]]
+    resolve: Callable[[DataConfig, Path | None], DataConfig]
 
 
 def load_splits(config: DataConfig, coco_root: Path | None = None) -> dict[str, ImageSet]:
@@ -67,31 +64,31 @@ def resolve_data(config: DataConfig, coco_root: Path | None = None) -> DataConfi
     return _look_up(config.name, DATASETS).resolve(config, coco_root)
 
 
-def load_clip_splits(config: ClipConfig, root: Path | None = None) -> dict[str, ClipSet]:
+def load_clip_splits(config: DataConfig, root: Path | None = None) -> dict[str, ClipSet]:
     """As `load_splits`, for clips."""
     sets = _look_up(config.name, CLIP_DATASETS).load(config, root)
     prove_disjoint(sets, kind="clips")
     return sets
 
 
-def resolve_clip_data(config: ClipConfig, root: Path | None = None) -> ClipConfig:
+def resolve_clip_data(config: DataConfig, root: Path | None = None) -> DataConfig:
     """As `resolve_data`, for clips; which of a folder's clips are copies or too short shows only when they load."""
     return _look_up(config.name, CLIP_DATASETS).resolve(config, root)
 
 
-def _look_up(name: str, table: dict[str, Dataset[Config, Record]]) -> Dataset[Config, Record]:
+def _look_up(name: str, table: dict[str, Dataset[Record]]) -> Dataset[Record]:
     if name not in table:
         hint = nearest_name(name, table)
         raise RequestError(f"unknown data '{name}'{hint}; the data sets are {', '.join(table)}")
     return table[name]
 
 
-DATASETS: dict[str, Dataset[DataConfig, ImageSet]] = {
+DATASETS: dict[str, Dataset[ImageSet]] = {
     "shapes": Dataset(shapes.load_splits, shapes.resolve_data),
     "scenes": Dataset(scenes.load_splits, scenes.resolve_data),
     "coco": Dataset(coco.load_splits, coco.resolve_data),
 }
-CLIP_DATASETS: dict[str, Dataset[ClipConfig, ClipSet]] = {
+CLIP_DATASETS: dict[str, Dataset[ClipSet]] = {
     "clips": Dataset(clips.load_splits, clips.resolve_data),
     "ssv2": Dataset(ssv2.load_splits, ssv2.resolve_data),
     "davis": Dataset(davis.load_splits, davis.resolve_data),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from foresight.data.clip_config import ClipConfig
+from foresight.config import DataConfig
 from foresight.data.clip_set import ClipSet
 from foresight.data.counter_hash import stream_of
 from foresight.data.image_set import SPLITS, hash_pixels
@@ -74,14 +74,14 @@ def check_root(name: str, title: str, root: Path | None) -> Path:
     return Path(root)
 
 
-def resolve_with(config: ClipConfig, folder: ClipFolder) -> ClipConfig:
+def resolve_with(config: DataConfig, folder: ClipFolder) -> DataConfig:
     """The config with the folder's fingerprint and with no split larger than what the folder lists for it."""
     counts = {f"n_{split}": min(getattr(config, f"n_{split}"), len(folder.pools[split])) for split in SPLITS}
     return config.model_copy(update={"fingerprint": folder.fingerprint, **counts})
 
 
 def load_with(
-    config: ClipConfig, folder: ClipFolder, read_clip: Callable[[ClipFile, int], Footage | None]
+    config: DataConfig, folder: ClipFolder, read_clip: Callable[[ClipFile, int], Footage | None]
 ) -> dict[str, ClipSet]:
     """The three clip sets of a resolved config. `read_clip` gives a clip's frames, or None when it has too few.
 
@@ -102,7 +102,7 @@ def load_with(
 def _load_split(
     split: str,
     folder: ClipFolder,
-    config: ClipConfig,
+    config: DataConfig,
     seen: set[str],
     read_clip: Callable[[ClipFile, int], Footage | None],
 ) -> ClipSet:

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from foresight.config import DataConfig
 from foresight.data.canvas import (
     COLOURS,
     SHAPES,
@@ -23,7 +24,6 @@ from foresight.data.canvas import (
     shape_distance,
     to_bytes,
 )
-from foresight.data.clip_config import ClipConfig
 from foresight.data.clip_set import ClipSet
 from foresight.data.counter_hash import shuffled, stream_of, u01
 from foresight.data.image_set import SPLITS, hash_pixels
@@ -104,18 +104,18 @@ def render_masks(motions: Motions, px: int) -> np.ndarray:
     return masks
 
 
-def load_splits(config: ClipConfig, root: Path | None = None) -> dict[str, ClipSet]:
+def load_splits(config: DataConfig, root: Path | None = None) -> dict[str, ClipSet]:
     """The three clip sets, drawn. Generated clips need no folder, so `root` is not read."""
     n_clips = dict(zip(SPLITS, (config.n_train, config.n_val, config.n_test), strict=True))
     return {split: _draw_split(split, n, config) for split, n in n_clips.items()}
 
 
-def resolve_data(config: ClipConfig, root: Path | None = None) -> ClipConfig:
+def resolve_data(config: DataConfig, root: Path | None = None) -> DataConfig:
     """The config unchanged: generated clips have no content beyond their seed, and never run out."""
     return config
 
 
-def _draw_split(split: str, n: int, config: ClipConfig) -> ClipSet:
+def _draw_split(split: str, n: int, config: DataConfig) -> ClipSet:
     motions = plan_motions(config.seed, split, n, config.n_frames)
     frames = render(motions, config.image_px)
     x, y, half = motions.x, motions.y, motions.half[:, None]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from foresight.data.clip_config import ClipConfig
+from foresight.config import DataConfig
 from foresight.data.clip_folder import (
     ClipFile,
     ClipFolder,
@@ -34,7 +34,7 @@ FRAMES, MASKS, LISTS = "JPEGImages/480p", "Annotations/480p", "ImageSets/2017"
 VOID = 255  # belongs to no object and not to the background either
 
 
-def resolve_data(config: ClipConfig, root: Path | None) -> ClipConfig:
+def resolve_data(config: DataConfig, root: Path | None) -> DataConfig:
     """The config with the folder's fingerprint and with no split larger than what the folder lists for it.
 
     Decodes no picture. Raises RequestError for a folder that cannot be used.
@@ -42,7 +42,7 @@ def resolve_data(config: ClipConfig, root: Path | None) -> ClipConfig:
     return resolve_with(config, read_folder(root, config.seed))
 
 
-def load_splits(config: ClipConfig, root: Path | None) -> dict[str, ClipSet]:
+def load_splits(config: DataConfig, root: Path | None) -> dict[str, ClipSet]:
     """The three clip sets of a resolved config, with masks; sequences shorter than `n_frames` are passed over.
 
     Raises RequestError when the folder is not the one that the config was resolved with, or cannot be read.

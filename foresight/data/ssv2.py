@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from foresight.data.clip_config import ClipConfig
+from foresight.config import DataConfig
 from foresight.data.clip_folder import (
     ClipFile,
     ClipFolder,
@@ -33,7 +33,7 @@ TITLE = "Something-Something v2"
 CLIPS = "20bn-something-something-v2"
 
 
-def resolve_data(config: ClipConfig, root: Path | None) -> ClipConfig:
+def resolve_data(config: DataConfig, root: Path | None) -> DataConfig:
     """The config with the folder's fingerprint and with no split larger than what the folder lists for it.
 
     Decodes no clip. Raises RequestError for a folder that cannot be used.
@@ -41,7 +41,7 @@ def resolve_data(config: ClipConfig, root: Path | None) -> ClipConfig:
     return resolve_with(config, read_folder(root, config.seed))
 
 
-def load_splits(config: ClipConfig, root: Path | None) -> dict[str, ClipSet]:
+def load_splits(config: DataConfig, root: Path | None) -> dict[str, ClipSet]:
     """The three clip sets of a resolved config; clips with fewer than `n_frames` frames are passed over.
 
     Raises RequestError when the folder is not the one that the config was resolved with, or cannot be read.

@@ -7,7 +7,7 @@ which.
 from dataclasses import dataclass
 from typing import Any
 
-from foresight.config import PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
+from foresight.config import PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, TrialConfig, VLMConfig
 from foresight.encoders.checkpoints import RANDOM
 
 DINOV2_PATCH_PX = 14
@@ -114,7 +114,7 @@ def size_note(config: DINOv2Config) -> str:
 
 @dataclass(frozen=True)
 class FeatureShapes:
-    """What the bridge reads: token channels and the side of the square token grid of each stream."""
+    """What is read: token channels and the side of the square token grid of each stream, both 0 for an unread one."""
 
     vlm_dim: int
     vlm_grid: int
@@ -122,14 +122,12 @@ class FeatureShapes:
     spatial_grid: int
 
 
-def feature_shapes(data: DataConfig, vlm: VLMConfig, dinov2: DINOv2Config) -> FeatureShapes:
-    """The declared shapes of both streams for square pictures of `data.image_px`."""
-    return FeatureShapes(
-        vlm_shape(vlm).dim,
-        data.image_px // PIXELS_PER_VLM_TOKEN,
-        dinov2_shape(dinov2).dim,
-        data.image_px // DINOV2_PATCH_PX,
-    )
+def feature_shapes(config: TrialConfig) -> FeatureShapes:
+    """The declared shapes of the streams that a trial reads, for square pictures of `data.image_px`."""
+    image_px = config.data.image_px
+    vlm = (vlm_shape(config.vlm).dim, image_px // PIXELS_PER_VLM_TOKEN) if config.streams != "dinov2" else (0, 0)
+    spatial = (dinov2_shape(config.dinov2).dim, image_px // DINOV2_PATCH_PX) if config.streams != "vlm" else (0, 0)
+    return FeatureShapes(*vlm, *spatial)
 
 
 def vlm_extraction_flops(data: DataConfig, vlm: VLMConfig) -> float:

@@ -5,7 +5,7 @@ Trials read entries; only `compute` writes them, once for all trials of all swee
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,19 @@ LARGEST = 6.0e4
 def compute(
     request: Request,
     store: ArrayStore,
-    coco_root: Path | None = None,
+    roots: Mapping[str, Path] | None = None,
     device: str = "cpu",
 ) -> None:
-    """Computes a request's entries; one that another process finished meanwhile is left alone."""
+    """Computes a request's entries; one that another process finished meanwhile is left alone.
+
+    `roots` are the folders of data sets that are read from one, by the data set's name.
+    """
     config = request.configs[0]
     if request.kind == "images":
         key, content = images_entry(config.data)
         with store.lock(key):
             if not store.has(key):
-                _write_images(store, key, content, load_splits(config.data, coco_root))
+                _write_images(store, key, content, load_splits(config.data, (roots or {}).get(config.data.name)))
         return
     with store.lock(f"{request.kind}-{images_entry(config.data)[0]}"):
         if request.kind == "dinov2":

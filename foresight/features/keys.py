@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from foresight.config import DataConfig, DINOv2Config, VLMConfig
+from foresight.config import DataConfig, DINOv2Config, TrialConfig, VLMConfig
 from foresight.encoders.checkpoints import weights_fingerprint
 from foresight.encoders.shapes import checkpoint_name
 from foresight.features.store import content_key
@@ -11,6 +11,16 @@ from foresight.features.store import content_key
 EXTRACTION_VERSION = 1
 
 Entry = tuple[str, dict[str, Any]]
+
+
+def entries_of(config: TrialConfig) -> dict[str, Entry]:
+    """What a trial reads: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread."""
+    entries = {"images": images_entry(config.data)}
+    if config.streams != "dinov2":
+        entries["vlm"] = vlm_entry(config.data, config.vlm)
+    if config.streams != "vlm":
+        entries["dinov2"] = dinov2_entry(config.data, config.dinov2)
+    return entries
 
 
 def images_entry(data: DataConfig) -> Entry:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foresight.config import TrialConfig
-from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
+from foresight.features.keys import entries_of
 from foresight.features.store import ArrayStore, CorruptEntryError
 
 
@@ -29,10 +29,7 @@ class Request:
 
 def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
     """Keys of every entry that these trials read."""
-    keys = set()
-    for config in configs:
-        keys |= {key for key, _ in _entries(config)}
-    return keys
+    return {key for config in configs for key, _ in entries_of(config).values()}
 
 
 def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
@@ -41,11 +38,12 @@ def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[
     dinov2: dict[str, TrialConfig] = {}
     vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
     for config in configs:
-        (images_key, _), (vlm_key, _), (dinov2_key, _) = _entries(config)
-        images.setdefault(images_key, config)
-        dinov2.setdefault(dinov2_key, config)
-        # One pass of the VLM gives every layer that is asked for.
-        vlm.setdefault((images_key, config.vlm.checkpoint), {}).setdefault(vlm_key, config)
+        keys = {kind: key for kind, (key, _) in entries_of(config).items()}
+        images.setdefault(keys["images"], config)
+        if "dinov2" in keys:
+            dinov2.setdefault(keys["dinov2"], config)
+        if "vlm" in keys:  # one pass of the VLM gives every layer that is asked for
+            vlm.setdefault((keys["images"], config.vlm.checkpoint), {}).setdefault(keys["vlm"], config)
     first = [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
     second = [Request("dinov2", (config,)) for key, config in dinov2.items() if not store.has(key)]
     for layers in vlm.values():
@@ -64,11 +62,3 @@ def discard_corrupt(configs: Iterable[TrialConfig], store: ArrayStore) -> None:
             except CorruptEntryError as error:
                 print(f"feature cache: {error}; computing it again", file=sys.stderr)
                 store.discard(key)
-
-
-def _entries(config: TrialConfig) -> tuple[tuple[str, dict], tuple[str, dict], tuple[str, dict]]:
-    return (
-        images_entry(config.data),
-        vlm_entry(config.data, config.vlm),
-        dinov2_entry(config.data, config.dinov2),
-    )

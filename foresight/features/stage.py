@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from foresight.config import TrialConfig
-from foresight.data import valid_tokens
-from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
+from foresight.data import SPLITS, valid_tokens
+from foresight.features.keys import entries_of
 from foresight.features.store import ArrayStore
 from foresight.models.bridge import Features
 
@@ -52,25 +52,17 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
 
     Raises KeyError when an entry was not computed and CorruptEntryError when its bytes changed.
     """
-    images = store.load(images_entry(config.data)[0])
-    vlm_key = vlm_entry(config.data, config.vlm)[0]
-    dinov2_key = dinov2_entry(config.data, config.dinov2)[0]
-    valid = {
-        split: (
-            _valid(images[f"{split}-content_xyxy"], store.load(vlm_key)[split].shape[1], device),
-            _valid(images[f"{split}-content_xyxy"], store.load(dinov2_key)[split].shape[1], device),
-        )
-        for split in ("train", "val", "test")
-    }
-    vlm = _standardised(store.load(vlm_key), valid["train"][0], device)
-    spatial = _standardised(store.load(dinov2_key), valid["train"][1], device)
+    keys = {kind: key for kind, (key, _) in entries_of(config).items()}
+    images = store.load(keys["images"])
+    vlm = _stage_stream(store, keys.get("vlm"), images, device)
+    spatial = _stage_stream(store, keys.get("dinov2"), images, device)
 
     def split_of(name: str) -> StagedSplit:
         def on_device(array: str) -> Tensor:
             return torch.from_numpy(np.array(images[f"{name}-{array}"])).to(device)
 
         return StagedSplit(
-            Features(vlm[name], _unless_all(valid[name][0]), spatial[name], _unless_all(valid[name][1])),
+            Features(*vlm[name], *spatial[name]),
             on_device("targets"),
             on_device("masks"),
             on_device("content"),
@@ -79,8 +71,21 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
             np.array(images[f"{name}-scene"]),
         )
 
-    n_params = int(store.content(vlm_key)["n_params"]) + int(store.content(dinov2_key)["n_params"])
+    n_params = sum(int(store.content(keys[kind])["n_params"]) for kind in ("vlm", "dinov2") if kind in keys)
     return StagedData(split_of("train"), split_of("val"), split_of("test"), n_params)
+
+
+def _stage_stream(
+    store: ArrayStore, key: str | None, images: dict[str, np.ndarray], device: str
+) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """{split: (standardised tokens [N, T, C], which of them are valid [N, T])}; of an unread encoder, no tokens."""
+    if key is None:
+        counts = {split: len(images[f"{split}-targets"]) for split in SPLITS}
+        return {split: (torch.empty(n, 0, 0, dtype=torch.float16, device=device), None) for split, n in counts.items()}
+    entry = store.load(key)
+    valid = {split: _valid(images[f"{split}-content_xyxy"], entry[split].shape[1], device) for split in SPLITS}
+    tokens = _standardised(entry, valid["train"], device)
+    return {split: (tokens[split], _unless_all(valid[split])) for split in SPLITS}
 
 
 def _valid(content_xyxy: np.ndarray, n_tokens: int, device: str) -> Tensor:

@@ -6,30 +6,37 @@ from statistics import quantiles
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from foresight.models.bridge import Bridge, Features
+from foresight.models.bridge import Features
 
 
-def count_parameters(bridge: Bridge, reached: set[str], n_encoder_params: int) -> dict[str, int]:
+def count_parameters(
+    model: nn.Module, decoder: nn.Module | None, reached: set[str], n_encoder_params: int
+) -> dict[str, int]:
     """`cost/params_*`: trained (without the decoder), of the decoder, and of the whole pipeline with its frozen encoders.
 
     Raises ValueError naming the parameters that no gradient reaches: they would be counted and never used.
     """
-    unreached = [name for name, _ in bridge.named_parameters() if name not in reached]
+    unreached = [name for name, p in model.named_parameters() if p.requires_grad and name not in reached]
     if unreached:
         raise ValueError(f"no gradient reaches {unreached}; a parameter that is counted must be used")
-    total = sum(p.numel() for p in bridge.parameters())
-    decoder = sum(p.numel() for p in bridge.decoder.parameters())
+    sizes = {f"cost/{name}": size for name, size in count_sizes(model, decoder).items()}
+    return {"cost/params_total": n_encoder_params + sum(p.numel() for p in model.parameters()), **sizes}
+
+
+def count_sizes(model: nn.Module, decoder: nn.Module | None) -> dict[str, int]:
+    """`params_trained` without those of the decoder, and `params_decoder`, trained or frozen."""
+    of_decoder = {id(p) for p in decoder.parameters()} if decoder is not None else set()
     return {
-        "cost/params_total": n_encoder_params + total,
-        "cost/params_trained": total - decoder,
-        "cost/params_decoder": decoder,
+        "params_trained": sum(p.numel() for p in model.parameters() if p.requires_grad and id(p) not in of_decoder),
+        "params_decoder": sum(p.numel() for p in decoder.parameters()) if decoder is not None else 0,
     }
 
 
 @torch.no_grad()
-def compute_flops(bridge: Bridge, one_image: Features) -> float:
+def compute_flops(bridge: nn.Module, one_image: Features) -> float:
     """Floating-point operations of the bridge for one image (a multiply-add counts as two)."""
     bridge.eval()
     with FlopCounterMode(display=False) as counter:

@@ -5,7 +5,6 @@ Axes: B batch, V VLM tokens, S spatial tokens, C channels, Q conditioning tokens
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from foresight.config import AdapterConfig, DecoderConfig, FusionConfig, TrialConfig
@@ -14,7 +13,7 @@ from foresight.models.adapters import Adapter
 from foresight.models.budget import solve_size
 from foresight.models.decoder import DECODERS
 from foresight.models.fusion import FUSIONS, Streams
-from foresight.seeding import seeded_generator
+from foresight.models.initialise import initialise
 
 
 @dataclass
@@ -80,22 +79,3 @@ def build_bridge(config: TrialConfig, shapes: FeatureShapes) -> Bridge:
     bridge = Bridge(config.conditioner, config.decoder, config.data.target_px, shapes)
     initialise(bridge, config.seed)
     return bridge
-
-
-@torch.no_grad()
-def initialise(module: nn.Module, seed: int) -> None:
-    """Draws every weight from a generator keyed by (seed, parameter name), so arms of a block share what they have in common.
-
-    Matrices and convolutions: normal with variance 1 / fan-in; biases 0. Parameters with a start value of their own
-    (norm scales, locality slopes) keep it. Learned query vectors: normal with sd 0.02.
-    """
-    for name, parameter in module.named_parameters():
-        leaf = name.split(".")[-1]
-        if leaf == "weight" and parameter.ndim >= 2:
-            generator = seeded_generator(seed, "init", name)
-            std = (parameter[0].numel()) ** -0.5
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
-        elif leaf.startswith("learned"):
-            parameter.copy_(torch.randn(parameter.shape, generator=seeded_generator(seed, "init", name)) * 0.02)
-        elif leaf == "bias":
-            parameter.zero_()

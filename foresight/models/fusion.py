@@ -37,15 +37,20 @@ def unit_size(tokens_BND: Tensor) -> Tensor:
     return F.rms_norm(tokens_BND, (tokens_BND.shape[-1],), eps=1e-6)
 
 
-def stream_widths(config: FusionConfig) -> tuple[int, int]:
-    """Channels of the VLM stream and of the spatial stream: the weight's share of the width, at least one each."""
+def stream_widths(config: FusionConfig, streams: "Streams") -> tuple[int, int]:
+    """Channels of the VLM stream and of the spatial stream: the weight's share of the width, at least one each.
+
+    A stream that is read alone has them all.
+    """
+    if not (streams.vlm_grid and streams.spatial_grid):
+        return (config.width, 0) if streams.vlm_grid else (0, config.width)
     vlm_width = min(max(1, round(config.vlm_weight * config.width)), config.width - 1)
     return vlm_width, config.width - vlm_width
 
 
-def join_streams(vlm_BNV: Tensor, spatial_BNS: Tensor) -> Tensor:
-    """[B, N, D]: both streams at unit size, side by side on the channel axis; V and S are their shares of D."""
-    return torch.cat([unit_size(vlm_BNV), unit_size(spatial_BNS)], dim=-1)
+def join_streams(*streams: Tensor) -> Tensor:
+    """[B, N, D]: the streams at unit size, side by side on the channel axis; each has its share of D."""
+    return torch.cat([unit_size(stream) for stream in streams], dim=-1)
 
 
 def read_at_places(tokens_BND: Tensor, weights_QN: Tensor, valid_BN: Tensor | None) -> Tensor:
@@ -58,25 +63,33 @@ def read_at_places(tokens_BND: Tensor, weights_QN: Tensor, valid_BN: Tensor | No
 
 
 class Streams(nn.Module):
-    """Brings both streams to one width and tells every token where it is. With a `rank`, by low-rank bias-free maps."""
+    """Brings both streams to one width and tells every token where it is. With a `rank`, by low-rank bias-free maps.
+
+    A stream that is not read (a grid of 0) has no parameters and no tokens.
+    """
 
     def __init__(self, width: int, shapes: FeatureShapes, rank: int | None = None):
         super().__init__()
         vlm_grid, spatial_grid = shapes.vlm_grid, shapes.spatial_grid
-        self.vlm = low_rank(shapes.vlm_dim, rank, width) if rank else nn.Linear(shapes.vlm_dim, width)
-        self.spatial = low_rank(shapes.spatial_dim, rank, width) if rank else nn.Linear(shapes.spatial_dim, width)
-        self.vlm_norm = nn.LayerNorm(width)
-        self.spatial_norm = nn.LayerNorm(width)
+        if vlm_grid:
+            self.vlm = low_rank(shapes.vlm_dim, rank, width) if rank else nn.Linear(shapes.vlm_dim, width)
+            self.vlm_norm = nn.LayerNorm(width)
+        if spatial_grid:
+            self.spatial = low_rank(shapes.spatial_dim, rank, width) if rank else nn.Linear(shapes.spatial_dim, width)
+            self.spatial_norm = nn.LayerNorm(width)
         self.register_buffer("vlm_xy", grid_centres(vlm_grid, vlm_grid), persistent=False)
         self.register_buffer("spatial_xy", grid_centres(spatial_grid, spatial_grid), persistent=False)
         self.register_buffer("vlm_code", sine_code(self.vlm_xy, width), persistent=False)
         self.register_buffer("spatial_code", sine_code(self.spatial_xy, width), persistent=False)
-        self.vlm_grid, self.spatial_grid = vlm_grid, spatial_grid
+        self.vlm_grid, self.spatial_grid, self.width = vlm_grid, spatial_grid, width
 
     def forward(self, vlm_BVC: Tensor, spatial_BSC: Tensor) -> tuple[Tensor, Tensor]:
         """([B, V, D], [B, S, D])"""
-        vlm_BVD = self.vlm_norm(self.vlm(vlm_BVC)) + self.vlm_code
-        spatial_BSD = self.spatial_norm(self.spatial(spatial_BSC)) + self.spatial_code
+        no_tokens_B0D = vlm_BVC.new_zeros(len(vlm_BVC), 0, self.width)
+        vlm_BVD = self.vlm_norm(self.vlm(vlm_BVC)) + self.vlm_code if self.vlm_grid else no_tokens_B0D
+        spatial_BSD = (
+            self.spatial_norm(self.spatial(spatial_BSC)) + self.spatial_code if self.spatial_grid else no_tokens_B0D
+        )
         return vlm_BVD, spatial_BSD
 
 
@@ -100,11 +113,14 @@ class StreamReader(nn.Module):
     def __init__(self, config: FusionConfig, streams: Streams, query_xy: Tensor):
         super().__init__()
         self.norm = nn.LayerNorm(config.width)
-        vlm_width, spatial_width = stream_widths(config)
-        self.read_vlm = Attention(config.width, config.n_heads, out_width=vlm_width)
-        self.read_spatial = Attention(config.width, config.n_heads, out_width=spatial_width)
-        self.vlm_bias = LocalityBias(config.n_heads, query_xy, streams.vlm_xy)
-        self.spatial_bias = LocalityBias(config.n_heads, query_xy, streams.spatial_xy)
+        vlm_width, spatial_width = stream_widths(config, streams)
+        self.reads_vlm, self.reads_spatial = vlm_width > 0, spatial_width > 0
+        if self.reads_vlm:
+            self.read_vlm = Attention(config.width, config.n_heads, out_width=vlm_width)
+            self.vlm_bias = LocalityBias(config.n_heads, query_xy, streams.vlm_xy)
+        if self.reads_spatial:
+            self.read_spatial = Attention(config.width, config.n_heads, out_width=spatial_width)
+            self.spatial_bias = LocalityBias(config.n_heads, query_xy, streams.spatial_xy)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -116,9 +132,12 @@ class StreamReader(nn.Module):
         spatial_valid_BS: Tensor,
     ) -> Tensor:
         normed = self.norm(queries_BQD)
-        vlm_BQV = self.read_vlm(normed, vlm_BVD, self.vlm_bias(), vlm_valid_BV)
-        spatial_BQS = self.read_spatial(normed, spatial_BSD, self.spatial_bias(), spatial_valid_BS)
-        return queries_BQD + self.dropout(join_streams(vlm_BQV, spatial_BQS))
+        shares = []
+        if self.reads_vlm:
+            shares.append(self.read_vlm(normed, vlm_BVD, self.vlm_bias(), vlm_valid_BV))
+        if self.reads_spatial:
+            shares.append(self.read_spatial(normed, spatial_BSD, self.spatial_bias(), spatial_valid_BS))
+        return queries_BQD + self.dropout(join_streams(*shares))
 
 
 class CrossAttentionFusion(nn.Module):
@@ -151,7 +170,7 @@ class ConcatFusion(nn.Module):
         spatial_QS = bilinear_weights(self.queries.xy, streams.spatial_grid, streams.spatial_grid)
         self.register_buffer("vlm_QV", vlm_QV, persistent=False)
         self.register_buffer("spatial_QS", spatial_QS, persistent=False)
-        vlm_width, spatial_width = stream_widths(config)
+        vlm_width, spatial_width = stream_widths(config, streams)
         self.to_vlm_share = nn.Linear(config.width, vlm_width)
         self.to_spatial_share = nn.Linear(config.width, spatial_width)
         self.blocks = nn.ModuleList(FeedForwardBlock(config.width, config.dropout) for _ in range(config.layers))
@@ -178,7 +197,7 @@ class FilmFusion(nn.Module):
         self.queries = Queries(config.queries, config.width)
         vlm_SV = bilinear_weights(streams.spatial_xy, streams.vlm_grid, streams.vlm_grid)
         self.register_buffer("vlm_SV", vlm_SV, persistent=False)
-        vlm_width, spatial_width = stream_widths(config)
+        vlm_width, spatial_width = stream_widths(config, streams)
         self.modulations = nn.ModuleList(nn.Linear(config.width, 2 * config.width) for _ in range(config.layers))
         self.to_vlm_share = nn.ModuleList(nn.Linear(config.width, vlm_width) for _ in range(config.layers))
         self.to_spatial_share = nn.ModuleList(nn.Linear(config.width, spatial_width) for _ in range(config.layers))

@@ -25,15 +25,16 @@ class Pipeline:
         device, image_px = self.device, config.data.image_px
         vlm = self._encoder(f"vlm {config.vlm.checkpoint}", lambda: build_vlm(config.vlm, device))
         dinov2 = self._encoder(f"dinov2 {config.dinov2}", lambda: build_dinov2(config.dinov2, image_px, device))
-        bridge = build_bridge(config, feature_shapes(config.data, config.vlm, config.dinov2)).to(device).eval()
+        bridge = build_bridge(config, feature_shapes(config)).to(device).eval()
         pixels = torch.full((1, 3, image_px, image_px), 0.5, device=device)
         all_layers = vlm.language_model.layers
         layer = resolve_layer(config.vlm.layer, len(all_layers))
+        unread = torch.empty(1, 0, 0, device=device)
 
         @torch.no_grad()
         def encode() -> Features:
-            vlm_BVC = encode_vlm(vlm, pixels, [layer])[layer]
-            return Features(vlm_BVC, None, encode_dinov2(dinov2, pixels), None)
+            vlm_BVC = encode_vlm(vlm, pixels, [layer])[layer] if config.streams != "dinov2" else unread
+            return Features(vlm_BVC, None, encode_dinov2(dinov2, pixels) if config.streams != "vlm" else unread, None)
 
         @torch.no_grad()
         def run_bridge(features: Features) -> None:

@@ -6,16 +6,15 @@ The original study swept fields that its fusions ignored, and read the ties as r
 import contextlib
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from foresight.config import TrialConfig
 from foresight.errors import RequestError
 from foresight.features.stage import StagedData, stage
 from foresight.features.store import ArrayStore
-from foresight.models.bridge import build_bridge
-from foresight.train.loop import DivergedError, autocast, train
-from foresight.train.trial import probe_gradients, shapes_of
+from foresight.train.loop import DivergedError, train
+from foresight.train.task import Context
+from foresight.train.trial import TASKS, probe_gradients, shapes_of
 
 # Far above rounding (1e-7 for values near 1), far below what any factor that matters does.
 LEAST_CHANGE = 1e-5
@@ -39,17 +38,17 @@ def probe_config(config: TrialConfig) -> TrialConfig:
     )
 
 
-def check_sensitivity(arms: Mapping[str, TrialConfig], store: ArrayStore, device: str) -> dict[str, float]:
-    """Largest change of any output pixel against the first arm (the baseline), for each other arm.
+def check_sensitivity(arms: Mapping[str, TrialConfig], store: ArrayStore, context: Context) -> dict[str, float]:
+    """Largest change of any output value against the first arm (the baseline), for each other arm.
 
     `arms` are probe configs whose entries are in the store. An arm that differs from the baseline only beyond the probe
     (more images, a larger batch) is left out; one whose output has another shape or is not finite counts as infinitely
     far. Raises InertFactorError naming the arms that change nothing or the parameters that no gradient reaches.
     """
     (first, baseline_config), *others = arms.items()
-    baseline = _output(first, baseline_config, store, device)
+    baseline = _output(first, baseline_config, store, context)
     changes = {
-        name: _largest_change(_output(name, config, store, device), baseline)
+        name: _largest_change(_output(name, config, store, context), baseline)
         for name, config in others
         if config != baseline_config
     }
@@ -67,16 +66,14 @@ def _largest_change(output: Tensor, baseline: Tensor) -> float:
     return (output - baseline).abs().max().item()
 
 
-def _output(name: str, config: TrialConfig, store: ArrayStore, device: str) -> Tensor:
-    data: StagedData = stage(config, store, device)
-    bridge = build_bridge(config, shapes_of(data)).to(device)
-    reached = probe_gradients(bridge, config, data, device)
-    unreached = [parameter for parameter, _ in bridge.named_parameters() if parameter not in reached]
+def _output(name: str, config: TrialConfig, store: ArrayStore, context: Context) -> Tensor:
+    data: StagedData = stage(config, store, context.device)
+    task = TASKS[config.task](config, context)
+    model = task.build(shapes_of(data))
+    reached = probe_gradients(task, model, data)
+    unreached = [n for n, p in model.named_parameters() if p.requires_grad and n not in reached]
     if unreached:
         raise InertFactorError(f"arm '{name}': no gradient reaches {', '.join(unreached)}, so nothing was started")
     with contextlib.suppress(DivergedError):  # a bad arm is found out by its trial; its output here is not finite
-        next(train(bridge, data, config.train, config.seed, device))
-    bridge.eval()
-    with torch.no_grad(), autocast(device, config.train.precision):
-        picture, mask_logits = bridge(data.test.features[torch.arange(len(data.test), device=device)])
-    return torch.cat([picture.float(), mask_logits.float().sigmoid()[:, None]], dim=1).cpu()
+        next(train(task, model, data))
+    return task.output(model, data.test).cpu()

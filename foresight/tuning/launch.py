@@ -13,12 +13,11 @@ from rich.console import Console
 
 from foresight.config import explain
 from foresight.errors import RequestError
-from foresight.runlog import RunLog
-from foresight.tuning import preflight
 from foresight.tuning.plan_report import make_plan, plan_json, print_plan
 from foresight.tuning.ray_runtime import cluster_gpus
-from foresight.tuning.session import DONE, Session
-from foresight.tuning.sweep import Placement, Sweep, plan_trials, resolve_space
+from foresight.tuning.session import DONE
+from foresight.tuning.study import open_study, require_needs, run_needs
+from foresight.tuning.sweep import Placement, Sweep
 
 WRONG_REQUEST, INTERRUPTED = 2, 130
 
@@ -42,8 +41,10 @@ def build_app(sweep: Sweep) -> typer.Typer:
         one: Annotated[str | None, typer.Option(metavar="KEY", help="One trial, in this process, without Ray.")] = None,
         runs: Annotated[Path, typer.Option(help="Where run logs are kept.")] = Path("runs"),
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
-        data: Annotated[Literal["shapes", "coco"], typer.Option(help="What is trained and measured on.")] = "shapes",
-        coco_root: Annotated[Path | None, typer.Option(help="A folder in COCO's layout, with --data coco.")] = None,
+        data: Annotated[
+            Literal["shapes", "scenes", "coco"] | None, typer.Option(help="Default: what the study is declared on.")
+        ] = None,
+        coco_root: Annotated[Path | None, typer.Option(help="A folder in COCO's layout, for data coco.")] = None,
     ) -> None:
         console, errors = Console(stderr=plan and json, highlight=False), Console(stderr=True, highlight=False)
         try:
@@ -59,24 +60,25 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 runs=runs.absolute(),
                 slots=max(1, int(n_gpus)) if scale == "full" and n_gpus else os.cpu_count() or 1,
                 gpus=1.0 if scale == "full" and n_gpus else 0.0,
-                coco_root=coco_root.absolute() if coco_root else None,
+                roots={"coco": coco_root.absolute()} if coco_root else {},
             )
-            space = resolve_space(sweep, scale, data, placement.coco_root)
-            trials = plan_trials(sweep, space, seeds)
-            log = RunLog(placement.runs / sweep.name)
-            preflight.check_readable(log)
+            study = open_study(sweep, scale, data, seeds, placement)
             if plan:
-                made = make_plan(sweep, space, trials, log, placement)
+                made = make_plan(study)
                 if json:
                     print(plan_json(made))
                 else:
                     print_plan(made, console)
                 raise typer.Exit(DONE)
-            preflight.check_disk(log.root, 0, "the run log")
-            preflight.check_ownership(log, sweep, space.baseline)
-            preflight.check_budgets(trial.config for trial in trials)
-            session = Session(sweep, space, trials, log, placement, console)
-            raise typer.Exit(session.run_one(one) if one is not None else session.run(trials[:limit], retry_failed))
+            study.check()
+            if one is not None:
+                require_needs(study)
+                raise typer.Exit(study.session(console).run_one(one))
+            code = run_needs(study, console)
+            if code == DONE and study.provisional:  # now that it can be decided, the study as it will be run
+                study = open_study(sweep, scale, data, seeds, placement)
+                study.check()
+            raise typer.Exit(code or study.session(console).run(study.trials[:limit], retry_failed))
         except ValidationError as error:
             errors.print(f"error: {explain(error)}", style="red", soft_wrap=True, markup=False)
             raise typer.Exit(WRONG_REQUEST) from error

@@ -9,19 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from foresight.config import TrialConfig
-from foresight.encoders.shapes import (
-    dinov2_extraction_flops,
-    feature_shapes,
-    layer_note,
-    size_note,
-    vlm_extraction_flops,
-)
+from foresight.encoders.shapes import dinov2_extraction_flops, vlm_extraction_flops
 from foresight.features.requests import missing_requests, needed_entries
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
-from foresight.space import Factor, SearchSpace, Trial
+from foresight.space import Factor, Trial
+from foresight.tuning.level_notes import level_notes
 from foresight.tuning.progress import clock
-from foresight.tuning.sweep import Placement, Sweep
+from foresight.tuning.study import Study
+from foresight.tuning.sweep import Placement
 
 # Assumptions of the estimate before any trial has finished, printed with it: of one CPU core, and of an A100 (312 TFLOP/s
 # in bf16), which a small bridge at batch 8 leaves mostly idle and a large encoder does not.
@@ -30,29 +26,11 @@ ASSUMED_EXTRACTION_FLOPS = 0.40 * 312e12
 USD_PER_GPU_HOUR = 2.0
 
 
-def level_notes(factor: Factor, baseline: TrialConfig) -> dict[str, str]:
-    """What each level stands for, where a toy model maps it to something else: {'14': 'layer 2 of 4'}."""
-    notes = {}
-    for level in factor.levels:
-        config = baseline.with_fields({factor.field: level})
-        if factor.field == "vlm.layer":
-            notes[str(level)] = layer_note(config.vlm)
-        elif factor.field == "dinov2.size":
-            notes[str(level)] = size_note(config.dinov2)
-        elif factor.field in ("adapter.architecture", "adapter.budget_params"):
-            from foresight.models.budget import adapter_note  # counts on modules, so it needs torch
-
-            shapes = feature_shapes(config.data, config.vlm, config.dinov2)
-            notes[str(level)] = adapter_note(config.adapter, shapes, config.scale)
-    return notes
-
-
-def make_plan(
-    sweep: Sweep, space: SearchSpace, trials: list[Trial], log: RunLog, placement: Placement
-) -> dict[str, Any]:
+def make_plan(study: Study) -> dict[str, Any]:
     """The plan as a plain tree (`--plan --json`). Raises RequestError for an adapter budget that cannot be met."""
-    from foresight.models.size import measure_size  # the only part of a plan that needs torch
+    from foresight.train.size import measure_size  # the only part of a plan that needs torch
 
+    sweep, space, trials, log, placement = study.sweep, study.space, study.trials, study.log, study.placement
     statuses = log.statuses()
     arms = {trial.arm.name: trial.arm.config for trial in trials}
     sizes = {name: measure_size(config) for name, config in arms.items()}
@@ -62,6 +40,8 @@ def make_plan(
     pending = [trial for trial in trials if trial.key not in statuses]
     return {
         "study": sweep.name,
+        "needs": [make_plan(need) for need in study.needs],
+        "provisional": study.provisional,
         "question": sweep.question,
         "scale": space.baseline.scale,
         "data": space.baseline.data.model_dump(),
@@ -143,13 +123,18 @@ def extraction_flops(configs: list[TrialConfig], store: ArrayStore) -> float:
 
 
 def print_plan(plan: dict[str, Any], console: Console) -> None:
-    """The plan for people."""
+    """The plan for people, after those of the studies it needs."""
+    for need in plan["needs"]:
+        print_plan(need, console)
+        console.rule(f"{plan['study']} needs {need['study']}", style="dim")
     console.print(f"[bold]{plan['study']}[/bold] at {plan['scale']} scale: {plan['question']}")
     status = ", ".join(f"{n} {name}" for name, n in sorted(plan["status"].items()))
     console.print(
         f"{plan['n_trials']} trials = {plan['n_arms']} arms x {len(plan['seeds'])} seeds {plan['seeds']} "
         f"({plan['design'].replace('_', ' ')}): {status}"
     )
+    if plan["provisional"] and plan["needs"]:
+        console.print("what it needs is not complete: it runs first, and what it decides may change the levels below")
     data = plan["data"]
     console.print(
         f"data {data['name']}: {data['n_train']} training, {data['n_val']} validation and {data['n_test']} test images"

@@ -59,10 +59,26 @@ def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:
             raise RequestError(f"{log.root} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
 
 
+def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
+    """Raises RequestError when an arm was planned at the same seed with another configuration."""
+    manifest = log.read_manifest()
+    if not len(manifest):
+        return
+    planned = {(arm, seed): key for arm, seed, key in manifest[["arm", "seed", "key"]].itertuples(index=False)}
+    for trial in trials:
+        known = planned.get((trial.arm.name, trial.seed), trial.key)
+        if known != trial.key:
+            raise RequestError(
+                f"{log.root} was planned with other settings: its arm '{trial.arm.name}' at seed {trial.seed} is {known}, "
+                f"and now it is {trial.key}; use another --runs, or move this one away"
+            )
+
+
 def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
     """Raises RequestError for an encoder's checkpoint that is neither here nor to be had."""
     configs = list(configs)
-    for name in sorted({c.vlm.checkpoint for c in configs} | {checkpoint_name(c.dinov2) for c in configs}):
+    of_vlm = {c.vlm.checkpoint for c in configs if c.streams != "dinov2"}
+    for name in sorted(of_vlm | {checkpoint_name(c.dinov2) for c in configs if c.streams != "vlm"}):
         if name != RANDOM:
             check_checkpoint(name)
 
@@ -74,7 +90,7 @@ def check_budgets(configs: Iterable[TrialConfig]) -> None:
         from foresight.models.budget import solve_size  # counts on modules, so it needs torch
 
         for config in with_adapter:
-            solve_size(config.adapter, feature_shapes(config.data, config.vlm, config.dinov2))
+            solve_size(config.adapter, feature_shapes(config))
 
 
 def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog, cached: bool) -> None:
@@ -89,7 +105,7 @@ def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     """Size of the images and of the features of all distinct encoders, in half precision."""
     sizes: dict[tuple[str, str], int] = {}
     for config in configs:
-        shapes = feature_shapes(config.data, config.vlm, config.dinov2)
+        shapes = feature_shapes(config)
         n_images = config.data.n_train + config.data.n_val + config.data.n_test
         bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
         sizes["images", config.data.name] = n_images * bytes_per_image

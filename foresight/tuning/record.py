@@ -16,7 +16,7 @@ from foresight.space import Trial
 
 if TYPE_CHECKING:
     from foresight.features.stage import StagedData
-    from foresight.metrics.lpips import Lpips
+    from foresight.train.task import Context
 
 ERROR_LENGTH = 2000  # characters of a failure's message that the run log keeps
 
@@ -28,6 +28,7 @@ class Planned:
     trial: Trial
     sweep: str
     attempt: int
+    keep_weights: bool = False  # another study continues with the trained model
 
     @property
     def key(self) -> str:
@@ -55,28 +56,30 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
 
-def record_trial(
-    log: RunLog, planned: Planned, data: "StagedData", lpips: "Lpips", device: str
-) -> Iterator[dict[str, float]]:
+def record_trial(log: RunLog, planned: Planned, data: "StagedData", context: "Context") -> Iterator[dict[str, float]]:
     """Runs a trial and writes it to the run log. Yields its epoch rows.
 
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
     arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume.
     """
+    import safetensors.torch
+
     from foresight.train.trial import run_trial
 
-    running = run_trial(planned.trial.config, data, lpips, device)
+    running = run_trial(planned.trial.config, data, context)
     try:
         result = yield from running
     except Exception as error:
         write_failure(log, planned, describe(error))
         return
     log.write_trial(
-        planned.identity() | {"status": "complete", **result.columns, **environment_columns(), "env/device": device},
+        planned.identity()
+        | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},
         config=planned.trial.config.model_dump(mode="json"),
         epochs=result.epochs,
         samples=result.samples,
-        examples_png=result.examples_png,
+        pictures=result.pictures,
+        weights=safetensors.torch.save(result.weights) if planned.keep_weights else None,
     )
 
 

@@ -18,7 +18,8 @@ from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Arm, SearchSpace, Trial
 from foresight.tuning import preflight
-from foresight.tuning.plan_report import level_notes
+from foresight.tuning.context import worker_context
+from foresight.tuning.level_notes import level_notes
 from foresight.tuning.ray_runtime import start_ray
 from foresight.tuning.record import Planned, git_commit, record_trial
 from foresight.tuning.sweep import Placement, Sweep
@@ -90,7 +91,9 @@ class Session:
         """The arms of the wanted trials whose latency is not on record."""
         measured = self.log.read_latency()
         known = set(measured["arm_key"]) if len(measured) else set()
-        return list({t.arm.name: t.arm for t in wanted if t.config.arm_key not in known}.values())
+        # Only a bridge stands in a pipeline whose latency the plan asks for.
+        of_bridges = [t for t in wanted if t.config.task == "reconstruction" and t.config.arm_key not in known]
+        return list({t.arm.name: t.arm for t in of_bridges}.values())
 
     def run_one(self, key: str) -> int:
         """Runs one planned trial in this process, so that a breakpoint works. Returns the exit code.
@@ -104,25 +107,20 @@ class Session:
         with preflight.only_driver(self.log):
             self.check_machine([trial], [])
             self.write_declaration()
-            import torch
-
             from foresight.features.extract import compute
             from foresight.features.stage import stage
-            from foresight.metrics.lpips import load_lpips
-            from foresight.metrics.lpips_trunk import find_trunk
 
-            if not self.placement.gpus:
-                torch.set_num_threads(1)  # as in a worker: another number of threads moves the last digits
+            context = worker_context(self.placement)
             store, device = ArrayStore(self.placement.cache), self.placement.device
             discard_corrupt([trial.config], store)
             for requests in missing_requests([trial.config], store):
                 for request in requests:
-                    compute(request, store, self.placement.coco_root, device)
+                    compute(request, store, self.placement.roots, device)
             data = stage(trial.config, store, device)
             recorded = self.log.statuses().get(key) == "complete"
             with tempfile.TemporaryDirectory(prefix="foresight-one-") as scratch:
                 log = RunLog(Path(scratch)) if recorded else self.log
-                for row in record_trial(log, self.planned([trial])[0], data, load_lpips(find_trunk(), device), device):
+                for row in record_trial(log, self.planned([trial])[0], data, context):
                     shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
                     self.console.print(shown, soft_wrap=True)
                 ended = log.read_trial(key)
@@ -159,6 +157,7 @@ class Session:
                         "name": factor.name,
                         "field": factor.field,
                         "levels": list(factor.levels),
+                        "with_level": {str(level): dict(fields) for level, fields in factor.with_level.items()},
                         "level_notes": level_notes(factor, self.space.baseline),
                     }
                     for factor in self.space.factors
@@ -190,7 +189,8 @@ class Session:
         """The trials with their attempt numbers: one more than the failed attempt on record."""
         recorded = self.log.trials()
         attempts = dict(zip(recorded["key"], recorded["attempt"], strict=True)) if len(recorded) else {}
-        return [Planned(trial, self.sweep.name, int(attempts.get(trial.key, 0)) + 1) for trial in trials]
+        keep = self.sweep.keep_weights
+        return [Planned(trial, self.sweep.name, int(attempts.get(trial.key, 0)) + 1, keep) for trial in trials]
 
     def summarise(self, wanted: list[Trial]) -> int:
         """Says how the wanted trials ended, and returns the exit code that goes with it."""

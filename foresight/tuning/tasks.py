@@ -6,6 +6,7 @@ from foresight.features.requests import Request, missing_requests
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm
+from foresight.tuning.context import worker_context
 from foresight.tuning.sweep import Placement
 
 
@@ -21,8 +22,8 @@ def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
     probes = {arm.name: probe_config(arm.config) for arm in arms}
     for stage in missing_requests(probes.values(), store):
         for request in stage:
-            compute(request, store, placement.coco_root, placement.device)
-    return check_sensitivity(probes, store, placement.device)
+            compute(request, store, placement.roots, placement.device)
+    return check_sensitivity(probes, store, worker_context(placement))
 
 
 def run_extraction(request: Request, placement: Placement) -> str:
@@ -32,7 +33,7 @@ def run_extraction(request: Request, placement: Placement) -> str:
     from foresight.features.extract import compute
 
     torch.set_num_threads(1)
-    compute(request, ArrayStore(placement.cache), placement.coco_root, placement.device)
+    compute(request, ArrayStore(placement.cache), placement.roots, placement.device)
     return request.label
 
 

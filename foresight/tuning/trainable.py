@@ -8,6 +8,7 @@ from ray import tune
 
 from foresight.claim import Claim
 from foresight.runlog import RunLog
+from foresight.tuning.context import worker_context
 from foresight.tuning.record import Planned, describe, record_trial, write_failure
 from foresight.tuning.sweep import Placement
 
@@ -24,20 +25,14 @@ class TrialActor(tune.Trainable):
         study_dir: Path | None = None,
     ) -> None:
         assert planned is not None and placement is not None and claim is not None and study_dir is not None
-        import torch
-
         from foresight.features.store import ArrayStore
-        from foresight.metrics.lpips import load_lpips
-        from foresight.metrics.lpips_trunk import find_trunk
 
-        if not placement.gpus:
-            torch.set_num_threads(1)  # two processes of one thread beat one of two by 1.1 to 3.9 times
         self.planned: dict[str, Planned] = planned
         self.placement = placement
         self.log = RunLog(study_dir)
         self.primary = claim.primary
         self.store = ArrayStore(placement.cache)
-        self.lpips = load_lpips(find_trunk(), placement.device)
+        self.context = worker_context(placement)
         self.staged: tuple[str, Any] = ("", None)
         self.reset_config(config)
 
@@ -71,4 +66,4 @@ class TrialActor(tune.Trainable):
             except Exception as error:
                 write_failure(self.log, planned, describe(error))
                 return
-        yield from record_trial(self.log, planned, self.staged[1], self.lpips, self.placement.device)
+        yield from record_trial(self.log, planned, self.staged[1], self.context)

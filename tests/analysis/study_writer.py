@@ -86,7 +86,7 @@ class StudyWriter:
         for trial in trials:
             row = self.change_row(trial, self._row(trial))
             if row is not None:
-                details = (_epochs(row), _samples(), _examples_png(trial)) if self.with_details else ()
+                details = (_epochs(row), _samples(), {"examples": _examples_png(trial)}) if self.with_details else ()
                 log.write_trial(row, trial.config.flat(), *details)
         for i, arm in enumerate(self.space.arms() if self.with_latency else []):
             median = 11.0 + 0.35 * i

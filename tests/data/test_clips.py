@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from foresight.data import CLIP_DATASETS, SPLITS, ClipConfig, load_clip_splits, prove_disjoint, resolve_clip_data
+from foresight.config import DataConfig
+from foresight.data import CLIP_DATASETS, SPLITS, load_clip_splits, prove_disjoint, resolve_clip_data
 from foresight.data.canvas import COLOURS, SHAPES
 from foresight.data.clips import MARGIN, MOTIONS, SPEED, bounce, plan_motions, render
 from foresight.data.image_set import hash_pixels
@@ -13,8 +14,10 @@ from foresight.data.image_set import hash_pixels
 ARRAYS = ("frames", "targets", "masks", "boxes_xyxy", "scene")
 
 
-def config(**fields) -> ClipConfig:
-    return ClipConfig(**{"n_train": 24, "n_val": 8, "n_test": 16, "image_px": 28} | fields)
+def config(**fields) -> DataConfig:
+    return DataConfig(
+        **{"name": "clips", "n_frames": 9, "n_train": 24, "n_val": 8, "n_test": 16, "image_px": 28} | fields
+    )
 
 
 def test_a_prefix_is_the_same_clips_across_chunks(monkeypatch):

@@ -6,10 +6,11 @@ import pytest
 from clip_writer import HEIGHT, WIDTH
 from PIL import Image
 
-from foresight.data import ClipConfig, load_clip_splits, resolve_clip_data
+from foresight.config import DataConfig
+from foresight.data import load_clip_splits, resolve_clip_data
 from foresight.errors import RequestError
 
-CONFIG = ClipConfig(name="davis", image_px=28, n_frames=4, n_train=2, n_val=1, n_test=1)
+CONFIG = DataConfig(name="davis", image_px=28, n_frames=4, n_train=2, n_val=1, n_test=1)
 
 
 @pytest.fixture

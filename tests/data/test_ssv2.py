@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from foresight.data import ClipConfig, load_clip_splits, resolve_clip_data
+from foresight.config import DataConfig
+from foresight.data import load_clip_splits, resolve_clip_data
 from foresight.errors import RequestError
 
-CONFIG = ClipConfig(name="ssv2", image_px=28, n_frames=4, n_train=3, n_val=1, n_test=1)
+CONFIG = DataConfig(name="ssv2", image_px=28, n_frames=4, n_train=3, n_val=1, n_test=1)
 
 
 @pytest.fixture

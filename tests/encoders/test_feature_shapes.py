@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from foresight.config import DataConfig, DINOv2Config, VLMConfig
+from foresight.config import DataConfig, DINOv2Config, TrialConfig, VLMConfig
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm
 from foresight.encoders.shapes import TOY_SIZES, checkpoint_name, feature_shapes, layer_note, resolve_layer, vlm_shape
@@ -11,7 +11,7 @@ from foresight.encoders.shapes import TOY_SIZES, checkpoint_name, feature_shapes
 @pytest.mark.parametrize("size", TOY_SIZES)
 def test_declared_shapes_are_what_the_encoders_hand_over(size, image_px):
     dinov2 = DINOv2Config(size=size)
-    shapes = feature_shapes(DataConfig(image_px=image_px), VLMConfig(), dinov2)
+    shapes = feature_shapes(TrialConfig(data=DataConfig(image_px=image_px), dinov2=dinov2))
     pixels = torch.rand(1, 3, image_px, image_px)
     vlm = build_vlm(VLMConfig())
     depth = vlm_shape(VLMConfig()).depth
@@ -25,7 +25,7 @@ def test_declared_shapes_are_what_the_encoders_hand_over(size, image_px):
 @pytest.mark.parametrize("size", TOY_SIZES)
 def test_declared_shapes_of_real_models_are_those_of_the_built_ones(size):
     vlm, dinov2 = VLMConfig(checkpoint="Qwen/Qwen2.5-VL-7B-Instruct"), DINOv2Config(checkpoint="lvd142m", size=size)
-    shapes = feature_shapes(DataConfig(image_px=224), vlm, dinov2)
+    shapes = feature_shapes(TrialConfig(data=DataConfig(image_px=224), vlm=vlm, dinov2=dinov2))
     text = build_vlm(vlm, "meta").config.text_config
     assert (vlm_shape(vlm).dim, vlm_shape(vlm).depth) == (text.hidden_size, text.num_hidden_layers)
     assert shapes.vlm_dim == text.hidden_size

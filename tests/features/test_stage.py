@@ -18,7 +18,7 @@ BASE = TrialConfig(data=DataConfig(n_train=8, n_val=2, n_test=2, image_px=56))
 def fill(store: ArrayStore, config: TrialConfig, coco_root: Path | None = None) -> ArrayStore:
     for requests in missing_requests([config], store):
         for request in requests:
-            compute(request, store, coco_root)
+            compute(request, store, {"coco": coco_root} if coco_root else None)
     return store
 
 

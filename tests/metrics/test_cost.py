@@ -23,7 +23,7 @@ def all_names(module: nn.Module) -> set[str]:
 
 def test_parameters_are_counted_with_the_decoder_apart():
     bridge = SmallBridge()
-    assert count_parameters(bridge, all_names(bridge), 1000) == {
+    assert count_parameters(bridge, bridge.decoder, all_names(bridge), 1000) == {
         "cost/params_total": 1017,
         "cost/params_trained": 12,
         "cost/params_decoder": 5,
@@ -34,7 +34,7 @@ def test_parameters_are_counted_with_the_decoder_apart():
 def test_a_parameter_that_no_gradient_reaches_is_refused_by_name(name):
     bridge = SmallBridge()
     with pytest.raises(ValueError, match=name):
-        count_parameters(bridge, all_names(bridge) - {name}, 0)
+        count_parameters(bridge, bridge.decoder, all_names(bridge) - {name}, 0)
 
 
 def test_a_multiply_add_is_two_operations():

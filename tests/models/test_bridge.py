@@ -5,7 +5,8 @@ import torch
 from bridge_inputs import SHAPES, bridge, features, trial
 
 from foresight.models.attention import Attention
-from foresight.models.bridge import build_bridge, initialise
+from foresight.models.bridge import build_bridge
+from foresight.models.initialise import initialise
 from search_spaces import p2_ablations
 
 ARMS = {arm.name: arm.config for arm in p2_ablations.space("tiny").arms()}

@@ -10,11 +10,11 @@ from foresight.models.adapter_layers import AdapterSize
 from foresight.models.adapters import ADAPTERS, Adapter
 from foresight.models.bridge import build_bridge
 from foresight.models.budget import adapter_note, count_adapter, solve_size
-from foresight.models.size import measure_size
+from foresight.train.size import measure_size
 from search_spaces import c2_architectures
 
 BASELINES = {scale: c2_architectures.baseline(scale) for scale in ("tiny", "full")}
-SCALED_SHAPES = {scale: feature_shapes(c.data, c.vlm, c.dinov2) for scale, c in BASELINES.items()}
+SCALED_SHAPES = {scale: feature_shapes(c) for scale, c in BASELINES.items()}
 
 every_adapter = pytest.mark.parametrize("architecture", ADAPTERS)
 

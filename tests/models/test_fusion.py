@@ -1,5 +1,7 @@
 """Contracts over every fusion, read from the table: a new one is tested the moment it is listed."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from bridge_inputs import SHAPES, bridge, centre_of_change, features, half_valid, trial
@@ -21,6 +23,7 @@ OTHER_VALUES = {
 
 every_fusion = pytest.mark.parametrize("strategy", FUSIONS)
 pytestmark = pytest.mark.usefixtures("no_gradients")
+BOTH = SimpleNamespace(vlm_grid=4, spatial_grid=8)
 
 
 @pytest.fixture
@@ -188,7 +191,7 @@ def test_joining_ignores_the_size_of_its_streams(vlm_factor, spatial_factor):
 
 @pytest.mark.parametrize(("weight", "widths"), [(0.3, (10, 22)), (0.5, (16, 16)), (0.7, (22, 10)), (0.001, (1, 31))])
 def test_a_weight_is_a_share_of_the_channels(weight, widths):
-    assert stream_widths(FusionConfig(width=32, vlm_weight=weight)) == widths
+    assert stream_widths(FusionConfig(width=32, vlm_weight=weight), BOTH) == widths
 
 
 @pytest.mark.parametrize("strategy", ["cross_attention", "concat", "perceiver"])
@@ -205,7 +208,7 @@ def test_no_projection_after_the_join_brings_back_channels_that_a_stream_never_h
         model.condition(Features(features(4, seed=seed).vlm_BVC, None, features(4).spatial_BSC, None))
     moved = torch.cat([tokens - joined[0] for tokens in joined[1:]]).flatten(0, 1).double()
     following = torch.randn(moved.shape[1], moved.shape[1], generator=torch.Generator().manual_seed(2)).double()
-    share = stream_widths(trial(strategy, vlm_weight=0.3).fusion)[0]
+    share = stream_widths(trial(strategy, vlm_weight=0.3).fusion, BOTH)[0]
     assert torch.linalg.matrix_rank(moved @ following, rtol=1e-9) == share
 
 

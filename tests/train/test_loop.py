@@ -6,18 +6,29 @@ import torch
 from small_trials import small
 
 from foresight.config import TrialConfig
-from foresight.features.stage import StagedData
-from foresight.models.bridge import Bridge, build_bridge
+from foresight.features.stage import StagedData, StagedSplit
+from foresight.models.bridge import Bridge
 from foresight.models.fusion import FUSIONS
-from foresight.train import loop
-from foresight.train.loop import DivergedError, compute_losses, learning_rate_factor, train, validate, weighted_loss
+from foresight.train import reconstruction
+from foresight.train.loop import DivergedError, learning_rate_factor, train
+from foresight.train.reconstruction import Reconstruction, compute_losses, weighted_loss
+from foresight.train.task import Context
 from foresight.train.trial import shapes_of
+
+
+def reconstruct(config: TrialConfig) -> Reconstruction:
+    return Reconstruction(config, Context("cpu"))
+
+
+def validate(bridge: Bridge, split: StagedSplit, config: TrialConfig) -> dict[str, float]:
+    return reconstruct(config).validate(bridge, split)
 
 
 def run(config: TrialConfig, data: StagedData) -> tuple[Bridge, list[dict[str, float]]]:
     """(the trained bridge, its epoch rows without the time they took)"""
-    bridge = build_bridge(config, shapes_of(data))
-    rows = list(train(bridge, data, config.train, config.seed, "cpu"))
+    task = reconstruct(config)
+    bridge = task.build(shapes_of(data))
+    rows = list(train(task, bridge, data))
     for row in rows:
         del row["wall_s"]
     return bridge, rows
@@ -31,11 +42,11 @@ def equal(first: Bridge, second: Bridge) -> bool:
 @pytest.mark.parametrize("strategy", FUSIONS)
 def test_every_fusion_learns_eight_images_by_heart(strategy, data):
     config = small(
-        fusion__strategy=strategy, train__epochs=110, train__batch_size=8, train__lr=7e-3, train__mask_weight=1.0
+        fusion__strategy=strategy, train__epochs=110, train__batch_size=8, train__lr=7e-3, loss__mask_weight=1.0
     )
     bridge, rows = run(config, data)
     assert rows[0]["train/loss"] > 10 * rows[-1]["train/loss"]
-    assert validate(bridge, data.train, config.train, "cpu")["mask_iou"] > 0.95
+    assert validate(bridge, data.train, config)["mask_iou"] > 0.95
 
 
 def test_the_same_trial_gives_the_same_bits_whatever_ran_before(data):
@@ -61,14 +72,14 @@ def test_dropout_acts_in_training(data):
 def batches(config: TrialConfig, data: StagedData, monkeypatch) -> list[list[int]]:
     """The images of every training batch, in order."""
     seen = []
-    original = loop.batch_losses
+    original = Reconstruction.losses
 
-    def record(bridge, split, index):
+    def record(self, bridge, split, index, done_frac):
         seen.append(index.tolist())
-        return original(bridge, split, index)
+        return original(self, bridge, split, index, done_frac)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "batch_losses", record)
+        patch.setattr(Reconstruction, "losses", record)
         run(config, data)
     return seen
 
@@ -101,23 +112,23 @@ def test_the_training_loss_is_the_mean_over_the_images_of_the_epoch(data):
     # With a learning rate of next to nothing, the mean over batches of 3, 3 and 2 is that of all eight.
     config = small(train__epochs=1, train__batch_size=3, train__lr=1e-12)
     bridge, (row,) = run(config, data)
-    whole = validate(bridge, data.train, config.train, "cpu")
+    whole = validate(bridge, data.train, config)
     for name in ("loss", "mse", "l1", "mask_bce"):
         assert row[f"train/{name}"] == pytest.approx(whole[name], rel=1e-5)
 
 
 def test_validation_is_the_same_in_batches_of_any_size(data, monkeypatch):
     bridge, _ = run(small(), data)
-    whole = validate(bridge, data.train, small().train, "cpu")
-    monkeypatch.setattr(loop, "EVAL_BATCH", 3)
-    assert validate(bridge, data.train, small().train, "cpu") == pytest.approx(whole, rel=1e-5)
+    whole = validate(bridge, data.train, small())
+    monkeypatch.setattr(reconstruction, "EVAL_BATCH", 3)
+    assert validate(bridge, data.train, small()) == pytest.approx(whole, rel=1e-5)
 
 
 def test_validation_trains_nothing_and_drops_nothing(data):
     config = small(fusion__dropout=0.5)
-    bridge = build_bridge(config, shapes_of(data)).train()
+    bridge = reconstruct(config).build(shapes_of(data)).train()
     before = {name: value.clone() for name, value in bridge.state_dict().items()}
-    assert validate(bridge, data.val, config.train, "cpu") == validate(bridge, data.val, config.train, "cpu")
+    assert validate(bridge, data.val, config) == validate(bridge, data.val, config)
     assert all(torch.equal(before[name], value) for name, value in bridge.state_dict().items())
 
 
@@ -154,7 +165,8 @@ def test_every_step_takes_the_scheduled_learning_rate(data, monkeypatch):
 
 def test_a_nan_ends_the_trial_and_names_the_steps(data):
     config = small(train__epochs=3)
-    training = train(build_bridge(config, shapes_of(data)), data, config.train, 0, "cpu")
+    task = reconstruct(config)
+    training = train(task, task.build(shapes_of(data)), data)
     assert next(training)["step"] == 2
     data.train.features.vlm_BVC[5] = float("nan")
     with pytest.raises(DivergedError, match="the loss became nan between steps 3 and 4"):
@@ -170,10 +182,11 @@ def test_a_learning_rate_far_too_large_diverges_instead_of_giving_numbers(data):
 def test_what_the_last_step_of_an_epoch_broke_is_found(data):
     # One step an epoch: its loss is still a number, and the weights it leaves are not.
     config = small(train__epochs=1, train__batch_size=8)
-    bridge = build_bridge(config, shapes_of(data))
+    task = reconstruct(config)
+    bridge = task.build(shapes_of(data))
     bridge.head.weight.register_hook(lambda gradient: gradient * float("nan"))
     with pytest.raises(DivergedError, match="between steps 1 and 1"):
-        next(train(bridge, data, config.train, 0, "cpu"))
+        next(train(task, bridge, data))
 
 
 def test_the_gradient_is_clipped(data, monkeypatch):
@@ -204,7 +217,7 @@ def test_losses_by_hand():
     assert losses["mse"].item() == pytest.approx(0.09 / 12)
     assert losses["l1"].item() == pytest.approx(0.3 / 12)
     assert losses["mask_bce"].item() == pytest.approx(math.log(2))
-    config = small(train__l1_weight=2.0, train__mask_weight=3.0).train
+    config = small(loss__l1_weight=2.0, loss__mask_weight=3.0).loss
     expected = 0.09 / 12 + 2 * 0.3 / 12 + 3 * math.log(2)
     assert weighted_loss(losses, config).item() == pytest.approx(expected)
 

@@ -11,11 +11,13 @@ from foresight.metrics import METRICS
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
 from foresight.metrics.evaluate import compute_image_metrics
 from foresight.models.adapters import ADAPTERS
-from foresight.models.bridge import build_bridge
-from foresight.models.size import measure_size
 from foresight.runlog import TRIAL_COLUMNS, check_row, config_columns
-from foresight.train import trial
-from foresight.train.trial import TrialResult, evaluate, picture_strip, probe_gradients, run_trial, set_hash, shapes_of
+from foresight.train import reconstruction, trial
+from foresight.train.pictures import picture_strip
+from foresight.train.reconstruction import Reconstruction
+from foresight.train.size import measure_size
+from foresight.train.task import Context
+from foresight.train.trial import TrialResult, probe_gradients, run_trial, set_hash, shapes_of
 
 IDENTITY = {
     "key": "k", "sweep": "s", "arm": "a", "factor": "", "level": "", "seed": 0, "status": "complete", "error": None,
@@ -27,7 +29,7 @@ IMAGE_METRICS = set(METRICS) - {"lpips"}  # there is no pretrained trunk here
 
 def finish(config, data: StagedData, lpips) -> tuple[list[dict[str, float]], TrialResult]:
     """(the rows that a trial yields, what it returns)"""
-    running, rows = run_trial(config, data, lpips, "cpu"), []
+    running, rows = run_trial(config, data, Context("cpu", lpips)), []
     while True:
         try:
             rows.append(next(running))
@@ -156,17 +158,18 @@ def test_trivial_predictors_are_scored_on_test_and_fitted_on_train(finished, lpi
 
 
 def test_evaluation_is_the_same_in_batches_of_any_size(data, lpips, monkeypatch):
-    bridge = build_bridge(small(), shapes_of(data))
-    whole, _ = evaluate(bridge, small(), data.test, lpips, "cpu")
-    monkeypatch.setattr(trial, "EVAL_BATCH", 2)
-    parts, _ = evaluate(bridge, small(), data.test, lpips, "cpu")
+    task = Reconstruction(small(), Context("cpu", lpips))
+    bridge = task.build(shapes_of(data))
+    whole = task.evaluate(bridge, data).samples
+    monkeypatch.setattr(reconstruction, "EVAL_BATCH", 2)
+    parts = task.evaluate(bridge, data).samples
     for name in IMAGE_METRICS:
         assert parts[name].tolist() == pytest.approx(whole[name].tolist(), rel=1e-4, abs=1e-6)
 
 
 def test_the_examples_are_target_picture_mask_and_predicted_mask(finished):
     data, _, result = finished
-    image = Image.open(io.BytesIO(result.examples_png))
+    image = Image.open(io.BytesIO(result.pictures["examples"]))
     assert image.size == (5 * 64, 4 * 64)  # five test images, 32 px doubled
     pixels = np.asarray(image)[::2, ::2]
     assert np.array_equal(pixels[:32, 32:64], data.test.targets_N3HW[1].permute(1, 2, 0).numpy())
@@ -184,22 +187,24 @@ def test_shapes_are_read_off_the_staged_tokens(data):
 
 
 def test_a_parameter_that_nothing_reads_ends_the_trial_before_training(data, lpips, monkeypatch):
-    def with_spare(config, shapes):
-        bridge = build_bridge(config, shapes)
-        bridge.spare = torch.nn.Linear(2, 2)
-        return bridge
+    class WithSpare(Reconstruction):
+        def assemble(self, shapes):
+            bridge = super().assemble(shapes)
+            bridge.spare = torch.nn.Linear(2, 2)
+            return bridge
 
-    monkeypatch.setattr(trial, "build_bridge", with_spare)
+    monkeypatch.setitem(trial.TASKS, "reconstruction", WithSpare)
     monkeypatch.setattr(trial, "train", None)
     with pytest.raises(ValueError, match=r"spare\.weight"):
-        next(run_trial(small(), data, lpips, "cpu"))
+        next(run_trial(small(), data, Context("cpu", lpips)))
 
 
 def test_probing_gradients_leaves_none_behind_and_names_what_it_reaches(data):
-    bridge = build_bridge(small(), shapes_of(data))
+    task = Reconstruction(small(), Context("cpu"))
+    bridge = task.build(shapes_of(data))
     bridge.head.weight.requires_grad_(False)
     before = {name: value.clone() for name, value in bridge.state_dict().items()}
-    reached = probe_gradients(bridge, small(), data, "cpu")
+    reached = probe_gradients(task, bridge, data)
     assert {name for name, _ in bridge.named_parameters()} - reached == {"head.weight"}
     assert all(p.grad is None for p in bridge.parameters())
     assert all(torch.equal(before[name], value) for name, value in bridge.state_dict().items())

@@ -9,6 +9,7 @@ import pytest
 import small_study
 
 from foresight.runlog import RunLog
+from foresight.train.task import Context
 from foresight.tuning.record import ERROR_LENGTH, Planned, record_trial, write_failure
 
 EPOCHS = [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}]
@@ -36,11 +37,12 @@ def run_with(monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, err
             columns={"test/mask_iou": 0.75, "val/mask_iou": 0.5},
             epochs=EPOCHS,
             samples=pd.DataFrame({"sample_hash": ["a"], "mask_iou": [0.75]}),
-            examples_png=b"png",
+            pictures={"examples": b"png"},
+            weights={},
         )
 
     monkeypatch.setattr("foresight.train.trial.run_trial", run_trial)
-    return list(record_trial(log, planned, data=None, lpips=None, device="cpu"))
+    return list(record_trial(log, planned, data=None, context=Context("cpu")))
 
 
 def test_a_trial_that_ends_is_written_whole(monkeypatch, log, planned):

@@ -5,7 +5,7 @@ from foresight.config import TrialConfig
 from foresight.encoders.shapes import feature_shapes
 from foresight.metrics.cost import compute_flops
 from foresight.models.bridge import Bridge, Features, build_bridge
-from foresight.models.size import measure_size
+from foresight.train.size import measure_size
 from search_spaces import c2_architectures, p2_ablations
 
 
@@ -21,7 +21,7 @@ TINY, FULL = arms("tiny"), arms("full")
 @pytest.mark.parametrize("arm", TINY)
 def test_a_size_that_is_measured_without_weights_is_that_of_the_real_module(arm):
     config = TINY[arm]
-    shapes = feature_shapes(config.data, config.vlm, config.dinov2)
+    shapes = feature_shapes(config)
     bridge = build_bridge(config, shapes)
     image = Features(
         torch.zeros(1, shapes.vlm_grid**2, shapes.vlm_dim), None,
@@ -39,7 +39,7 @@ def test_a_size_that_is_measured_without_weights_is_that_of_the_real_module(arm)
 @pytest.mark.parametrize("arm", FULL)
 def test_every_full_scale_arm_gives_conditioning_and_pictures_of_the_planned_shape(arm):
     config = FULL[arm]
-    shapes = feature_shapes(config.data, config.vlm, config.dinov2)
+    shapes = feature_shapes(config)
     with torch.device("meta"), torch.no_grad():
         bridge = Bridge(config.conditioner, config.decoder, config.data.target_px, shapes).eval()
         vlm = torch.empty(2, 64, 3584)

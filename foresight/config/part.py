@@ -1,0 +1,30 @@
+"""Part: what every record of the config is made from."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Part(BaseModel):
+    """A frozen record that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def changed_fields(self) -> dict[str, Any]:
+        """The fields that differ from their defaults: {name: (default, value)}."""
+        defaults = {
+            name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
+        }
+        return {name: (defaults[name], value) for name, value in self if value != defaults[name]}
+
+
+def refuse_unread(who: str, part: Part, names: tuple[str, ...] | None = None, path: str = "") -> None:
+    """Raises ValueError when a field that nothing reads is set: it would make two trials differ in name only.
+
+    `names` are the unread fields of `part`, all of them by default; `path` is written before each name.
+    """
+    for name, (default, value) in part.changed_fields().items():
+        if names is None or name in names:
+            raise ValueError(
+                f"{who} does not read '{path}{name}', so it must keep its default {default!r}, not {value!r}"
+            )

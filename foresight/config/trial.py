@@ -1,0 +1,146 @@
+"""TrialConfig: everything that may change a trial's numbers, and the key that is a hash over the whole of it."""
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from foresight.config.bridge import (
+    ADAPTERS_OF_ONE_STREAM,
+    FUSIONS_OF_ONE_STREAM,
+    AdapterConfig,
+    DecoderConfig,
+    FusionConfig,
+)
+from foresight.config.data import DataConfig, DINOv2Config, VLMConfig
+from foresight.config.part import Part, refuse_unread
+from foresight.config.training import LossConfig, TrainConfig
+from foresight.errors import RequestError
+
+# The parts that a task reads besides data, encoders and training; every other one must keep its defaults.
+PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
+    "reconstruction": ("fusion", "adapter", "decoder", "loss"),
+}
+OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss")
+
+
+class TrialConfig(Part):
+    """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
+
+    task: Literal["reconstruction"] = "reconstruction"  # what is trained and measured: see foresight.train.trial.TASKS
+    scale: Literal["tiny", "full"] = "tiny"
+    data: DataConfig = DataConfig()
+    vlm: VLMConfig = VLMConfig()
+    dinov2: DINOv2Config = DINOv2Config()
+    streams: Literal["both", "vlm", "dinov2"] = (
+        "both"  # which encoders are read; the layer or size of an unread one is not
+    )
+    bridge: Literal["fusion", "adapter"] = "fusion"  # which of the next two is built; the other keeps its defaults
+    fusion: FusionConfig = FusionConfig()
+    adapter: AdapterConfig = AdapterConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+    seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
+
+    @model_validator(mode="after")
+    def check_combination(self) -> Self:
+        self._check_parts()
+        self._check_streams()
+        if "decoder" in PARTS_READ_BY_TASK[self.task]:
+            doublings = self.data.target_px / self.decoder.grid
+            if doublings < 1 or doublings != 2 ** int(doublings).bit_length() / 2:
+                raise ValueError(
+                    "data.target_px must be decoder.grid times a power of two, got "
+                    f"{self.data.target_px} and {self.decoder.grid}"
+                )
+        return self
+
+    def _check_parts(self) -> None:
+        """Parts that nothing reads keep their defaults."""
+        read = PARTS_READ_BY_TASK[self.task]
+        for name in OPTIONAL_PARTS:
+            if name not in read:
+                refuse_unread(f"task '{self.task}'", getattr(self, name), path=f"{name}.")
+        if "fusion" in read:
+            unread = "adapter" if self.bridge == "fusion" else "fusion"
+            refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")
+
+    def _check_streams(self) -> None:
+        """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""
+        if self.streams == "both":
+            return
+        refuse_unread(f"a trial of the stream '{self.streams}' alone", self.fusion, ("vlm_weight",), path="fusion.")
+        if self.streams == "dinov2":
+            refuse_unread("a trial of DINOv2 alone", self.vlm, ("layer",), path="vlm.")
+        else:
+            refuse_unread("a trial of the VLM alone", self.dinov2, ("size",), path="dinov2.")
+        if "fusion" in PARTS_READ_BY_TASK[self.task]:
+            able = FUSIONS_OF_ONE_STREAM if self.bridge == "fusion" else ADAPTERS_OF_ONE_STREAM
+            if self.label not in able:
+                raise ValueError(
+                    f"{self.bridge} '{self.label}' joins two streams; of one stream alone: {', '.join(able)}"
+                )
+
+    @property
+    def conditioner(self) -> FusionConfig | AdapterConfig:
+        """The part that turns encoder features into conditioning tokens."""
+        return self.fusion if self.bridge == "fusion" else self.adapter
+
+    @property
+    def label(self) -> str:
+        """The name of the variant, for people."""
+        if "fusion" not in PARTS_READ_BY_TASK[self.task]:
+            return self.task
+        return self.fusion.strategy if self.bridge == "fusion" else self.adapter.architecture
+
+    @property
+    def key(self) -> str:
+        """`cross_attention-s3-1a2b3c4d`: a readable label and 8 hex digits of a hash over every field."""
+        return f"{self.label}-s{self.seed}-{_digest(self.model_dump(mode='json'))}"
+
+    @property
+    def arm_key(self) -> str:
+        """As `key`, for the configuration apart from its seed."""
+        return f"{self.label}-{_digest(self.model_dump(mode='json', exclude={'seed'}))}"
+
+    def flat(self) -> dict[str, Any]:
+        """Dotted field names to values: `{'fusion.layers': 4, ...}`."""
+        return flatten(self.model_dump(mode="json"))
+
+    def with_fields(self, changes: dict[str, Any]) -> "TrialConfig":
+        """A copy with dotted fields replaced and everything checked again.
+
+        Raises RequestError naming the field, what was given and what is allowed.
+        """
+        from foresight.config.fields import check_field, explain  # they list the fields of this class
+
+        tree = self.model_dump(mode="python")
+        for field, value in changes.items():
+            check_field(field)
+            *parents, leaf = field.split(".")
+            node = tree
+            for parent in parents:
+                node = node[parent]
+            node[leaf] = value
+        try:
+            return TrialConfig.model_validate(tree)
+        except ValidationError as error:
+            raise RequestError(explain(error)) from error
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested names joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _digest(tree: Any) -> str:
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,45 @@
+"""Sizes of a trial's model without weights or data: built and run on the meta device, so `full` scale is counted anywhere."""
+
+from functools import cache
+
+import torch
+
+from foresight.config import TrialConfig
+from foresight.encoders.shapes import feature_shapes
+from foresight.metrics.cost import count_sizes
+from foresight.models.bridge import Features
+from foresight.train.task import Context
+from foresight.train.trial import TASKS
+
+
+def measure_size(config: TrialConfig) -> dict[str, float]:
+    """`params_trained` (without the decoder), `params_decoder`, and `flops` of the model for one image.
+
+    Running the forward pass on the meta device also checks every shape. Raises RequestError for an adapter budget that
+    cannot be met.
+    """
+    # What does not change a size is set to one value, so that a sweep builds each distinct model once.
+    plain = config.model_copy(
+        update={"seed": 0, "train": type(config.train)(), "loss": type(config.loss)(), "data": _plain_data(config)}
+    )
+    return _size(plain)
+
+
+def _plain_data(config: TrialConfig) -> object:
+    return config.data.model_copy(update={"seed": 0, "n_train": 1, "n_val": 1, "n_test": 1, "fingerprint": ""})
+
+
+@cache
+def _size(config: TrialConfig) -> dict[str, float]:
+    shapes = feature_shapes(config)
+    task = TASKS[config.task](config, Context("meta"))
+    with torch.device("meta"):
+        model = task.assemble(shapes).eval()
+        features = Features(
+            torch.empty(1, shapes.vlm_grid**2, shapes.vlm_dim),
+            None,
+            torch.empty(1, shapes.spatial_grid**2, shapes.spatial_dim),
+            None,
+        )
+        flops = task.count_flops(model, features)
+    return {**count_sizes(model, task.decoder(model)), "flops": flops}

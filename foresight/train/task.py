@@ -1,0 +1,84 @@
+"""Task: what a kind of trial trains and measures. The loop, the sensitivity check and the recorder know no more of it.
+
+A new kind is a subclass and a line of `foresight.train.trial.TASKS`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor, nn
+
+from foresight.config import TrialConfig
+from foresight.encoders.shapes import FeatureShapes
+from foresight.features.stage import StagedData, StagedSplit
+from foresight.metrics.lpips import Lpips
+from foresight.models.bridge import Features
+from foresight.models.initialise import initialise
+
+EVAL_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a process keeps between trials, and where it finds more. Nothing of it may change a number."""
+
+    device: str
+    lpips: Lpips | None = None  # None: nothing is measured with it
+    cache: Path | None = None  # the feature cache
+    runs: Path | None = None  # the run logs, for a task that continues another study's trial
+    roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+
+
+@dataclass
+class Evaluation:
+    """What a trained model scored on held-out data."""
+
+    samples: pd.DataFrame  # a row per test image: sample_hash, split, scene, per-image metrics
+    columns: dict[str, Any]  # of the trial's row
+    pictures: dict[str, bytes]  # PNG by name; `examples` is shown in the report
+    metric_names: list[str]  # names of METRICS whose values stand in `columns` as `test/<name>`
+
+
+class Task(ABC):
+    """One trial's model, loss and metrics. Made for a config; it holds no state of the training."""
+
+    def __init__(self, config: TrialConfig, context: Context):
+        self.config, self.context, self.device = config, context, context.device
+
+    @abstractmethod
+    def assemble(self, shapes: FeatureShapes) -> nn.Module:
+        """The model for features of these shapes, its weights not yet drawn; a frozen part is without gradient."""
+
+    def build(self, shapes: FeatureShapes) -> nn.Module:
+        """The model with the weights of the trial's block, on the device."""
+        model = self.assemble(shapes)
+        initialise(model, self.config.seed)
+        return model.to(self.device)
+
+    @abstractmethod
+    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
+        """Scalars of one batch. `loss` is minimised, the others are logged; `done_frac` of the training is behind."""
+
+    @abstractmethod
+    def validate(self, model: nn.Module, split: StagedSplit) -> dict[str, float]:
+        """The learning curve's columns, without their `val/`; `loss` is one of them."""
+
+    @abstractmethod
+    def output(self, model: nn.Module, split: StagedSplit) -> Tensor:
+        """[N, ...] in single precision: what the sensitivity check compares between arms."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module, data: StagedData) -> Evaluation:
+        """The final measurement on the test split."""
+
+    @abstractmethod
+    def count_flops(self, model: nn.Module, one_image: Features) -> float:
+        """Floating-point operations of the model for one image (a multiply-add counts as two)."""
+
+    def decoder(self, model: nn.Module) -> nn.Module | None:
+        """The part whose parameters are counted apart; None: there is none."""
+        return None

@@ -1,0 +1,102 @@
+"""Study: a sweep on this machine's data and run log, with the studies that it needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+from rich.console import Console
+
+from foresight.errors import RequestError
+from foresight.runlog import RunLog
+from foresight.space import SearchSpace, Trial
+from foresight.tuning import preflight
+from foresight.tuning.session import DONE, Session
+from foresight.tuning.sweep import Placement, Sweep, plan_trials, resolve_space
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one command is about: the planned trials, and whether what they depend on is decided."""
+
+    sweep: Sweep
+    space: SearchSpace
+    trials: list[Trial]
+    log: RunLog
+    placement: Placement
+    needs: "tuple[Study, ...]"
+    provisional: bool  # a needed study is not finished, so the space is as declared, without its choice
+
+    @property
+    def pending(self) -> list[Trial]:
+        """The trials that are not complete."""
+        statuses = self.log.statuses()
+        return [trial for trial in self.trials if statuses.get(trial.key) != "complete"]
+
+    def check(self) -> None:
+        """Raises RequestError for a run directory of something else, a full disk or an impossible budget."""
+        preflight.check_disk(self.log.root, 0, "the run log")
+        preflight.check_ownership(self.log, self.sweep, self.space.baseline)
+        if not self.provisional:
+            preflight.check_same_arms(self.log, self.trials)
+        preflight.check_budgets(trial.config for trial in self.trials)
+
+    def session(self, console: Console) -> Session:
+        return Session(self.sweep, self.space, self.trials, self.log, self.placement, console)
+
+
+def open_study(sweep: Sweep, scale: str, data: str | None, seeds: int | None, placement: Placement) -> Study:
+    """The study with its needs, which have their own seeds. `seeds` None: as many as the sweep runs by default.
+
+    Raises RequestError for data, a space or a run log that cannot be used.
+    """
+    needs = tuple(open_study(need, scale, data, None, placement) for need in sweep.needs)
+    space = resolve_space(sweep, scale, data, placement.roots)
+    log = RunLog(placement.runs / sweep.name)
+    preflight.check_readable(log)
+    provisional = any(need.provisional or need.pending for need in needs)
+    if sweep.choose is not None and not provisional:
+        space = sweep.choose(space, planned_results(needs))
+    trials = plan_trials(sweep, space, seeds or sweep.seeds)
+    own = replace(placement, slots=1) if sweep.alone else placement
+    return Study(sweep, space, trials, log, own, needs, provisional)
+
+
+def planned_results(needs: tuple[Study, ...]) -> Mapping[str, pd.DataFrame]:
+    """The trials of each needed study that its plan holds: what else lies in its run log decides nothing."""
+    results = {}
+    for need in needs:
+        trials = need.log.trials()
+        results[need.sweep.name] = trials[trials["key"].isin({trial.key for trial in need.trials})]
+    return results
+
+
+def run_needs(study: Study, console: Console) -> int:
+    """Runs what is missing of the needed studies, the deepest first. Returns the exit code of the first that fails."""
+    for need in study.needs:
+        code = run_needs(need, console)
+        if code == DONE and need.provisional:
+            need = open_study(
+                need.sweep, need.space.baseline.scale, need.space.baseline.data.name, None, need.placement
+            )
+        if code == DONE and need.pending:
+            console.print(f"{study.sweep.name} needs {need.sweep.name}, which runs first", soft_wrap=True)
+            need.check()
+            code = need.session(console).run(need.trials, retry_failed=False)
+        if code != DONE:
+            console.print(
+                f"{study.sweep.name} needs {need.sweep.name}, which is not complete; "
+                f"python sweeps/{need.sweep.name}.py --retry-failed runs its failed trials again",
+                soft_wrap=True,
+            )
+            return code
+    return DONE
+
+
+def require_needs(study: Study) -> None:
+    """Raises RequestError when a needed study is not complete."""
+    for need in study.needs:
+        if need.provisional or need.pending:
+            raise RequestError(
+                f"'{study.sweep.name}' needs '{need.sweep.name}', of which {len(need.pending)} of {len(need.trials)} trials "
+                f"are not complete; run it first: python sweeps/{need.sweep.name}.py"
+            )
