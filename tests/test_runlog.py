@@ -300,7 +300,7 @@ def test_a_death_while_retrying_never_mixes_two_attempts(log, monkeypatch):
         log.trials()
         with monkeypatch.context() as patch, pytest.raises(PowerCutError):
             die_at(patch, "replace", nth)
-            log.write_trial(ROW | {"key": f"k{nth}", "attempt": 2}, {}, EPOCHS[:1], SAMPLES[:1], b"new")
+            log.write_trial(ROW | {"key": f"k{nth}", "attempt": 2}, {}, EPOCHS[:1], SAMPLES[:1], {"examples": b"new"})
         died += 1
         assert f"k{nth}" not in log.statuses()
     assert died == 5
