@@ -278,3 +278,23 @@ def test_a_part_refuses_a_field_it_does_not_know(given, nearest):
     message = explain(caught.value)
     assert message.startswith(f"unknown field '{given}'")
     assert nearest is None or f"did you mean '{nearest}'?" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"streams": "vlm", "dinov2.size": "B"}, "a trial of the VLM alone does not read 'dinov2.size'"),
+        ({"streams": "dinov2", "vlm.layer": "8"}, "a trial of DINOv2 alone does not read 'vlm.layer'"),
+        ({"streams": "dinov2", "fusion.vlm_weight": 0.3}, "does not read 'fusion.vlm_weight'"),
+        ({"streams": "vlm", "fusion.strategy": "film"}, "fusion 'film' joins two streams"),
+        (
+            {"streams": "vlm", "bridge": "adapter", "adapter.architecture": "bottleneck"},
+            "'bottleneck' joins two streams",
+        ),
+        ({"adapter.layers": 3}, "bridge 'fusion' does not read 'adapter.layers'"),
+        ({"data.name": "clips"}, "'clips' holds clips, so n_frames must be at least 2, not 1"),
+        ({"data.n_frames": 9}, "'shapes' holds pictures, so n_frames must be 1, not 9"),
+    ],
+)
+def test_what_nothing_would_read_is_refused(changes, sentence):
+    assert sentence in refused(changes)

@@ -150,3 +150,29 @@ def test_a_baseline_that_is_not_among_the_levels_is_refused():
     message = refused(Factor("layers", "fusion.layers", (2, 6)))
     assert "the baseline's 'fusion.layers' is 4" in message
     assert "[2, 6]" in message
+
+
+OWN_RATES = Factor("layers", "fusion.layers", (2, 4), with_level={2: {"train.lr": 1e-3}})
+
+
+def test_further_fields_go_with_their_level():
+    baseline, other = SearchSpace(TrialConfig(), (OWN_RATES,)).arms()
+    assert (baseline.config.fusion.layers, baseline.config.train.lr) == (4, TrialConfig().train.lr)
+    assert (other.name, other.config.fusion.layers, other.config.train.lr) == ("fusion.layers=2", 2, 1e-3)
+
+
+def test_further_fields_go_with_their_level_in_every_combination():
+    arms = SearchSpace(TrialConfig(), (OWN_RATES, QUERIES), design="factorial").arms()
+    assert len(arms) == 6
+    assert all((arm.config.train.lr == 1e-3) == (arm.config.fusion.layers == 2) for arm in arms)
+
+
+def test_a_baseline_without_what_goes_with_its_level_is_refused():
+    sentence = refused(Factor("layers", "fusion.layers", (2, 4), with_level={4: {"train.lr": 1e-3}}))
+    assert "the baseline is at level 4 of 'layers' without all that goes with it: {'train.lr': 0.001}" in sentence
+
+
+def test_an_unknown_further_field_is_refused_by_name():
+    assert "unknown field 'train.rate'" in refused(
+        Factor("layers", "fusion.layers", (2, 4), with_level={2: {"train.rate": 1e-3}})
+    )
