@@ -118,3 +118,11 @@ def test_whole_and_absent_entries_are_left_alone(store, capsys):
     discard_corrupt([BASE], store)
     assert store.has(keys_of(BASE)["images"])
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("stream", "unread"), [("vlm", "dinov2"), ("dinov2", "vlm")])
+def test_an_encoder_that_is_not_read_is_not_asked_for(store, stream, unread):
+    alone = BASE.with_fields({"streams": stream})
+    assert needed_entries([alone]) == {key for kind, key in keys_of(BASE).items() if kind != unread}
+    assert [request.kind for request in missing_requests([alone], store)[1]] == [stream]
+    assert len(missing_requests([alone, BASE], store)[1]) == 2

@@ -124,3 +124,15 @@ def test_letterbox_padding_is_marked_and_has_no_part_in_standardising(coco_root,
         assert inside.mean(dim=0).abs().max() < 1e-3
         assert (inside.var(dim=0, unbiased=False) - 1).abs().max() < 5e-3
         assert everything.mean(dim=0).abs().max() > 0.1  # grey padding differs from pictures
+
+
+def test_a_stream_that_is_not_read_has_no_tokens_and_needs_no_entry(store, data, tmp_path):
+    alone = BASE.with_fields({"streams": "dinov2"})
+    staged = stage(alone, fill(ArrayStore(tmp_path), alone), "cpu")
+    for split in SPLITS:
+        features = getattr(staged, split).features
+        assert features.vlm_BVC.shape == (len(features), 0, 0)
+        assert torch.equal(features.spatial_BSC, getattr(data, split).features.spatial_BSC)
+        assert features[:2].vlm_BVC.shape == (2, 0, 0)
+    content = store.content(dinov2_entry(BASE.data, BASE.dinov2)[0])
+    assert staged.n_encoder_params == content["n_params"] < data.n_encoder_params

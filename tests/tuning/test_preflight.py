@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,19 @@ import small_study
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
-from foresight.tuning.preflight import check_disk, check_readable, feature_bytes, only_driver, pending_trials
+from foresight.tuning.preflight import (
+    check_disk,
+    check_readable,
+    check_same_arms,
+    feature_bytes,
+    only_driver,
+    pending_trials,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 HOLD = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from foresight.runlog import RunLog
 from foresight.tuning.preflight import only_driver
@@ -111,3 +120,22 @@ def test_a_damaged_file_of_the_run_log_is_refused_in_one_sentence(tmp_path, name
     (log.root / name).write_text("{ torn")
     with pytest.raises(RequestError, match=r"cannot be read .*python -m analysis study"):
         check_readable(log)
+
+
+def manifest_row(trial) -> dict:
+    return {"key": trial.key, "arm": trial.arm.name, "seed": trial.seed}
+
+
+def test_a_run_directory_goes_on_with_more_seeds_and_more_arms(log):
+    trials = small_study.SWEEP.space("tiny").trials(3)
+    check_same_arms(log, trials)
+    log.write_manifest([manifest_row(trial) for trial in trials[:4]])
+    check_same_arms(log, trials)
+
+
+def test_an_arm_of_another_configuration_is_refused_with_both_keys(log):
+    planned, *_ = small_study.SWEEP.space("tiny").trials(1)
+    log.write_manifest([manifest_row(planned)])
+    changed = replace(planned, config=planned.config.with_fields({"train.lr": 1e-4}))
+    with pytest.raises(RequestError, match=f"arm 'baseline' at seed 0 is {planned.key}, and now it is {changed.key}"):
+        check_same_arms(log, [changed])
