@@ -4,6 +4,7 @@ A metric's name carries what it measures with: LPIPS with its pretrained trunk i
 `lpips_random_trunk`, and they are two metrics. Changing how a number is computed means raising its version.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,5 +52,10 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
+        Metric(
+            "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
+            "mean MSE + mask BCE of the test images minus that of as many training images, the first of them, without "
+            "dropout; not a metric of one image",
+        ),
     )
 }  # fmt: skip
