@@ -66,4 +66,5 @@ def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     """Every trial of the sweep, block after block. Raises RequestError for a claim or a space that is wrong."""
     sweep.claim.check()
+    sweep.claim.check_arms([arm.name for arm in space.arms()])
     return space.trials(n_seeds)

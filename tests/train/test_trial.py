@@ -7,7 +7,7 @@ from PIL import Image
 from small_trials import small, small_adapter
 
 from foresight.features.stage import StagedData
-from foresight.metrics import METRICS
+from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
 from foresight.metrics.evaluate import compute_image_metrics
 from foresight.models.adapters import ADAPTERS
@@ -25,7 +25,7 @@ IDENTITY = {
 }  # fmt: skip
 MEASURED_AFTERWARDS = {"cost/latency_ms"}  # per arm, alone on the machine
 SPLIT_METRICS = {"generalisation_gap"}  # of two splits, so neither of an image nor of a trivial predictor
-IMAGE_METRICS = set(METRICS) - SPLIT_METRICS - {"lpips"}  # there is no pretrained trunk here
+IMAGE_METRICS = set(METRICS) - set(RELATIVE_METRICS) - SPLIT_METRICS - {"lpips"}  # there is no pretrained trunk here
 
 
 def finish(config, data: StagedData, lpips) -> tuple[list[dict[str, float]], TrialResult]:
