@@ -17,6 +17,7 @@ from foresight.config import (
     TrialConfig,
     explain,
     field_names,
+    trial,
 )
 from foresight.errors import RequestError
 
@@ -70,6 +71,8 @@ OTHER_VALUES: dict[str, Any] = {
     "train.precision": "bf16",
     "streams": "vlm",
     "data.n_frames": 5,
+    "data.augmentation": "mixup",
+    "data.views": 3,
     "seed": 1,
 }
 FIELDS_WITH_ONE_VALUE = {"decoder.name", "task"}
@@ -79,6 +82,8 @@ def start(field: str) -> TrialConfig:
     """The defaults of a trial that reads the field."""
     if field == "data.n_frames":
         return TrialConfig(data=DataConfig(name="clips", n_frames=9))
+    if field in ("data.augmentation", "data.views"):
+        return TrialConfig(data=DataConfig(augmentation="random_crop", views=2))
     if field == "train.patience":
         return TrialConfig(train=TrainConfig(schedule="plateau", patience=5))
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
@@ -256,6 +261,12 @@ def test_an_unknown_choice_is_refused_with_the_known_ones():
         ({"data.target_px": 48}, "power of two"),
         ({"data.target_px": 32, "decoder.grid": 64}, "power of two"),
         ({"train.schedule": "plateau"}, "needs patience"),
+        ({"data.views": 2}, "with augmentation 'none' views must be 1, not 2"),
+        ({"data.augmentation": "mixup"}, "with augmentation 'mixup' views must be at least 2, not 1"),
+        (
+            {"data.name": "clips", "data.n_frames": 9, "data.augmentation": "mixup", "data.views": 2},
+            "only pictures can be augmented",
+        ),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):
@@ -296,3 +307,14 @@ def test_a_part_refuses_a_field_it_does_not_know(given, nearest):
     message = explain(caught.value)
     assert message.startswith(f"unknown field '{given}'")
     assert nearest is None or f"did you mean '{nearest}'?" in message
+
+
+def test_a_task_whose_targets_are_not_augmented_refuses_it(monkeypatch):
+    monkeypatch.setattr(trial, "AUGMENTED_TASKS", ())
+    message = refused({"data.augmentation": "mixup", "data.views": 2})
+    assert "task 'reconstruction' does not read 'data.augmentation'" in message
+
+
+@pytest.mark.parametrize(("fields", "n_rows"), [({}, 100), ({"augmentation": "mixup", "views": 3}, 400)])
+def test_the_rows_that_are_encoded_are_the_images_and_their_views(fields, n_rows):
+    assert DataConfig(n_train=100, **fields).n_train_rows == n_rows
