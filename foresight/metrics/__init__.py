@@ -4,6 +4,7 @@ A metric's name carries what it measures with: LPIPS with its pretrained trunk i
 `lpips_random_trunk`, and they are two metrics. Changing how a number is computed means raising its version.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,7 @@ class Metric:
     low: float
     high: float
     definition: str
+    compares: str = ""  # the run-log column that a relative metric sets against the reference arm's, seed by seed
 
     @property
     def id(self) -> str:
@@ -28,6 +30,9 @@ class Metric:
 
 
 _LPIPS = "mean over layers of unit-normalised AlexNet feature differences (Zhang et al. 2018), inputs in [-1, 1]"
+
+# 1 is parity. An arm without any distance has 2; one beside a reference that comes near none has no lower bound.
+_EFFICIENCY = "1 - (arm - reference) / reference, of the claim's reference arm at the same seed, on"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -51,5 +56,24 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
+        Metric(
+            "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
+            "mean MSE + mask BCE of the test images minus that of as many training images, the first of them, without "
+            "dropout; not a metric of one image",
+        ),
+        Metric(
+            "param_efficiency", 1, "Parameter efficiency", "ratio", "higher", -math.inf, 2.0, f"{_EFFICIENCY} lpips",
+            compares="test/lpips",
+        ),
+        Metric(
+            "param_efficiency_random_trunk", 1, "Parameter efficiency (random trunk)", "ratio", "higher", -math.inf, 2.0,
+            f"{_EFFICIENCY} lpips_random_trunk", compares="test/lpips_random_trunk",
+        ),
+        Metric(
+            "training_time_ratio", 1, "Training time ratio", "ratio", "lower", 0.0, math.inf,
+            "training seconds of the arm / those of the claim's reference arm at the same seed", compares="cost/train_s",
+        ),
     )
 }  # fmt: skip
+# Derived from the run log by `analysis.relative`, not measured by a trial: the reference is another trial.
+RELATIVE_METRICS = tuple(name for name, metric in METRICS.items() if metric.compares)
