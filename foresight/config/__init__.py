@@ -12,7 +12,14 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import (
+    CLIP_DATA,
+    DATA_WITHOUT_MASKS,
+    PIXELS_PER_VLM_TOKEN,
+    DataConfig,
+    DINOv2Config,
+    VLMConfig,
+)
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
 from foresight.config.training import LossConfig, TrainConfig
@@ -21,6 +28,7 @@ from foresight.config.trial import TrialConfig
 __all__ = [
     "BUDGET_DIVISOR",
     "CLIP_DATA",
+    "DATA_WITHOUT_MASKS",
     "FIELDS_IGNORED_BY_FUSION",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",

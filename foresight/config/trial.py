@@ -13,7 +13,7 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import DATA_WITHOUT_MASKS, DataConfig, DINOv2Config, VLMConfig
 from foresight.config.part import Part, refuse_unread
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
@@ -66,6 +66,8 @@ class TrialConfig(Part):
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")
+        if self.data.name in DATA_WITHOUT_MASKS:
+            refuse_unread(f"a trial on '{self.data.name}', which has no masks,", self.loss, ("mask_weight",), "loss.")
 
     def _check_streams(self) -> None:
         """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""

@@ -21,18 +21,31 @@ CHUNK = 256  # images standardised at a time, so that staging needs little more 
 
 @dataclass
 class StagedSplit:
-    """One split on the device. Targets are uint8, features standardised half precision; batches are cast when used."""
+    """One split on the device. Targets are uint8, features standardised half precision; batches are cast when used.
+
+    A row is a picture. A sample, which metrics count, is a picture or a clip of `n_frames` rows in order of time. Without
+    annotation masks are [N, 0, 0] and boxes [N, 0].
+    """
 
     features: Features
     targets_N3HW: Tensor  # uint8
     masks_NHW: Tensor  # bool
     content_NHW: Tensor  # bool, False in letterbox padding
     boxes_xyxy_N4: Tensor  # normalised to [0, 1]
-    sample_hash: np.ndarray
-    scene: np.ndarray
+    sample_hash: np.ndarray  # of each sample
+    scene: np.ndarray  # of each sample
+    n_frames: int = 1  # rows of a sample
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.sample_hash)
+
+    @property
+    def has_masks(self) -> bool:
+        return self.masks_NHW.shape[-1] > 0
 
 
 @dataclass
@@ -69,6 +82,7 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
             on_device("boxes_xyxy"),
             np.array(images[f"{name}-sample_hash"]),
             np.array(images[f"{name}-scene"]),
+            config.data.n_frames,
         )
 
     n_params = sum(int(store.content(keys[kind])["n_params"]) for kind in ("vlm", "dinov2") if kind in keys)

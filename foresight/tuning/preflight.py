@@ -106,7 +106,7 @@ def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     sizes: dict[tuple[str, str], int] = {}
     for config in configs:
         shapes = feature_shapes(config)
-        n_images = config.data.n_train + config.data.n_val + config.data.n_test
+        n_images = config.data.n_pictures
         bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
         sizes["images", config.data.name] = n_images * bytes_per_image
         sizes["vlm", config.vlm.layer] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
