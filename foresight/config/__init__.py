@@ -22,7 +22,7 @@ from foresight.config.data import (
 )
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
-from foresight.config.training import LossConfig, TrainConfig
+from foresight.config.training import FIELDS_IGNORED_BY_LOSS, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "CLIP_DATA",
     "DATA_WITHOUT_MASKS",
     "FIELDS_IGNORED_BY_FUSION",
+    "FIELDS_IGNORED_BY_LOSS",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",
     "DINOv2Config",
