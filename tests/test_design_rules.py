@@ -121,6 +121,8 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--retry-failed",
         "--data",
         "--coco-root",
+        "--ssv2-root",
+        "--davis-root",
     }
 
 

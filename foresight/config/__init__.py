@@ -15,12 +15,14 @@ from foresight.config.bridge import (
 from foresight.config.data import (
     CLIP_DATA,
     DATA_WITHOUT_MASKS,
+    GENERATED_DATA,
     PIXELS_PER_VLM_TOKEN,
     DataConfig,
     DINOv2Config,
     VLMConfig,
 )
 from foresight.config.fields import check_field, explain, field_names
+from foresight.config.heldout import HELDOUT_SETS, HeldoutConfig
 from foresight.config.part import Part
 from foresight.config.training import FIELDS_IGNORED_BY_LOSS, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
@@ -31,12 +33,15 @@ __all__ = [
     "DATA_WITHOUT_MASKS",
     "FIELDS_IGNORED_BY_FUSION",
     "FIELDS_IGNORED_BY_LOSS",
+    "GENERATED_DATA",
+    "HELDOUT_SETS",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",
     "DINOv2Config",
     "DataConfig",
     "DecoderConfig",
     "FusionConfig",
+    "HeldoutConfig",
     "LossConfig",
     "Part",
     "TrainConfig",

@@ -8,6 +8,7 @@ from foresight.config.part import Part
 
 PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
 CLIP_DATA = ("clips", "ssv2", "davis")
+GENERATED_DATA = ("shapes", "scenes", "clips")  # the others are read from a folder
 CLIP_FRAMES = 9  # of a clip, where a study of pictures is run on clips: LTX-Video makes 8 k + 1
 DATA_WITHOUT_MASKS = ("ssv2",)  # nothing of a mask or a box is learned or measured on these
 

@@ -1,11 +1,15 @@
 """Further sets of pictures and clips that a finished model is measured on, beside the test split of its own data."""
 
-from pydantic import Field
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from foresight.config.data import CLIP_DATA, CLIP_FRAMES, DataConfig
-from foresight.config.part import Part
+from foresight.config.part import Part, refuse_unread
 
-HELDOUT_SETS = ("clips", "ssv2", "davis", "coco")  # names of data sets
+HeldoutName = Literal["clips", "ssv2", "davis", "coco"]  # names of data sets
+HELDOUT_SETS: tuple[HeldoutName, ...] = ("clips", "ssv2", "davis", "coco")
+FOLDERS = ("ssv2", "davis", "coco")  # those that are read from one
 
 
 class HeldoutConfig(Part):
@@ -18,6 +22,13 @@ class HeldoutConfig(Part):
     davis_fingerprint: str = ""
     coco: int = Field(0, ge=0)
     coco_fingerprint: str = ""
+
+    @model_validator(mode="after")
+    def check_combination(self) -> Self:
+        for name in FOLDERS:
+            if not getattr(self, name):
+                refuse_unread(f"heldout.{name} 0", self, (f"{name}_fingerprint",))
+        return self
 
     def data(self, trained_on: DataConfig) -> dict[str, DataConfig]:
         """Each set that is measured, by its name, at the resolution of what was trained on; its test split is the set."""
@@ -39,7 +50,7 @@ class HeldoutConfig(Part):
 
     def with_set(self, name: str, data: DataConfig | None) -> "HeldoutConfig":
         """With one set as its data turned out to be, or without it."""
-        changes = {name: data.n_test if data else 0}
-        if name in ("ssv2", "davis", "coco"):
+        changes: dict[str, Any] = {name: data.n_test if data else 0}
+        if name in FOLDERS:
             changes |= {f"{name}_fingerprint": data.fingerprint if data else ""}
         return self.model_copy(update=changes)

@@ -14,21 +14,26 @@ from foresight.config.bridge import (
     FusionConfig,
 )
 from foresight.config.data import DATA_WITHOUT_MASKS, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.heldout import HeldoutConfig
 from foresight.config.part import Part, refuse_unread
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
 
+# What an end-to-end trial has beyond the reconstruction that it starts from.
+PARTS_OF_END_TO_END = ("head_train", "heldout")
 # The parts that a task reads besides data, encoders and training; every other one must keep its defaults.
 PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
+    "end_to_end": ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END),
 }
-OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss")
+OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END)
 
 
 class TrialConfig(Part):
     """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
 
-    task: Literal["reconstruction"] = "reconstruction"  # what is trained and measured: see foresight.train.trial.TASKS
+    # What is trained and measured: see foresight.train.trial.TASKS.
+    task: Literal["reconstruction", "end_to_end"] = "reconstruction"
     scale: Literal["tiny", "full"] = "tiny"
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
@@ -42,6 +47,8 @@ class TrialConfig(Part):
     decoder: DecoderConfig = DecoderConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
+    head_train: TrainConfig = TrainConfig()  # how a head is trained on the tokens of a bridge that is trained already
+    heldout: HeldoutConfig = HeldoutConfig()
     seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
 
     @model_validator(mode="after")
@@ -84,6 +91,13 @@ class TrialConfig(Part):
                 raise ValueError(
                     f"{self.bridge} '{self.label}' joins two streams; of one stream alone: {', '.join(able)}"
                 )
+
+    def continued(self) -> "TrialConfig | None":
+        """The trial whose trained model this one starts from, which its key names; None: this one starts from nothing."""
+        if self.task != "end_to_end":
+            return None
+        own = {name: type(getattr(self, name))() for name in PARTS_OF_END_TO_END}
+        return self.model_copy(update={"task": "reconstruction", **own})
 
     @property
     def conditioner(self) -> FusionConfig | AdapterConfig:

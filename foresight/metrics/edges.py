@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SMOOTHING_PX = 1.0  # standard deviation of the Gaussian whose derivative is taken
-RADIUS_PX = 3  # of its kernel; a gradient this close to padding would be the padding's
+RADIUS_PX = 2  # of its kernel
+MARGIN_PX = RADIUS_PX + 1  # edges this close to padding would be the padding's: their gradient or a neighbour's sees it
 STRENGTH_FRAC = 0.25  # of the target's strongest gradient
 FAINTEST_STEP = 0.04  # a step of the grey level (0 to 1) below this is no edge, however flat the rest is
 TOLERANCE_FRAC = 0.015  # of the picture's side that edges may lie apart, at least one pixel
@@ -25,9 +26,10 @@ def compute_edge_f1(prediction_B3HW: Tensor, target_B3HW: Tensor, content_BHW: T
     """[B] harmonic mean of the share of predicted edges near a true one and of true edges near a predicted one.
 
     1 where neither picture has an edge, 0 where only one has or none meet. Pictures are in [0, 1]; padding and what lies
-    within RADIUS_PX of it never count.
+    within MARGIN_PX of it never count.
     """
-    inside_BHW = _far_from(~content_BHW, RADIUS_PX)
+    margin = 2 * MARGIN_PX + 1
+    inside_BHW = F.max_pool2d((~content_BHW[:, None]).float(), margin, 1, MARGIN_PX)[:, 0] == 0
     predicted_2BHW = _gradient(prediction_B3HW)
     true_2BHW = _gradient(target_B3HW)
     strongest_B = (true_2BHW.norm(dim=0) * inside_BHW).amax(dim=(1, 2))

@@ -79,6 +79,7 @@ TERMS: dict[str, Callable[[Prediction], Tensor]] = {
 }
 ALWAYS_LOGGED = ("mse", "l1", "mask_bce")  # cheap, and they compare trainings with different losses
 NEED_LPIPS = ("lpips", "lpips_multiscale")
+NEED_MASKS = ("mask_bce",)
 
 Weights = dict[str, float]
 
@@ -130,6 +131,9 @@ def compute_losses(prediction: Prediction, config: LossConfig, done_frac: float 
     weights = LOSSES[config.name](config, done_frac)
     if prediction.lpips is None and any(name in NEED_LPIPS for name in weights):
         raise ValueError(f"loss '{config.name}' needs LPIPS, and this task's context has none")
+    # Of pictures without annotation the mask is not learned.
+    unknown = () if prediction.mask_BHW.shape[-1] else NEED_MASKS
+    weights = {name: weight for name, weight in weights.items() if name not in unknown}
     # In single precision whatever the model ran in: a window's variance and a distance are small differences.
     with torch.autocast(prediction.picture_B3HW.device.type, enabled=False):
         single = Prediction(
@@ -140,7 +144,11 @@ def compute_losses(prediction: Prediction, config: LossConfig, done_frac: float 
             prediction.content_BHW,
             prediction.lpips,
         )
-        terms = {name: TERMS[name](single).mean() for name in dict.fromkeys((*ALWAYS_LOGGED, *weights))}
+        terms = {
+            name: TERMS[name](single).mean()
+            for name in dict.fromkeys((*ALWAYS_LOGGED, *weights))
+            if name not in unknown
+        }
     loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
     return {"loss": loss, **{_logged_name(name, prediction.lpips): value for name, value in terms.items()}}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foresight.features.stage import StagedSplit
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
@@ -17,10 +17,25 @@ from foresight.metrics.lpips import Lpips
 from foresight.metrics.reconstruction import fill_padding
 from foresight.metrics.semantic import SemanticEncoder
 from foresight.metrics.temporal import LEAST_FRAMES, compute_temporal_variance, temporal_name
+from foresight.train.pictures import N_EXAMPLES, picture_strip
+from foresight.train.precision import autocast
 
 # Rows of a split -> pictures [B, 3, H, W] in [0, 1] and mask probabilities [B, H, W].
 Predict = Callable[[Tensor], tuple[Tensor, Tensor]]
 IDENTITY_COLUMNS = ("sample_hash", "split", "scene")
+
+
+def predict_with(bridge: nn.Module, split: StagedSplit, device: str, precision: str) -> Predict:
+    """What a trained bridge predicts for rows of a split."""
+
+    @torch.no_grad()
+    def predict(index: Tensor) -> tuple[Tensor, Tensor]:
+        bridge.eval()
+        with autocast(device, precision):
+            picture, mask_logits = bridge(split.features[index])
+        return picture.float(), mask_logits.float().sigmoid()
+
+    return predict
 
 
 @torch.no_grad()
@@ -98,3 +113,19 @@ def score_trivial_predictors(
         samples = measure_split(predict, split, "trivial", lpips, batch_size, semantic, image_px)
         scores |= {f"{name}/{metric}": value for metric, value in metric_means(samples).items()}
     return scores
+
+
+def draw_examples(predict: Predict, split: StagedSplit) -> bytes:
+    """PNG of the first pictures: target, reconstruction and, where there is annotation, true mask and predicted mask."""
+    return draw_rows(predict, split, torch.arange(min(N_EXAMPLES, len(split)), device=split.targets_N3HW.device))
+
+
+def draw_rows(predict: Predict, split: StagedSplit, index: Tensor) -> bytes:
+    """As `draw_examples`, for any rows of the split, one column for each."""
+    picture, mask_prob = predict(index)
+    target, content = split.targets_N3HW[index].float() / 255, split.content_NHW[index]
+    rows = [target, fill_padding(picture, target, content)]
+    if split.has_masks:
+        masks = (split.masks_NHW[index] & content, mask_prob * content)
+        rows += [mask.float()[:, None].expand(-1, 3, -1, -1) for mask in masks]
+    return picture_strip(rows)
