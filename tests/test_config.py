@@ -60,6 +60,7 @@ OTHER_VALUES: dict[str, Any] = {
     "train.weight_decay": 0.0,
     "train.warmup_frac": 0.2,
     "train.grad_clip": 2.0,
+    "loss.name": "two_stage",
     "loss.l1_weight": 0.2,
     "loss.mask_weight": 0.2,
     "train.precision": "bf16",

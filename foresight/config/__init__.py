@@ -15,13 +15,14 @@ from foresight.config.bridge import (
 from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
-from foresight.config.training import LossConfig, TrainConfig
+from foresight.config.training import FIELDS_IGNORED_BY_LOSS, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
 __all__ = [
     "BUDGET_DIVISOR",
     "CLIP_DATA",
     "FIELDS_IGNORED_BY_FUSION",
+    "FIELDS_IGNORED_BY_LOSS",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",
     "DINOv2Config",

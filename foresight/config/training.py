@@ -1,17 +1,33 @@
 """How a trial is trained."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from foresight.config.part import Part
+from foresight.config.part import Part, refuse_unread
+
+# Weights that a loss does not read must keep their defaults, so that no arm differs in name only.
+FIELDS_IGNORED_BY_LOSS: dict[str, tuple[str, ...]] = {
+    "mse_l1": (),
+    "lpips": ("l1_weight",),
+    "lpips_l2": ("l1_weight",),
+    "lpips_ssim": ("l1_weight",),
+    "lpips_multiscale": ("l1_weight",),
+    "two_stage": ("l1_weight", "mask_weight"),  # its weights are those of the protocol
+}
 
 
 class LossConfig(Part):
-    """What a reconstruction minimises: loss = MSE + l1_weight L1 + mask_weight BCE(mask)."""
+    """What a reconstruction minimises; the formulas are in `foresight.train.losses`."""
 
-    l1_weight: float = Field(0.1, ge=0)
-    mask_weight: float = Field(0.1, gt=0)
+    name: Literal["mse_l1", "lpips", "lpips_l2", "lpips_ssim", "lpips_multiscale", "two_stage"] = "mse_l1"
+    l1_weight: float = Field(0.1, ge=0)  # of the mean absolute error
+    mask_weight: float = Field(0.1, gt=0)  # of the mask's binary cross-entropy
+
+    @model_validator(mode="after")
+    def check_combination(self) -> Self:
+        refuse_unread(f"loss '{self.name}'", self, FIELDS_IGNORED_BY_LOSS[self.name])
+        return self
 
 
 class TrainConfig(Part):

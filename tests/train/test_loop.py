@@ -11,7 +11,7 @@ from foresight.models.bridge import Bridge
 from foresight.models.fusion import FUSIONS
 from foresight.train import reconstruction
 from foresight.train.loop import DivergedError, learning_rate_factor, train
-from foresight.train.reconstruction import Reconstruction, compute_losses, weighted_loss
+from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context
 from foresight.train.trial import shapes_of
 
@@ -207,29 +207,3 @@ def test_bf16_trains_near_single_precision(data):
     single, half = (run(small(train__precision=precision), data)[1][-1] for precision in ("fp32", "bf16"))
     assert half["train/loss"] != single["train/loss"]
     assert half["train/loss"] == pytest.approx(single["train/loss"], rel=0.05)
-
-
-def test_losses_by_hand():
-    target, mask = torch.full((1, 3, 2, 2), 0.5), torch.tensor([[[True, False], [False, False]]])
-    picture = target.clone()
-    picture[:, 0, 0, 0] += 0.3  # one of twelve numbers
-    losses = compute_losses(picture, torch.zeros(1, 2, 2), target, mask, torch.ones(1, 2, 2, dtype=torch.bool))
-    assert losses["mse"].item() == pytest.approx(0.09 / 12)
-    assert losses["l1"].item() == pytest.approx(0.3 / 12)
-    assert losses["mask_bce"].item() == pytest.approx(math.log(2))
-    config = small(loss__l1_weight=2.0, loss__mask_weight=3.0).loss
-    expected = 0.09 / 12 + 2 * 0.3 / 12 + 3 * math.log(2)
-    assert weighted_loss(losses, config).item() == pytest.approx(expected)
-
-
-def test_losses_do_not_see_the_padding():
-    target, mask = torch.full((1, 3, 2, 2), 0.5), torch.tensor([[[True, False], [False, False]]])
-    content = torch.tensor([[[True, True], [False, False]]])
-    picture, logits = target.clone(), torch.zeros(1, 2, 2)
-    picture[:, :, 0, 0] += 0.3  # half of the picture
-    clean = compute_losses(picture, logits, target, mask, content)
-    picture[:, :, 1], logits[:, 1] = 9.0, 50.0
-    dirty = compute_losses(picture, logits, target, mask, content)
-    assert clean == dirty
-    assert clean["mse"].item() == pytest.approx(0.09 / 2)
-    assert clean["mask_bce"].item() == pytest.approx(math.log(2))
