@@ -19,7 +19,10 @@ from foresight.models.bridge import Bridge, Features
 from foresight.train.losses import Prediction, compute_losses
 from foresight.train.pictures import N_EXAMPLES, picture_strip
 from foresight.train.precision import autocast
+from foresight.train.stream_maps import map_streams
 from foresight.train.task import EVAL_BATCH, Evaluation, Task
+
+EXAMPLES_CAPTION = "Rows: target, reconstruction, true mask, predicted mask."
 
 
 class Reconstruction(Task):
@@ -87,7 +90,8 @@ class Reconstruction(Task):
             if not examples_png:
                 inside = fill_padding(picture, target, content)
                 masks = [m.float()[:, None].expand(-1, 3, -1, -1) for m in (mask & content, mask_prob * content)]
-                examples_png = picture_strip([row[:N_EXAMPLES] for row in (target, inside, *masks)])
+                rows = [row[:N_EXAMPLES] for row in (target, inside, *masks)]
+                examples_png = picture_strip(rows, caption=EXAMPLES_CAPTION)
         samples = pd.DataFrame({name: np.concatenate(values) for name, values in columns.items()})
         samples.insert(0, "sample_hash", split.sample_hash)
         samples.insert(1, "split", "test")
@@ -95,7 +99,13 @@ class Reconstruction(Task):
         if not data.trivial_scores:
             data.trivial_scores.update(self.score_trivial_predictors(data))
         scores = {f"test/{name}": float(samples[name].mean()) for name in columns}
-        return Evaluation(samples, scores | data.trivial_scores, {"examples": examples_png}, list(columns))
+        evaluation = Evaluation(samples, scores | data.trivial_scores, {"examples": examples_png}, list(columns))
+        streams = map_streams(model, split, EVAL_BATCH)
+        if streams is not None:
+            evaluation.samples = samples.assign(**streams.samples)
+            evaluation.columns |= streams.columns
+            evaluation.pictures["attention"] = streams.picture_png
+        return evaluation
 
     def score_trivial_predictors(self, data: StagedData) -> dict[str, float]:
         """`baseline/<predictor>/<metric>`: predictors that ignore the input, fitted on train and scored on test."""
