@@ -9,6 +9,7 @@ from analysis.cautions import Caution, build_cautions
 from analysis.coverage import build_coverage
 from analysis.load import StudyData, read_study
 from analysis.pareto import build_pareto
+from analysis.shares import build_shares
 from analysis.table import build_table
 from analysis.verdicts import build_verdicts
 
@@ -31,6 +32,10 @@ class Study:
         """One row per criterion of the claim and per arm, with its sentence."""
         return self._verdicts.copy()
 
+    def shares(self) -> pd.DataFrame:
+        """One row per arm and stream share; empty where none was recorded."""
+        return self._shares.copy()
+
     def coverage(self) -> pd.DataFrame:
         """Planned, completed, failed, stopped and missing trials: of the study, per factor level, per arm."""
         return self._coverage.copy()
@@ -50,6 +55,10 @@ class Study:
     @cached_property
     def _verdicts(self) -> pd.DataFrame:
         return build_verdicts(self.data, self._table)
+
+    @cached_property
+    def _shares(self) -> pd.DataFrame:
+        return build_shares(self.data)
 
     @cached_property
     def _coverage(self) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 In: a Study. The page is a jinja2 template over values prepared here; every sentence in it comes from stored numbers.
 """
 
-import base64
 import math
 import re
 from pathlib import Path
@@ -17,11 +16,10 @@ from analysis import Study, wording
 from analysis.coverage import describe_coverage
 from analysis.figure_style import BLUE, FAINT, GREEN, INK, MUTED, PAPER, VERMILLION, Drawing
 from analysis.figures import draw_figures
-from foresight.metrics import METRICS
+from analysis.pictures import read_pictures
+from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
-from foresight.space import BASELINE
 
-MOST_EXAMPLES = 40  # strips on the page; a factorial has more than a page can hold
 MOST_SENTENCES = 40  # verdicts that stand open on the page; more of them fold
 MOST_VALUES = 6  # of one column of the environment that are listed
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,6 +49,9 @@ def write_report(study: Study, folder: Path) -> Path:
     }
     for name, frame in frames.items():
         atomic_write_bytes(folder / f"{name}.csv", frame.to_csv(index=False).encode())
+    shares = study.shares()
+    if len(shares):
+        atomic_write_bytes(folder / "stream_shares.csv", shares.to_csv(index=False).encode())
     drawings = draw_figures(study)
     for stale in (folder / "figures").glob("*"):  # a factor that is gone must not leave its figure behind
         if stale.suffix in (".png", ".svg") and stale.stem not in {drawing.stem for drawing in drawings}:
@@ -92,7 +93,9 @@ def render_report(study: Study, drawings: list[Drawing]) -> str:
         rows=_table_rows(table, dict(zip(arms["name"], arms["verdict"], strict=True))),
         pareto=_records(study.pareto()),
         figures=[(drawing, inline_svg(drawing)) for drawing in drawings],
-        examples=_examples(study),
+        shares=_share_rows(study),
+        share_names=SHARES,
+        picture_groups=read_pictures(data),
         costs=_costs(data.trials),
         environment=_distinct(data.complete, "env/"),
         n_seeds=wording.n_range([int(n) for n in table.loc[table["kind"] == "arm", "n_seeds"]], "seed"),
@@ -131,18 +134,11 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _examples(study: Study) -> list[dict[str, str]]:
-    """The stored strip of every arm at the first seed at which the baseline, or else any arm, is complete."""
-    complete = study.data.complete
-    seeds = complete.loc[complete["arm"] == BASELINE, "seed"]
-    first = int((seeds if len(seeds) else complete["seed"]).min())
-    found: list[dict[str, str]] = []
-    for arm in study.data.arms[:MOST_EXAMPLES]:
-        for key in complete.loc[(complete["arm"] == arm) & (complete["seed"] == first), "key"]:
-            path = study.data.log.trials_dir / key / "examples.png"
-            if path.exists():
-                uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-                found.append({"arm": arm, "seed": str(first), "key": key, "uri": uri})
+def _share_rows(study: Study) -> dict[str, dict[str, dict[str, Any]]]:
+    """Arm to its row of each share; without the shares that no arm recorded."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in _records(study.shares()):
+        found.setdefault(row["arm"], {})[row["share"]] = row
     return found
 
 

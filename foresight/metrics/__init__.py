@@ -27,6 +27,15 @@ class Metric:
         return f"{self.name}/v{self.version}"
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which of two streams a model relies on, from 0 to 1: neither better nor worse, so no claim can name it."""
+
+    name: str
+    label: str
+    definition: str
+
+
 _LPIPS = "mean over layers of unit-normalised AlexNet feature differences (Zhang et al. 2018), inputs in [-1, 1]"
 _SEMANTIC = (
     "cosine of the mean final-layer VLM tokens of the reconstruction and of the target, both at the encoders' size"
@@ -81,3 +90,27 @@ METRICS: dict[str, Metric] = {
 }  # fmt: skip
 METRICS_OF_MASKS = ("mask_iou", "box_iou")  # what needs the annotation of an object
 METRICS_OF_CLIPS = ("temporal_lpips_variance", "temporal_lpips_random_trunk_variance")  # what needs frames in order
+
+_INFLUENCE = (
+    "how far a conditioning token moves (squared distance) when the VLM's tokens are exchanged for those of the next test "
+    "image, over the sum of that and the same for DINOv2's: of their total effects (Jansen 1999), the VLM's share"
+)
+_ATTENTION = "share of the attention that a query pays to the VLM's tokens, mean over heads and layers"
+_PLACES = {"object": "places inside the true mask", "background": "places outside it"}
+# Columns `share/<name>` of a trial that reads both streams: means over places, then over test images.
+SHARES: dict[str, Share] = {
+    share.name: share
+    for share in (
+        *(
+            Share(f"vlm_influence_{place}", f"VLM influence, {place}", f"{_INFLUENCE}; mean over {where}")
+            for place, where in _PLACES.items()
+        ),
+        *(
+            Share(
+                f"vlm_attention_{place}", f"VLM attention, {place}",
+                f"{_ATTENTION}; mean over {where}; only where one attention reads both streams",
+            )
+            for place, where in _PLACES.items()
+        ),
+    )
+}  # fmt: skip

@@ -124,8 +124,9 @@ def draw_rows(predict: Predict, split: StagedSplit, index: Tensor) -> bytes:
     """As `draw_examples`, for any rows of the split, one column for each."""
     picture, mask_prob = predict(index)
     target, content = split.targets_N3HW[index].float() / 255, split.content_NHW[index]
-    rows = [target, fill_padding(picture, target, content)]
+    rows, names = [target, fill_padding(picture, target, content)], ["target", "reconstruction"]
     if split.has_masks:
+        names += ["true mask", "predicted mask"]
         masks = (split.masks_NHW[index] & content, mask_prob * content)
         rows += [mask.float()[:, None].expand(-1, 3, -1, -1) for mask in masks]
-    return picture_strip(rows)
+    return picture_strip(rows, caption=f"Rows: {', '.join(names)}.")

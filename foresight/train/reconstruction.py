@@ -14,6 +14,7 @@ from foresight.models.bridge import Bridge, Features
 from foresight.train.losses import Prediction, compute_losses
 from foresight.train.measure import draw_examples, measure_split, metric_means, predict_with, score_trivial_predictors
 from foresight.train.precision import autocast
+from foresight.train.stream_maps import map_streams
 from foresight.train.task import EVAL_BATCH, Evaluation, Task
 
 
@@ -72,4 +73,10 @@ class Reconstruction(Task):
             data.trivial_scores.update({f"baseline/{name}": value for name, value in scores.items()})
         means = metric_means(samples)
         columns = {f"test/{name}": value for name, value in means.items()} | data.trivial_scores
-        return Evaluation(samples, columns, {"examples": draw_examples(predict, data.test)}, list(means))
+        evaluation = Evaluation(samples, columns, {"examples": draw_examples(predict, data.test)}, list(means))
+        streams = map_streams(model, data.test, EVAL_BATCH)
+        if streams is not None:
+            evaluation.samples = samples.assign(**streams.samples)
+            evaluation.columns |= streams.columns
+            evaluation.pictures["attention"] = streams.picture_png
+        return evaluation

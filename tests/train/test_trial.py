@@ -21,7 +21,7 @@ from foresight.train.trial import TrialResult, probe_gradients, run_trial, set_h
 
 IDENTITY = {
     "key": "k", "sweep": "s", "arm": "a", "factor": "", "level": "", "seed": 0, "status": "complete", "error": None,
-    "attempt": 1, "provenance": "trained", "schema_version": 2,
+    "attempt": 1, "provenance": "trained", "schema_version": 3,
 }  # fmt: skip
 MEASURED_AFTERWARDS = {"cost/latency_ms"}  # per arm, alone on the machine
 IMAGE_METRICS = set(METRICS) - {"lpips"}  # there is no pretrained trunk here
