@@ -32,7 +32,7 @@ def compute_edge_f1(prediction_B3HW: Tensor, target_B3HW: Tensor, content_BHW: T
     inside_BHW = F.max_pool2d((~content_BHW[:, None]).float(), margin, 1, MARGIN_PX)[:, 0] == 0
     predicted_2BHW = _gradient(prediction_B3HW)
     true_2BHW = _gradient(target_B3HW)
-    strongest_B = (true_2BHW.norm(dim=0) * inside_BHW).amax(dim=(1, 2))
+    strongest_B = (torch.hypot(*true_2BHW) * inside_BHW).amax(dim=(1, 2))
     faintest = FAINTEST_STEP / (SMOOTHING_PX * math.sqrt(2 * math.pi))  # what a step of that height gives
     least_B = (STRENGTH_FRAC * strongest_B).clamp(min=faintest)
     predicted_BHW = _ridges(predicted_2BHW, least_B) & inside_BHW
@@ -60,7 +60,7 @@ def _gradient(picture_B3HW: Tensor) -> Tensor:
 
 def _ridges(gradient_2BHW: Tensor, least_B: Tensor) -> Tensor:
     """Bool [B, H, W]: places at least as strong as `least_B` and stronger than both neighbours across the edge."""
-    strength_BHW = gradient_2BHW.norm(dim=0)
+    strength_BHW = torch.hypot(*gradient_2BHW)
     angle_BHW = torch.atan2(gradient_2BHW[1], gradient_2BHW[0])
     direction_BHW = (angle_BHW / (math.pi / 4)).round().long() % 4
     padded = F.pad(strength_BHW[:, None], (1, 1, 1, 1))[:, 0]
