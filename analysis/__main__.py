@@ -59,7 +59,7 @@ def print_summary(study: Study) -> None:
     decimals, names = wording.decimals_of(data.claim.primary), wording.short_arms(data.arms)
     console = Console(highlight=False)
     console.print(
-        f"{data.name}: {wording.metric_phrase(data.claim.primary)}, {data.n_test} test images, 95 % intervals"
+        f"{data.name}: {wording.metric_phrase(data.claim.primary)}, {data.n_test} {data.items}, 95 % intervals"
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # 80 columns hold it
     for column in ("arm", "seeds", "mean", "difference", "verdict"):

@@ -68,6 +68,12 @@ class StudyData:
         return self.sweep.get("space", {}).get("design") == "factorial"
 
     @property
+    def items(self) -> str:
+        """What the test rows are, in the plural: `test images` unless the trials say otherwise."""
+        named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
+        return str(named.iloc[0]) if len(named) else "test images"
+
+    @property
     def registered_seeds(self) -> tuple[int, ...]:
         """The blocks that verdicts are judged on: the first `claim.seeds` planned seeds, however many more there are."""
         return tuple(sorted({int(seed) for seed in self.planned["seed"]})[: self.claim.seeds])

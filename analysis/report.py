@@ -3,7 +3,6 @@
 In: a Study. The page is a jinja2 template over values prepared here; every sentence in it comes from stored numbers.
 """
 
-import base64
 import math
 import re
 from pathlib import Path
@@ -17,11 +16,10 @@ from analysis import Study, wording
 from analysis.coverage import describe_coverage
 from analysis.figure_style import BLUE, FAINT, GREEN, INK, MUTED, PAPER, VERMILLION, Drawing
 from analysis.figures import draw_figures
-from foresight.metrics import METRICS
+from analysis.pictures import read_pictures
+from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
-from foresight.space import BASELINE
 
-MOST_EXAMPLES = 40  # strips on the page; a factorial has more than a page can hold
 MOST_SENTENCES = 40  # verdicts that stand open on the page; more of them fold
 MOST_VALUES = 6  # of one column of the environment that are listed
 TEMPLATES = Path(__file__).parent / "templates"
@@ -49,6 +47,7 @@ def write_report(study: Study, folder: Path) -> Path:
         "verdicts": study.verdicts(),
         "coverage": study.coverage(),
         "param_efficiency": study.efficiency(),
+        "stream_shares": study.shares(),
     }
     for name, frame in frames.items():
         path = folder / f"{name}.csv"
@@ -99,7 +98,9 @@ def render_report(study: Study, drawings: list[Drawing]) -> str:
         pareto=_records(study.pareto()),
         efficiency=_records(study.efficiency()),
         figures=[(drawing, inline_svg(drawing)) for drawing in drawings],
-        examples=_examples(study),
+        shares=_share_rows(study),
+        share_names=SHARES,
+        picture_groups=read_pictures(data),
         costs=_costs(data.trials),
         environment=_distinct(data.complete, "env/"),
         n_seeds=wording.n_range([int(n) for n in table.loc[table["kind"] == "arm", "n_seeds"]], "seed"),
@@ -138,18 +139,11 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _examples(study: Study) -> list[dict[str, str]]:
-    """The stored strip of every arm at the first seed at which the baseline, or else any arm, is complete."""
-    complete = study.data.complete
-    seeds = complete.loc[complete["arm"] == BASELINE, "seed"]
-    first = int((seeds if len(seeds) else complete["seed"]).min())
-    found: list[dict[str, str]] = []
-    for arm in study.data.arms[:MOST_EXAMPLES]:
-        for key in complete.loc[(complete["arm"] == arm) & (complete["seed"] == first), "key"]:
-            path = study.data.log.trials_dir / key / "examples.png"
-            if path.exists():
-                uri = "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-                found.append({"arm": arm, "seed": str(first), "key": key, "uri": uri})
+def _share_rows(study: Study) -> dict[str, dict[str, dict[str, Any]]]:
+    """Arm to its row of each share; without the shares that no arm recorded."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in _records(study.shares()):
+        found.setdefault(row["arm"], {})[row["share"]] = row
     return found
 
 

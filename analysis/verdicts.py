@@ -84,7 +84,7 @@ def _arm_row(data: StudyData, row: pd.Series) -> dict[str, object]:
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
-        "margin": claim.margin, "sentence": _arm_sentence(row, verdict, n_pairs, claim),
+        "margin": claim.margin, "sentence": _arm_sentence(row, verdict, n_pairs, claim, data.items),
     }  # fmt: skip
 
 
@@ -98,13 +98,13 @@ def _share(n: int, registered: int, n_failed: int) -> str:
     return f"{n} of {registered} seeds" + (f", {n_failed} failed" if n_failed else "")
 
 
-def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim) -> str:
+def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str) -> str:
     metric = str(row["metric"])
     decimals, phrase = decimals_of(metric), metric_phrase(metric)
     shown = " ".join(
         [number(row["difference"], decimals), interval(row["difference_low"], row["difference_high"], decimals)]
     ).strip()
-    basis = f"{count(n_pairs, 'paired seed')}, {row['n_test']} test images"
+    basis = f"{count(n_pairs, 'paired seed')}, {row['n_test']} {items}"
     p_differs, p_noninferior = p_phrase(row["p_holm"]), p_phrase(row["p_noninferior_holm"])
     if n_pairs == 0:
         return f"{row['arm']}: {verdict}, it shares no complete registered seed with the baseline."
@@ -146,7 +146,7 @@ def _criterion_row(data: StudyData, table: pd.DataFrame, criterion: Criterion) -
     seeds = count(estimate.n, "seed") if enough else _share(estimate.n, data.claim.seeds, n_failed)
     sentence = (
         f"Criterion {metric_phrase(metric)} at {'least' if higher else 'most'} {criterion.acceptable:g} is {verdict}: "
-        f"{who} has {shown} ({seeds}, {data.n_test} test images; target {criterion.target:g})."
+        f"{who} has {shown} ({seeds}, {data.n_test} {data.items}; target {criterion.target:g})."
     )
     return row | {
         "verdict": verdict, "n_seeds": estimate.n, "seeds": " ".join(map(str, values["seed"])),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from foresight.metrics import METRICS
 
-DECIMALS = {"dB": 2, "squared intensity": 4}  # by unit of the metric; 3 elsewhere
+DECIMALS = {"dB": 2, "squared intensity": 4, "ms": 2}  # by unit of the metric; 3 elsewhere
 EMPTY = "–"
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 2  # 2: cost/budget_params and train/*
+SCHEMA_VERSION = 3  # 2: cost/budget_params and train/*; 3: share/* and latency/*
 STATUSES = ("complete", "failed", "stopped")
 PROVENANCES = ("trained", "imported")
 
@@ -55,7 +55,8 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
 # Any other column starts with one of these and is stored as a number or a string, whichever its value is.
 # `baseline/<predictor>/<metric>` holds the trivial baselines, scored on the same test images.
 # `train/*` sums up the learning curve of `epochs.parquet`.
-OPEN_PREFIXES = ("config/", "test/", "val/", "train/", "baseline/", "env/", "data/")
+# `share/*` are the stream shares of `foresight.metrics.SHARES`, and `latency/*` the spread of a latency trial's repeats.
+OPEN_PREFIXES = ("config/", "test/", "val/", "train/", "baseline/", "share/", "latency/", "env/", "data/")
 _NO_TRIALS = pa.schema([*TRIAL_COLUMNS.items(), ("file_id", pa.string())]).empty_table()
 
 

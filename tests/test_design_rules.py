@@ -121,6 +121,8 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--retry-failed",
         "--data",
         "--coco-root",
+        "--ssv2-root",
+        "--davis-root",
     }
 
 
@@ -149,4 +151,4 @@ def test_the_columns_of_the_run_log_are_these_and_no_others():
         "cost/gpu_s": "double",
         "cost/peak_memory_mb": "double",
     }
-    assert OPEN_PREFIXES == ("config/", "test/", "val/", "train/", "baseline/", "env/", "data/")
+    assert OPEN_PREFIXES == ("config/", "test/", "val/", "train/", "baseline/", "share/", "latency/", "env/", "data/")

@@ -12,8 +12,17 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import (
+    CLIP_DATA,
+    DATA_WITHOUT_MASKS,
+    GENERATED_DATA,
+    PIXELS_PER_VLM_TOKEN,
+    DataConfig,
+    DINOv2Config,
+    VLMConfig,
+)
 from foresight.config.fields import check_field, explain, field_names
+from foresight.config.heldout import HELDOUT_SETS, HeldoutConfig
 from foresight.config.part import Part
 from foresight.config.training import FIELDS_IGNORED_BY_LOSS, FIELDS_IGNORED_BY_SCHEDULE, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
@@ -21,15 +30,19 @@ from foresight.config.trial import TrialConfig
 __all__ = [
     "BUDGET_DIVISOR",
     "CLIP_DATA",
+    "DATA_WITHOUT_MASKS",
     "FIELDS_IGNORED_BY_FUSION",
     "FIELDS_IGNORED_BY_LOSS",
     "FIELDS_IGNORED_BY_SCHEDULE",
+    "GENERATED_DATA",
+    "HELDOUT_SETS",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",
     "DINOv2Config",
     "DataConfig",
     "DecoderConfig",
     "FusionConfig",
+    "HeldoutConfig",
     "LossConfig",
     "Part",
     "TrainConfig",

@@ -1,6 +1,6 @@
 """What a trial sees: which pictures or clips, and which frozen encoders read them."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,9 @@ from foresight.config.part import Part
 
 PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
 CLIP_DATA = ("clips", "ssv2", "davis")
+GENERATED_DATA = ("shapes", "scenes", "clips")  # the others are read from a folder
+CLIP_FRAMES = 9  # of a clip, where a study of pictures is run on clips: LTX-Video makes 8 k + 1
+DATA_WITHOUT_MASKS = ("ssv2",)  # nothing of a mask or a box is learned or measured on these
 
 
 class DataConfig(Part):
@@ -53,6 +56,17 @@ class DataConfig(Part):
     def n_train_rows(self) -> int:
         """Training pictures that are encoded: the images themselves, and the views of each."""
         return self.n_train if self.augmentation == "none" else self.n_train * (1 + self.views)
+
+    @property
+    def n_pictures(self) -> int:
+        """Pictures that are encoded: of all three splits, views of the training ones included; every frame of a clip is one."""
+        return (self.n_train_rows + self.n_val + self.n_test) * self.n_frames
+
+    def with_name(self, name: str) -> dict[str, Any]:
+        """The fields that change when another data set takes this one's place: {field: value}."""
+        if (name in CLIP_DATA) == (self.name in CLIP_DATA):
+            return {"name": name}
+        return {"name": name, "n_frames": CLIP_FRAMES if name in CLIP_DATA else 1}
 
 
 class VLMConfig(Part):

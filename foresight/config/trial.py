@@ -13,23 +13,28 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import DATA_WITHOUT_MASKS, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.heldout import HeldoutConfig
 from foresight.config.part import Part, refuse_unread
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
 
+# What an end-to-end trial has beyond the reconstruction that it starts from.
+PARTS_OF_END_TO_END = ("head_train", "heldout")
 # The parts that a task reads besides data, encoders and training; every other one must keep its defaults.
 PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
+    "end_to_end": ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END),
 }
 AUGMENTED_TASKS = ("reconstruction",)  # whose targets `foresight.data.augment` changes with the images
-OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss")
+OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END)
 
 
 class TrialConfig(Part):
     """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
 
-    task: Literal["reconstruction"] = "reconstruction"  # what is trained and measured: see foresight.train.trial.TASKS
+    # What is trained and measured: see foresight.train.trial.TASKS.
+    task: Literal["reconstruction", "end_to_end"] = "reconstruction"
     scale: Literal["tiny", "full"] = "tiny"
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
@@ -43,6 +48,8 @@ class TrialConfig(Part):
     decoder: DecoderConfig = DecoderConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
+    head_train: TrainConfig = TrainConfig()  # how a head is trained on the tokens of a bridge that is trained already
+    heldout: HeldoutConfig = HeldoutConfig()
     seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
 
     @model_validator(mode="after")
@@ -69,6 +76,8 @@ class TrialConfig(Part):
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")
+        if self.data.name in DATA_WITHOUT_MASKS:
+            refuse_unread(f"a trial on '{self.data.name}', which has no masks,", self.loss, ("mask_weight",), "loss.")
 
     def _check_streams(self) -> None:
         """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""
@@ -85,6 +94,13 @@ class TrialConfig(Part):
                 raise ValueError(
                     f"{self.bridge} '{self.label}' joins two streams; of one stream alone: {', '.join(able)}"
                 )
+
+    def continued(self) -> "TrialConfig | None":
+        """The trial whose trained model this one starts from, which its key names; None: this one starts from nothing."""
+        if self.task != "end_to_end":
+            return None
+        own = {name: type(getattr(self, name))() for name in PARTS_OF_END_TO_END}
+        return self.model_copy(update={"task": "reconstruction", **own})
 
     @property
     def conditioner(self) -> FusionConfig | AdapterConfig:

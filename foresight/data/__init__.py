@@ -3,10 +3,10 @@
 Starts without torch, and without pillow, pycocotools or PyAV until a folder is read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from foresight.config import DataConfig
 from foresight.data import clips, coco, davis, scenes, shapes, ssv2
@@ -28,7 +28,6 @@ __all__ = [
     "load_clip_splits",
     "load_splits",
     "prove_disjoint",
-    "resolve_clip_data",
     "resolve_data",
     "valid_tokens",
 ]
@@ -44,39 +43,37 @@ class Dataset(Generic[Record]):
     resolve: Callable[[DataConfig, Path | None], DataConfig]
 
 
-def load_splits(config: DataConfig, coco_root: Path | None = None) -> dict[str, ImageSet]:
+def load_splits(config: DataConfig, root: Path | None = None) -> dict[str, ImageSet]:
     """The image sets `train`, `val` and `test` with exactly the numbers of images that the config asks for.
 
-    A folder's config must have been resolved. Raises RequestError when the folder cannot give what the
-    config says, ValueError when two splits share an image.
+    Of clips these are the frames, clip after clip. A folder's config must have been resolved. Raises RequestError
+    when the folder cannot give what the config says, ValueError when two splits share an image.
     """
-    sets = _look_up(config.name, DATASETS).load(config, coco_root)
+    if config.name in CLIP_DATASETS:
+        return {split: clips.as_pictures() for split, clips in load_clip_splits(config, root).items()}
+    sets = _look_up(config.name, DATASETS).load(config, root)
     prove_disjoint(sets)
     return sets
 
 
-def resolve_data(config: DataConfig, coco_root: Path | None = None) -> DataConfig:
-    """The config as the data at hand can serve it, without decoding an image.
-
-    Generated images: unchanged. A folder: its fingerprint filled in, `n_train`, `n_val` and `n_test`
-    clipped to what it holds. Raises RequestError for a folder that cannot be used.
-    """
-    return _look_up(config.name, DATASETS).resolve(config, coco_root)
-
-
 def load_clip_splits(config: DataConfig, root: Path | None = None) -> dict[str, ClipSet]:
-    """As `load_splits`, for clips."""
+    """As `load_splits`, with the clips whole."""
     sets = _look_up(config.name, CLIP_DATASETS).load(config, root)
     prove_disjoint(sets, kind="clips")
     return sets
 
 
-def resolve_clip_data(config: DataConfig, root: Path | None = None) -> DataConfig:
-    """As `resolve_data`, for clips; which of a folder's clips are copies or too short shows only when they load."""
-    return _look_up(config.name, CLIP_DATASETS).resolve(config, root)
+def resolve_data(config: DataConfig, root: Path | None = None) -> DataConfig:
+    """The config as the data at hand can serve it, without decoding an image.
+
+    Generated images: unchanged. A folder: its fingerprint filled in, `n_train`, `n_val` and `n_test` clipped to what
+    it holds; which of its clips are copies or too short shows only when they load. Raises RequestError for a folder
+    that cannot be used.
+    """
+    return _look_up(config.name, {**DATASETS, **CLIP_DATASETS}).resolve(config, root)
 
 
-def _look_up(name: str, table: dict[str, Dataset[Record]]) -> Dataset[Record]:
+def _look_up(name: str, table: Mapping[str, Dataset[Any]]) -> Dataset[Any]:
     if name not in table:
         hint = nearest_name(name, table)
         raise RequestError(f"unknown data '{name}'{hint}; the data sets are {', '.join(table)}")

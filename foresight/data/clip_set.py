@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foresight.data.arrays import check_arrays
+from foresight.data.image_set import ImageSet
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,25 @@ class ClipSet:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def as_pictures(self) -> ImageSet:
+        """The frames as pictures, clip after clip, without a copy of what is large."""
+        n, n_frames = self.frames.shape[:2]
+        masks, boxes = self.masks, self.boxes_xyxy
+        return ImageSet(
+            split=self.split,
+            images=_flat(self.frames),
+            targets=_flat(self.targets),
+            content=np.repeat(self.content, n_frames, axis=0),
+            content_xyxy=np.repeat(self.content_xyxy, n_frames, axis=0),
+            masks=_flat(masks) if masks is not None else np.zeros((n * n_frames, 0, 0), dtype=bool),
+            boxes_xyxy=_flat(boxes) if boxes is not None else np.zeros((n * n_frames, 0), dtype=np.float32),
+            sample_hash=self.sample_hash,
+            scene=self.scene,
+            n_frames=n_frames,
+        )
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """[N, T, ...] as [N * T, ...]."""
+    return array.reshape(-1, *array.shape[2:])

@@ -16,7 +16,9 @@ class ImageSet:
     """One split of N images; S is `image_px`, t is `target_px`. Row i of every array is the same picture.
 
     Boxes and rectangles are `[x0, y0, x1, y1]` in the square frame, x right and y down, each side of the
-    frame 1. Raises ValueError when an array has another type or shape than stated here.
+    frame 1. Pictures without annotation have masks [N, 0, 0] and boxes [N, 0]: what cannot be indexed cannot
+    be measured. The frames of clips are `n_frames` rows after another, and hash and scene have one row a clip.
+    Raises ValueError when an array has another type or shape than stated here.
     """
 
     split: str  # "train", "val" or "test"
@@ -26,21 +28,23 @@ class ImageSet:
     content_xyxy: np.ndarray  # float32 [N, 4], the picture's rectangle
     masks: np.ndarray  # bool [N, t, t], the true object mask; of several objects, the largest
     boxes_xyxy: np.ndarray  # float32 [N, 4], that object's annotated box
-    sample_hash: np.ndarray  # str [N], 16 hex digits over the source picture's pixels
-    scene: np.ndarray  # str [N], scene type for breakdowns: a shape's name, a COCO supercategory
+    sample_hash: np.ndarray  # str [N / n_frames], 16 hex digits over the source picture's pixels
+    scene: np.ndarray  # str [N / n_frames], scene type for breakdowns: a shape's name, a COCO supercategory
     objects: ObjectSet | None = None  # all objects of each picture; None: there is one, and it has no class
+    n_frames: int = 1  # rows that make one clip, in order of time; 1 for pictures
 
     def __post_init__(self) -> None:
         n, image_px, target_px = len(self.images), self.images.shape[1], self.targets.shape[-1]
+        annotated = self.masks.size > 0
         expected = {
             "images": ("u1", (n, image_px, image_px, 3)),
             "targets": ("u1", (n, 3, target_px, target_px)),
             "content": ("b1", (n, target_px, target_px)),
             "content_xyxy": ("f4", (n, 4)),
-            "masks": ("b1", (n, target_px, target_px)),
-            "boxes_xyxy": ("f4", (n, 4)),
-            "sample_hash": ("U", (n,)),
-            "scene": ("U", (n,)),
+            "masks": ("b1", (n, target_px, target_px) if annotated else (n, 0, 0)),
+            "boxes_xyxy": ("f4", (n, 4 if annotated else 0)),
+            "sample_hash": ("U", (n // self.n_frames,)),
+            "scene": ("U", (n // self.n_frames,)),
         }
         check_arrays(self, f"the {self.split} split", expected)
         if self.objects is not None and len(self.objects) != n:

@@ -1,12 +1,12 @@
 """Proof that nothing is measured on a picture that was trained on: by content, not by file name or seed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 import numpy as np
 
 from foresight.data.clip_set import ClipSet
-from foresight.data.image_set import ImageSet
+from foresight.data.image_set import ImageSet, hash_pixels
 
 
 def prove_disjoint(sets: Mapping[str, ImageSet | ClipSet], kind: str = "images") -> None:
@@ -24,3 +24,16 @@ def prove_disjoint(sets: Mapping[str, ImageSet | ClipSet], kind: str = "images")
         repeated = hashes[counts > 1]
         if len(repeated):
             raise ValueError(f"the split 'test' holds {len(repeated)} {kind} more than once, for example {repeated[0]}")
+
+
+def prove_unseen(name: str, pictures: np.ndarray, seen: Iterable[np.ndarray]) -> None:
+    """Raises ValueError when one of the further set's pictures, or a frame of its clips, is among those `seen`.
+
+    Arrays are uint8 [N, S, S, 3], what the encoders see: a frame of a clip and a picture can only be compared there.
+    """
+    known = {hash_pixels(picture) for array in seen for picture in array}
+    shared = sorted({hash_pixels(picture) for picture in pictures} & known)
+    if shared:
+        raise ValueError(
+            f"the set '{name}' shows {len(shared)} pictures that are trained on or validated with, for example {shared[0]}"
+        )

@@ -62,7 +62,7 @@ def _write_images(
             for name in ("sample_hash", "scene"):
                 array = np.asarray(getattr(images, name))
                 create(f"{split}-{name}", array.shape, array.dtype)[...] = array
-            n_rows = data.n_train_rows if split == "train" else len(images)
+            n_rows = len(images) * (data.n_train_rows // data.n_train if split == "train" else 1)
             arrays: dict[str, np.ndarray] = {}
             for start, chunk in encoded_rows(images, data):
                 for name, array in chunk.items():

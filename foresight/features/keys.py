@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from foresight.config import DataConfig, DINOv2Config, TrialConfig, VLMConfig
+from foresight.config import DataConfig, DINOv2Config, HeldoutConfig, TrialConfig, VLMConfig
 from foresight.encoders.checkpoints import weights_fingerprint
 from foresight.encoders.shapes import checkpoint_name
 from foresight.features.store import content_key
@@ -13,8 +13,15 @@ EXTRACTION_VERSION = 1
 Entry = tuple[str, dict[str, Any]]
 
 
+def readings(config: TrialConfig) -> dict[str, TrialConfig]:
+    """The trial as it reads each of its data sets: its own under "", those that it is only measured on by their names."""
+    own = config.model_copy(update={"heldout": HeldoutConfig()})
+    # A reading is no trial: nothing is trained on it, so it is not checked as one.
+    return {"": own} | {n: own.model_copy(update={"data": d}) for n, d in config.heldout.data(config.data).items()}
+
+
 def entries_of(config: TrialConfig) -> dict[str, Entry]:
-    """What a trial reads: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread."""
+    """What a trial reads of its own data: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread."""
     entries = {"images": images_entry(config.data)}
     if config.streams != "dinov2":
         entries["vlm"] = vlm_entry(config.data, config.vlm)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foresight.config import TrialConfig
-from foresight.features.keys import entries_of
+from foresight.features.keys import entries_of, readings
 from foresight.features.store import ArrayStore, CorruptEntryError
 
 
@@ -29,7 +29,9 @@ class Request:
 
 def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
     """Keys of every entry that these trials read."""
-    return {key for config in configs for key, _ in entries_of(config).values()}
+    return {
+        key for config in configs for reading in readings(config).values() for key, _ in entries_of(reading).values()
+    }
 
 
 def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
@@ -37,7 +39,7 @@ def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[
     images: dict[str, TrialConfig] = {}
     dinov2: dict[str, TrialConfig] = {}
     vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
-    for config in configs:
+    for config in [reading for trial in configs for reading in readings(trial).values()]:
         keys = {kind: key for kind, (key, _) in entries_of(config).items()}
         images.setdefault(keys["images"], config)
         if "dinov2" in keys:

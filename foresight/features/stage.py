@@ -12,27 +12,43 @@ from torch import Tensor
 
 from foresight.config import TrialConfig
 from foresight.data import SPLITS, valid_tokens
-from foresight.features.keys import entries_of
+from foresight.data.splits import prove_unseen
+from foresight.features.keys import entries_of, readings
 from foresight.features.store import ArrayStore
 from foresight.models.bridge import Features
 
+ENCODERS = ("vlm", "dinov2")  # in the order of Features
+TokensAndValid = tuple[Tensor, Tensor]
 CHUNK = 256  # images standardised at a time, so that staging needs little more than what it keeps
 
 
 @dataclass
 class StagedSplit:
-    """One split on the device. Targets are uint8, features standardised half precision; batches are cast when used."""
+    """One split on the device. Targets are uint8, features standardised half precision; batches are cast when used.
+
+    A row is a picture. A sample, which metrics count, is a picture or a clip of `n_frames` rows in order of time. Without
+    annotation masks are [N, 0, 0] and boxes [N, 0].
+    """
 
     features: Features
     targets_N3HW: Tensor  # uint8
     masks_NHW: Tensor  # bool; of mixed views the object's share, half precision in [0, 1]
     content_NHW: Tensor  # bool, False in letterbox padding
     boxes_xyxy_N4: Tensor  # normalised to [0, 1]
-    sample_hash: np.ndarray
-    scene: np.ndarray
+    sample_hash: np.ndarray  # of each sample
+    scene: np.ndarray  # of each sample
+    n_frames: int = 1  # rows of a sample
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.sample_hash)
+
+    @property
+    def has_masks(self) -> bool:
+        return self.masks_NHW.shape[-1] > 0
 
 
 @dataclass
@@ -46,6 +62,8 @@ class StagedData:
     val: StagedSplit
     test: StagedSplit
     n_encoder_params: int
+    # Further sets that are measured on, by their names; none of their pictures is in train or val.
+    heldout: dict[str, StagedSplit] = field(default_factory=dict)
     # Scores of the predictors that ignore the input, filled by the first trial that measures them on these images.
     trivial_scores: dict[str, float] = field(default_factory=dict)
     views: tuple[StagedSplit, ...] = ()
@@ -55,46 +73,72 @@ class StagedData:
         return self.views[(epoch - 1) % len(self.views)] if self.views else self.train
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of each channel of an encoder's tokens."""
+
+    mean_C: Tensor
+    std_C: Tensor
+
+
+Entries = dict[str, dict[str, np.ndarray]]  # kind (images, vlm, dinov2) -> name -> array
+
+
 def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
     """Reads a trial's entries from the store.
 
-    Raises KeyError when an entry was not computed and CorruptEntryError when its bytes changed.
+    Raises KeyError when an entry was not computed, CorruptEntryError when its bytes changed, and ValueError when a
+    further set shows a picture that is trained on or validated with.
     """
-    keys = {kind: key for kind, (key, _) in entries_of(config).items()}
-    images = store.load(keys["images"])
-    vlm = _stage_stream(store, keys.get("vlm"), images, device)
-    spatial = _stage_stream(store, keys.get("dinov2"), images, device)
+    own, *further = readings(config).items()
+    entries, n_params = _load(own[1], store)
+    tokens = {
+        kind: {split: _tokens(entries, kind, split, device) for split in SPLITS} for kind in ENCODERS if kind in entries
+    }
+    moments = {kind: _moments(*of_split["train"]) for kind, of_split in tokens.items()}
 
-    def splits_of(name: str) -> list[StagedSplit]:
+    def splits_of(entries: Entries, split: str, n_frames: int, raw: dict[str, TokensAndValid]) -> list[StagedSplit]:
         """The split, and after `train` its views."""
+        images = entries["images"]
+        streams = [_standardise(raw, kind, moments, len(images[f"{split}-targets"]), device) for kind in ENCODERS]
+
         arrays = {
-            array: torch.from_numpy(np.array(images[f"{name}-{array}"])).to(device)
+            array: torch.from_numpy(np.array(images[f"{split}-{array}"])).to(device)
             for array in ("targets", "masks", "content", "boxes_xyxy")
         }
-        sample_hash, scene = np.array(images[f"{name}-sample_hash"]), np.array(images[f"{name}-scene"])
-        n = len(sample_hash)
+        sample_hash, scene = np.array(images[f"{split}-sample_hash"]), np.array(images[f"{split}-scene"])
+        n_rows = len(sample_hash) * n_frames
         return [
             StagedSplit(
-                _rows(vlm[name], spatial[name], rows),
+                _rows(streams, rows),
                 arrays["targets"][rows],
                 _masks(arrays["masks"][rows], is_view=rows.start > 0),
                 arrays["content"][rows],
                 arrays["boxes_xyxy"][rows],
                 sample_hash,
                 scene,
+                n_frames,
             )
-            for rows in (slice(start, start + n) for start in range(0, len(arrays["targets"]), n))
+            for rows in (slice(start, start + n_rows) for start in range(0, len(arrays["targets"]), n_rows))
         ]
 
-    train, *views = splits_of("train")
-    (val,), (test,) = splits_of("val"), splits_of("test")
-    n_params = sum(int(store.content(keys[kind])["n_params"]) for kind in ("vlm", "dinov2") if kind in keys)
-    return StagedData(train, val, test, n_params, views=tuple(views))
+    (train, *views), (val,), (test,) = (
+        splits_of(entries, split, config.data.n_frames, {kind: tokens[kind][split] for kind in tokens})
+        for split in SPLITS
+    )
+    heldout = {}
+    for name, reading in further:
+        of_set, _ = _load(reading, store)
+        seen = [entries["images"][f"{split}-images"] for split in ("train", "val")]
+        prove_unseen(name, of_set["images"]["test-images"], seen)
+        raw = {kind: _tokens(of_set, kind, "test", device) for kind in moments}
+        (heldout[name],) = splits_of(of_set, "test", reading.data.n_frames, raw)
+    return StagedData(train, val, test, n_params, heldout, views=tuple(views))
 
 
-def _rows(vlm: tuple[Tensor, Tensor | None], spatial: tuple[Tensor, Tensor | None], rows: slice) -> Features:
+def _rows(streams: list[tuple[Tensor, Tensor | None]], rows: slice) -> Features:
     """Some rows of both streams, in the precision and the memory that they are kept in."""
-    (vlm_NVC, vlm_valid_NV), (spatial_NSC, spatial_valid_NS) = vlm, spatial
+    (vlm_NVC, vlm_valid_NV), (spatial_NSC, spatial_valid_NS) = streams
     return Features(
         vlm_NVC[rows],
         None if vlm_valid_NV is None else vlm_valid_NV[rows],
@@ -110,41 +154,46 @@ def _masks(masks_NHW: Tensor, is_view: bool) -> Tensor:
     return masks_NHW.half() / 255 if is_view else masks_NHW == 255
 
 
-def _stage_stream(
-    store: ArrayStore, key: str | None, images: dict[str, np.ndarray], device: str
-) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """{split: (standardised tokens [N, T, C], which of them are valid [N, T])}; of an unread encoder, no tokens."""
-    if key is None:
-        counts = {split: len(images[f"{split}-targets"]) for split in SPLITS}
-        return {split: (torch.empty(n, 0, 0, dtype=torch.float16, device=device), None) for split, n in counts.items()}
-    entry = store.load(key)
-    valid = {split: _valid(images[f"{split}-content_xyxy"], entry[split].shape[1], device) for split in SPLITS}
-    tokens = _standardised(entry, valid["train"], device)
-    return {split: (tokens[split], _unless_all(valid[split])) for split in SPLITS}
+def _load(reading: TrialConfig, store: ArrayStore) -> tuple[Entries, int]:
+    """The arrays of every entry of one data set, and the frozen parameters that they were made with."""
+    keys = {kind: key for kind, (key, _) in entries_of(reading).items()}
+    entries = {kind: store.load(key) for kind, key in keys.items()}
+    return entries, sum(int(store.content(keys[kind])["n_params"]) for kind in ENCODERS if kind in keys)
 
 
-def _valid(content_xyxy: np.ndarray, n_tokens: int, device: str) -> Tensor:
-    return torch.from_numpy(valid_tokens(np.array(content_xyxy), round(n_tokens**0.5))).to(device)
+def _tokens(entries: Entries, kind: str, split: str, device: str) -> TokensAndValid:
+    """An encoder's tokens as stored [N, T, C], and which of them show the picture [N, T]."""
+    tokens = torch.from_numpy(np.array(entries[kind][split])).to(device)
+    grid = round(tokens.shape[1] ** 0.5)
+    valid = torch.from_numpy(valid_tokens(np.array(entries["images"][f"{split}-content_xyxy"]), grid)).to(device)
+    return tokens, valid
 
 
-def _unless_all(valid_NT: Tensor) -> Tensor | None:
-    """None when every token is valid, which spares attention the mask."""
-    return None if bool(valid_NT.all()) else valid_NT
-
-
-def _standardised(entry: dict[str, np.ndarray], valid_train: Tensor, device: str) -> dict[str, Tensor]:
-    """Per-channel zero mean and unit variance over the training split's valid tokens.
+def _moments(tokens_NTC: Tensor, valid_NT: Tensor) -> Moments:
+    """Over the valid tokens.
 
     Layers of a VLM differ in scale by orders of magnitude; without this, training is slower than the comparison is worth.
     """
-    tokens = {name: torch.from_numpy(np.array(array)).to(device) for name, array in entry.items()}
     count, total, squares = 0, 0.0, 0.0
-    for start in range(0, len(tokens["train"]), CHUNK):
-        chunk = tokens["train"][start : start + CHUNK][valid_train[start : start + CHUNK]].double()
+    for start in range(0, len(tokens_NTC), CHUNK):
+        chunk = tokens_NTC[start : start + CHUNK][valid_NT[start : start + CHUNK]].double()
         count, total, squares = count + len(chunk), total + chunk.sum(dim=0), squares + chunk.square().sum(dim=0)
-    mean = total / count
-    std = (squares / count - mean.square()).clamp(min=1e-12).sqrt()
-    for array in tokens.values():
-        for start in range(0, len(array), CHUNK):
-            array[start : start + CHUNK] = ((array[start : start + CHUNK] - mean) / std).to(array.dtype)
-    return tokens
+    mean = torch.as_tensor(total / count)
+    return Moments(mean, (squares / count - mean.square()).clamp(min=1e-12).sqrt())
+
+
+def _standardise(
+    raw: dict[str, TokensAndValid], kind: str, moments: dict[str, Moments], n: int, device: str
+) -> tuple[Tensor, Tensor | None]:
+    """The tokens with the training split's mean 0 and variance 1, in place, and which are valid; None: all of them.
+
+    Of an unread encoder, no tokens.
+    """
+    if kind not in raw:
+        return torch.empty(n, 0, 0, dtype=torch.float16, device=device), None
+    tokens_NTC, valid_NT = raw[kind]
+    mean, std = moments[kind].mean_C, moments[kind].std_C
+    for start in range(0, len(tokens_NTC), CHUNK):
+        rows = slice(start, start + CHUNK)
+        tokens_NTC[rows] = ((tokens_NTC[rows] - mean) / std).to(tokens_NTC.dtype)
+    return tokens_NTC, None if bool(valid_NT.all()) else valid_NT  # no mask spares attention the work

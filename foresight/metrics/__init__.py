@@ -29,7 +29,20 @@ class Metric:
         return f"{self.name}/v{self.version}"
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which of two streams a model relies on, from 0 to 1: neither better nor worse, so no claim can name it."""
+
+    name: str
+    label: str
+    definition: str
+
+
 _LPIPS = "mean over layers of unit-normalised AlexNet feature differences (Zhang et al. 2018), inputs in [-1, 1]"
+_SEMANTIC = (
+    "cosine of the mean final-layer VLM tokens of the reconstruction and of the target, both at the encoders' size"
+)
+_TEMPORAL = "variance over a reconstructed clip of the LPIPS between consecutive frames; a clip that stands still has 0"
 
 # 1 is parity. An arm without any distance has 2; one beside a reference that comes near none has no lower bound.
 _EFFICIENCY = "1 - (arm - reference) / reference, of the claim's reference arm at the same seed, on"
@@ -43,7 +56,8 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "box_iou", 1, "Box IoU", "fraction", "higher", 0.0, 1.0,
-            "IoU of the tight box around the predicted mask with the annotated box; 0 if nothing is predicted",
+            "IoU of the tight box around the predicted mask with the annotated box; 0 if nothing is predicted, "
+            "not defined in a frame of a clip where no box is annotated",
         ),
         Metric("lpips", 1, "LPIPS", "distance", "lower", 0.0, 2.0, f"{_LPIPS}; torchvision's pretrained trunk"),
         Metric(
@@ -53,6 +67,11 @@ METRICS: dict[str, Metric] = {
         Metric(
             "ssim", 1, "SSIM", "index", "higher", -1.0, 1.0,
             "structural similarity of the grey images, Gaussian window sd 1.5, mean inside the picture (Wang et al. 2004)",
+        ),
+        Metric(
+            "edge_f1", 1, "Edge F1", "fraction", "higher", 0.0, 1.0,
+            "F1 of edges that lie within 1.5 % of the side (at least 1 px) of each other; edges: ridges of the smoothed grey "
+            "gradient above a quarter of the target's strongest; 1 if neither picture has one",
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
@@ -72,6 +91,48 @@ METRICS: dict[str, Metric] = {
         Metric(
             "training_time_ratio", 1, "Training time ratio", "ratio", "lower", 0.0, math.inf,
             "training seconds of the arm / those of the claim's reference arm at the same seed", compares="cost/train_s",
+        ),
+        Metric(
+            "semantic_consistency", 1, "Semantic consistency", "cosine", "higher", -1.0, 1.0,
+            f"{_SEMANTIC}; the pretrained VLM",
+        ),
+        Metric(
+            "semantic_consistency_toy_vlm", 1, "Semantic consistency (toy VLM)", "cosine", "higher", -1.0, 1.0,
+            f"{_SEMANTIC}; toy VLM with random weights, which knows no meaning",
+        ),
+        Metric(
+            "temporal_lpips_variance", 1, "Temporal LPIPS variance", "squared distance", "lower", 0.0, 1.0,
+            f"{_TEMPORAL}; torchvision's pretrained trunk",
+        ),
+        Metric(
+            "temporal_lpips_random_trunk_variance", 1, "Temporal LPIPS variance (random trunk)", "squared distance",
+            "lower", 0.0, 1.0, f"{_TEMPORAL}; seeded random trunk",
+        ),
+    )
+}  # fmt: skip
+METRICS_OF_MASKS = ("mask_iou", "box_iou")  # what needs the annotation of an object
+METRICS_OF_CLIPS = ("temporal_lpips_variance", "temporal_lpips_random_trunk_variance")  # what needs frames in order
+
+_INFLUENCE = (
+    "how far a conditioning token moves (squared distance) when the VLM's tokens are exchanged for those of the next test "
+    "image, over the sum of that and the same for DINOv2's: of their total effects (Jansen 1999), the VLM's share"
+)
+_ATTENTION = "share of the attention that a query pays to the VLM's tokens, mean over heads and layers"
+_PLACES = {"object": "places inside the true mask", "background": "places outside it"}
+# Columns `share/<name>` of a trial that reads both streams: means over places, then over test images.
+SHARES: dict[str, Share] = {
+    share.name: share
+    for share in (
+        *(
+            Share(f"vlm_influence_{place}", f"VLM influence, {place}", f"{_INFLUENCE}; mean over {where}")
+            for place, where in _PLACES.items()
+        ),
+        *(
+            Share(
+                f"vlm_attention_{place}", f"VLM attention, {place}",
+                f"{_ATTENTION}; mean over {where}; only where one attention reads both streams",
+            )
+            for place, where in _PLACES.items()
         ),
     )
 }  # fmt: skip

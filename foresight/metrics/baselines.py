@@ -3,6 +3,7 @@
 Axes: N training images, H W pixels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,15 +19,25 @@ class TrivialPrediction:
 
 
 def mean_image(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction:
-    """The mean training image; its mask holds the places that are most often object, as many as an average object has."""
+    """The mean training image; its mask holds the places that are most often object, as many as an average object has.
+
+    Of images without annotation the mask is empty.
+    """
+    if not masks_NHW.shape[-1]:
+        return TrivialPrediction(targets_N3HW.mean(dim=0), torch.zeros_like(targets_N3HW[0, 0]))
     frequency_HW = masks_NHW.float().mean(dim=0)
     n_pixels = max(1, round(frequency_HW.sum().item()))
     threshold = frequency_HW.flatten().topk(n_pixels).values[-1]
     return TrivialPrediction(targets_N3HW.mean(dim=0), (frequency_HW >= threshold).float())
 
 
-def centred_disc(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction:
-    """A centred disc in the mean object colour on the mean background; its radius is the best one on the training masks."""
+def centred_disc(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction | None:
+    """A centred disc in the mean object colour on the mean background; its radius is the best one on the training masks.
+
+    None for images without annotation, which know no object.
+    """
+    if not masks_NHW.shape[-1]:
+        return None
     height, width = masks_NHW.shape[1:]
     y = (torch.arange(height, device=masks_NHW.device) + 0.5 - height / 2)[:, None]
     x = (torch.arange(width, device=masks_NHW.device) + 0.5 - width / 2)[None, :]
@@ -42,4 +53,7 @@ def centred_disc(targets_N3HW: Tensor, masks_NHW: Tensor) -> TrivialPrediction:
     return TrivialPrediction(picture, best_HW.float())
 
 
-TRIVIAL_PREDICTORS = {"mean_image": mean_image, "centred_disc": centred_disc}
+TRIVIAL_PREDICTORS: dict[str, Callable[[Tensor, Tensor], TrivialPrediction | None]] = {
+    "mean_image": mean_image,
+    "centred_disc": centred_disc,
+}

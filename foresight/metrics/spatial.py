@@ -34,8 +34,12 @@ def tight_boxes_xyxy(mask_BHW: Tensor) -> Tensor:
 
 
 def compute_box_iou(mask_prob_BHW: Tensor, boxes_xyxy_B4: Tensor, content_BHW: Tensor) -> Tensor:
-    """[B] IoU of the box around the predicted mask with the annotated box; 0 where nothing is predicted."""
+    """[B] IoU of the box around the predicted mask with the annotated box; 0 where nothing is predicted.
+
+    nan where no box is annotated: the object of a clip is out of sight in that frame.
+    """
     predicted = tight_boxes_xyxy(((mask_prob_BHW > MASK_THRESHOLD) & content_BHW).cpu())
     nothing_B = (predicted[:, 2] <= predicted[:, 0]) | (predicted[:, 3] <= predicted[:, 1])
     iou_B = box_iou(predicted, boxes_xyxy_B4.cpu().to(predicted.dtype)).diagonal()
-    return torch.where(nothing_B, 0.0, iou_B)
+    is_annotated_B = (boxes_xyxy_B4[:, 2] > boxes_xyxy_B4[:, 0]).cpu()
+    return torch.where(is_annotated_B, torch.where(nothing_B, 0.0, iou_B), torch.nan)

@@ -36,15 +36,30 @@ class Attention(nn.Module):
         valid_BN: Tensor | None = None,
     ) -> Tensor:
         """[B, Q, out_width]. Tokens that are not valid get no attention; each image needs a valid one. None: all are."""
-        q, k, v = self.query(queries_BQD), self.key(tokens_BND), self.value(tokens_BND)
-        q, k, v = (x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for x in (q, k, v))
+        weights_BHQN = self.weights(queries_BQD, tokens_BND, bias_HQN, valid_BN)
+        values_BHND = self._heads(self.value(tokens_BND))
+        return self.out((weights_BHQN @ values_BHND).transpose(1, 2).flatten(2))
+
+    def weights(
+        self,
+        queries_BQD: Tensor,
+        keys_BND: Tensor,
+        bias_HQN: Tensor | None = None,
+        valid_BN: Tensor | None = None,
+    ) -> Tensor:
+        """[B, H, Q, N]: how much each head of each query attends to each token; over the tokens they sum to 1."""
+        q, k = self._heads(self.query(queries_BQD)), self._heads(self.key(keys_BND))
         # Written out: with a learned bias and a few hundred tokens, the fused kernels fall back to a slower form of this.
         scores_BHQN = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
         if bias_HQN is not None:
             scores_BHQN = scores_BHQN + bias_HQN
         if valid_BN is not None:
             scores_BHQN = scores_BHQN.masked_fill(~valid_BN[:, None, None], float("-inf"))
-        return self.out((scores_BHQN.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
+        return scores_BHQN.softmax(dim=-1)
+
+    def _heads(self, tokens_BND: Tensor) -> Tensor:
+        """[B, H, N, D / H]"""
+        return tokens_BND.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
 
 class FeedForward(nn.Module):

@@ -74,8 +74,8 @@ def lpips_multiscale(p: Prediction) -> Tensor:
 
 
 def plain_loss(p: Prediction) -> Tensor:
-    """MSE + BCE(mask), whatever is minimised: what `generalisation_gap` compares between splits."""
-    return mse(p) + mask_bce(p)
+    """MSE + BCE(mask), whatever is minimised: what `generalisation_gap` compares between splits. Without masks, MSE."""
+    return mse(p) + mask_bce(p) if p.mask_BHW.shape[-1] else mse(p)
 
 
 TERMS: dict[str, Callable[[Prediction], Tensor]] = {
@@ -88,6 +88,7 @@ TERMS: dict[str, Callable[[Prediction], Tensor]] = {
 }
 ALWAYS_LOGGED = ("mse", "l1", "mask_bce")  # cheap, and they compare trainings with different losses
 NEED_LPIPS = ("lpips", "lpips_multiscale")
+NEED_MASKS = ("mask_bce",)
 
 Weights = dict[str, float]
 
@@ -139,10 +140,14 @@ def compute_losses(prediction: Prediction, config: LossConfig, done_frac: float 
     weights = LOSSES[config.name](config, done_frac)
     if prediction.lpips is None and any(name in NEED_LPIPS for name in weights):
         raise ValueError(f"loss '{config.name}' needs LPIPS, and this task's context has none")
+    # Of pictures without annotation the mask is not learned.
+    unknown = () if prediction.mask_BHW.shape[-1] else NEED_MASKS
+    weights = {name: weight for name, weight in weights.items() if name not in unknown}
     # In single precision whatever the model ran in: a window's variance and a distance are small differences.
     with torch.autocast(prediction.picture_B3HW.device.type, enabled=False):
         single = prediction.single_precision()
-        terms = {name: TERMS[name](single).mean() for name in dict.fromkeys((*ALWAYS_LOGGED, *weights))}
+        names = [name for name in dict.fromkeys((*ALWAYS_LOGGED, *weights)) if name not in unknown]
+        terms = {name: TERMS[name](single).mean() for name in names}
     loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
     return {"loss": loss, **{_logged_name(name, prediction.lpips): value for name, value in terms.items()}}
 

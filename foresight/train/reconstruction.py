@@ -3,22 +3,18 @@
 Axes: B batch, H W pixels.
 """
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
-from foresight.metrics.baselines import TRIVIAL_PREDICTORS
 from foresight.metrics.cost import compute_flops
-from foresight.metrics.evaluate import compute_image_metrics
-from foresight.metrics.reconstruction import fill_padding
 from foresight.metrics.spatial import compute_mask_iou
 from foresight.models.bridge import Bridge, Features
 from foresight.train.losses import Prediction, compute_losses, plain_loss
-from foresight.train.pictures import N_EXAMPLES, picture_strip
+from foresight.train.measure import draw_examples, measure_split, metric_means, predict_with, score_trivial_predictors
 from foresight.train.precision import autocast
+from foresight.train.stream_maps import map_streams
 from foresight.train.task import EVAL_BATCH, Evaluation, Task
 
 
@@ -43,9 +39,10 @@ class Reconstruction(Task):
             with autocast(self.device, self.config.train.precision):
                 prediction = self._predict(model, split, index)
             losses = compute_losses(prediction, self.config.loss)
-            losses["mask_iou"] = compute_mask_iou(
-                prediction.mask_logits_BHW.sigmoid(), prediction.mask_BHW, prediction.content_BHW
-            ).mean()
+            if split.has_masks:
+                losses["mask_iou"] = compute_mask_iou(
+                    prediction.mask_logits_BHW.sigmoid(), prediction.mask_BHW, prediction.content_BHW
+                ).mean()
             for name, value in losses.items():
                 totals[name] = totals.get(name, torch.zeros((), device=self.device)) + value * len(index)
         return {name: (total / len(split)).item() for name, total in totals.items()}
@@ -67,37 +64,23 @@ class Reconstruction(Task):
     def count_flops(self, model: nn.Module, one_image: Features) -> float:
         return compute_flops(model, one_image)
 
-    @torch.no_grad()
     def evaluate(self, model: nn.Module, data: StagedData) -> Evaluation:
-        model.eval()
-        split, lpips = data.test, self.context.lpips
-        columns: dict[str, list[np.ndarray]] = {}
-        examples_png = b""
-        for index in torch.arange(len(split), device=self.device).split(EVAL_BATCH):
-            with autocast(self.device, self.config.train.precision):
-                picture, mask_logits = model(split.features[index])
-            picture, mask_prob = picture.float(), mask_logits.float().sigmoid()
-            target = split.targets_N3HW[index].float() / 255
-            content, mask = split.content_NHW[index], split.masks_NHW[index]
-            metrics = compute_image_metrics(
-                picture, mask_prob, target, mask, split.boxes_xyxy_N4[index], content, lpips
-            )
-            for name, values in metrics.items():
-                columns.setdefault(name, []).append(values.cpu().numpy())
-            if not examples_png:
-                inside = fill_padding(picture, target, content)
-                masks = [m.float()[:, None].expand(-1, 3, -1, -1) for m in (mask & content, mask_prob * content)]
-                examples_png = picture_strip([row[:N_EXAMPLES] for row in (target, inside, *masks)])
-        samples = pd.DataFrame({name: np.concatenate(values) for name, values in columns.items()})
-        samples.insert(0, "sample_hash", split.sample_hash)
-        samples.insert(1, "split", "test")
-        samples.insert(2, "scene", split.scene)
+        assert self.context.lpips is not None
+        predict = predict_with(model, data.test, self.device, self.config.train.precision)
+        samples = measure_split(predict, data.test, "test", self.context.lpips, EVAL_BATCH)
         if not data.trivial_scores:
-            data.trivial_scores.update(self.score_trivial_predictors(data))
-        scores = {name: float(samples[name].mean()) for name in columns}
-        scores["generalisation_gap"] = self.compute_generalisation_gap(model, data)
-        test_columns = {f"test/{name}": value for name, value in scores.items()}
-        return Evaluation(samples, test_columns | data.trivial_scores, {"examples": examples_png}, list(scores))
+            scores = score_trivial_predictors(data.train, data.test, self.context.lpips, EVAL_BATCH)
+            data.trivial_scores.update({f"baseline/{name}": value for name, value in scores.items()})
+        means = metric_means(samples)
+        means["generalisation_gap"] = self.compute_generalisation_gap(model, data)
+        columns = {f"test/{name}": value for name, value in means.items()} | data.trivial_scores
+        evaluation = Evaluation(samples, columns, {"examples": draw_examples(predict, data.test)}, list(means))
+        streams = map_streams(model, data.test, EVAL_BATCH)
+        if streams is not None:
+            evaluation.samples = samples.assign(**streams.samples)
+            evaluation.columns |= streams.columns
+            evaluation.pictures["attention"] = streams.picture_png
+        return evaluation
 
     @torch.no_grad()
     def compute_generalisation_gap(self, model: nn.Module, data: StagedData) -> float:
@@ -112,24 +95,3 @@ class Reconstruction(Task):
                 total += plain_loss(prediction.single_precision()).sum()
             means.append((total / n).item())
         return means[0] - means[1]
-
-    def score_trivial_predictors(self, data: StagedData) -> dict[str, float]:
-        """`baseline/<predictor>/<metric>`: predictors that ignore the input, fitted on train and scored on test."""
-        train_targets = data.train.targets_N3HW.float() / 255
-        target, n = data.test.targets_N3HW.float() / 255, len(data.test)
-        columns = {}
-        for name, fit in TRIVIAL_PREDICTORS.items():
-            prediction = fit(train_targets, data.train.masks_NHW)
-            metrics = compute_image_metrics(
-                prediction.picture_3HW.expand(n, -1, -1, -1),
-                prediction.mask_prob_HW.expand(n, -1, -1),
-                target,
-                data.test.masks_NHW,
-                data.test.boxes_xyxy_N4,
-                data.test.content_NHW,
-                self.context.lpips,
-            )
-            columns |= {
-                f"baseline/{name}/{metric}": values.double().mean().item() for metric, values in metrics.items()
-            }
-        return columns

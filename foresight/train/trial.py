@@ -80,9 +80,9 @@ def run_trial(
         "cost/gpu_s": train_s if on_gpu else 0.0,
         # Not measured on a CPU: a reused process only knows the most that any of its trials ever took.
         "cost/peak_memory_mb": torch.cuda.max_memory_allocated(context.device) / 2**20 if on_gpu else None,
-        "data/n_train": len(data.train),
-        "data/n_val": len(data.val),
-        "data/n_test": len(data.test),
+        "data/n_train": data.train.n_samples,
+        "data/n_val": data.val.n_samples,
+        "data/n_test": data.test.n_samples,
         "data/train_hash": set_hash(data.train),
         "data/test_hash": set_hash(data.test),
         "env/lpips_trunk": context.lpips.trunk,

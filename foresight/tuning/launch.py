@@ -16,7 +16,7 @@ from foresight.errors import RequestError
 from foresight.tuning.plan_report import make_plan, plan_json, print_plan
 from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.session import DONE
-from foresight.tuning.study import open_study, require_needs, run_needs
+from foresight.tuning.study import check_roots, open_study, require_needs, run_needs
 from foresight.tuning.sweep import Placement, Sweep
 
 WRONG_REQUEST, INTERRUPTED = 2, 130
@@ -42,14 +42,15 @@ def build_app(sweep: Sweep) -> typer.Typer:
         runs: Annotated[Path, typer.Option(help="Where run logs are kept.")] = Path("runs"),
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[
-            Literal["shapes", "scenes", "coco"] | None, typer.Option(help="Default: what the study is declared on.")
+            Literal["shapes", "scenes", "coco", "clips", "ssv2", "davis"] | None,
+            typer.Option(help="Default: what the study is declared on."),
         ] = None,
-        coco_root: Annotated[Path | None, typer.Option(help="A folder in COCO's layout, for data coco.")] = None,
+        coco_root: Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")] = None,
+        ssv2_root: Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")] = None,
+        davis_root: Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")] = None,
     ) -> None:
         console, errors = Console(stderr=plan and json, highlight=False), Console(stderr=True, highlight=False)
         try:
-            if coco_root is not None and data != "coco":
-                raise RequestError("--coco-root is read only with --data coco; add it or leave the folder out")
             if json and not plan:
                 raise RequestError("--json belongs to --plan; add --plan or leave it out")
             n_gpus = cluster_gpus()
@@ -60,9 +61,14 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 runs=runs.absolute(),
                 slots=max(1, int(n_gpus)) if scale == "full" and n_gpus else os.cpu_count() or 1,
                 gpus=1.0 if scale == "full" and n_gpus else 0.0,
-                roots={"coco": coco_root.absolute()} if coco_root else {},
+                roots={
+                    name: root.absolute()
+                    for name, root in (("coco", coco_root), ("ssv2", ssv2_root), ("davis", davis_root))
+                    if root is not None
+                },
             )
             study = open_study(sweep, scale, data, seeds, placement)
+            check_roots(study)
             if plan:
                 made = make_plan(study)
                 if json:

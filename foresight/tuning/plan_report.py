@@ -83,7 +83,7 @@ def estimate_cost(
     basis = f"training at an assumed {flops_per_s / 1e9:,.0f} GFLOP/s a slot"
     training_s = training / flops_per_s
     if len(done):
-        images = done["config/train.epochs"] * done["config/data.n_train"]
+        images = done["config/train.epochs"] * done["config/data.n_train"] * done["config/data.n_frames"]
         measured = float((3 * done["cost/flops"] * images).sum() / done["cost/train_s"].sum())
         basis = f"training at {measured / 1e9:,.1f} GFLOP/s a slot, as in {len(done)} finished trials of this run log"
         training_s = training / measured
@@ -136,8 +136,9 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     if plan["provisional"] and plan["needs"]:
         console.print("what it needs is not complete: it runs first, and what it decides may change the levels below")
     data = plan["data"]
+    kind = f"clips of {data['n_frames']} frames" if data["n_frames"] > 1 else "images"
     console.print(
-        f"data {data['name']}: {data['n_train']} training, {data['n_val']} validation and {data['n_test']} test images"
+        f"data {data['name']}: {data['n_train']} training, {data['n_val']} validation and {data['n_test']} test {kind}"
     )
     table = Table("factor", "level", "stands for", "complete", title="Factors and coverage", title_justify="left")
     for factor in plan["factors"]:
@@ -167,7 +168,7 @@ def plan_json(plan: dict[str, Any]) -> str:
 
 def _train_flops(config: TrialConfig, forward_flops: float) -> float:
     # A backward pass costs about twice the forward pass.
-    return 3 * forward_flops * config.train.epochs * config.data.n_train
+    return 3 * forward_flops * config.train.epochs * config.data.n_train * config.data.n_frames
 
 
 def _coverage(factor: Factor, trials: list[Trial], statuses: dict[str, str]) -> dict[str, str]:

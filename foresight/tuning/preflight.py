@@ -12,10 +12,13 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from foresight.config import TrialConfig
+from foresight.claim import Claim
+from foresight.config import DATA_WITHOUT_MASKS, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
+from foresight.features.keys import readings
+from foresight.metrics import METRICS_OF_MASKS
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
 from foresight.space import Trial
@@ -74,6 +77,15 @@ def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
             )
 
 
+def check_measurable(claim: Claim, baseline: TrialConfig) -> None:
+    """Raises RequestError for data on which the claim's primary metric does not exist: such a study has no verdict."""
+    if claim.primary in METRICS_OF_MASKS and baseline.data.name in DATA_WITHOUT_MASKS:
+        raise RequestError(
+            f"'{baseline.data.name}' has no masks, so '{claim.primary}', the claim's primary metric, cannot be measured on "
+            "it; choose other data"
+        )
+
+
 def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
     """Raises RequestError for an encoder's checkpoint that is neither here nor to be had."""
     configs = list(configs)
@@ -104,13 +116,12 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     """Size of the images of all distinct data and of the features of all distinct encoders, in half precision."""
     sizes: dict[tuple[object, ...], int] = {}
-    for config in configs:
+    for config in [reading for trial in configs for reading in readings(trial).values()]:
         data, shapes = config.data, feature_shapes(config)
-        n_images = data.n_train_rows + data.n_val + data.n_test
-        bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
-        sizes["images", data] = n_images * bytes_per_image
-        sizes["vlm", data, config.vlm] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
-        sizes["dinov2", data, config.dinov2] = 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim
+        bytes_per_image = 3 * data.image_px**2 + 5 * data.target_px**2  # with targets, masks and content
+        sizes["images", data] = data.n_pictures * bytes_per_image
+        sizes["vlm", data, config.vlm] = 2 * data.n_pictures * shapes.vlm_grid**2 * shapes.vlm_dim
+        sizes["dinov2", data, config.dinov2] = 2 * data.n_pictures * shapes.spatial_grid**2 * shapes.spatial_dim
     return sum(sizes.values())
 
 

@@ -11,7 +11,7 @@ from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
 from foresight.tuning import preflight
 from foresight.tuning.session import DONE, Session
-from foresight.tuning.sweep import Placement, Sweep, plan_trials, resolve_space
+from foresight.tuning.sweep import Placement, Sweep, plan_trials, read_roots, resolve_space
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Study:
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
+        preflight.check_measurable(self.sweep.claim, self.space.baseline)
         preflight.check_budgets(trial.config for trial in self.trials)
 
     def session(self, console: Console) -> Session:
@@ -90,6 +91,19 @@ def run_needs(study: Study, console: Console) -> int:
             )
             return code
     return DONE
+
+
+def check_roots(study: Study) -> None:
+    """Raises RequestError for a folder that neither the study nor one that it needs reads."""
+    unread = set(study.placement.roots) - _read_roots(study)
+    if unread:
+        name = min(unread)
+        raise RequestError(f"'{study.sweep.name}' does not read --{name}-root here; add --data {name} or leave it out")
+
+
+def _read_roots(study: Study) -> set[str]:
+    own = {name for trial in study.trials for name in read_roots(trial.config)}
+    return own.union(*(_read_roots(need) for need in study.needs))
 
 
 def require_needs(study: Study) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from foresight.claim import Claim
+from foresight.config import GENERATED_DATA, HeldoutConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.features.store import default_root
 from foresight.space import SearchSpace, Trial
@@ -48,19 +49,37 @@ class Placement:
 def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str, Path]) -> SearchSpace:
     """The sweep's space at a scale, on the data that was asked for; None: that of the study.
 
-    A folder that holds fewer images than planned is trained on for as many steps: the epochs, and the epochs that a
-    training waits for a better loss, rise in proportion.
+    Data with fewer pictures than planned is trained on for as many steps: the epochs, and the epochs that a training waits
+    for a better loss, rise in proportion. With more of them, as clips have, they fall, to one at least.
     Raises RequestError for a folder that cannot be used (see `foresight.data.resolve_data`).
     """
     space = sweep.space(scale)
-    planned = space.baseline if data is None else space.baseline.with_fields({"data.name": data})
+    planned = space.baseline
+    if data is not None:
+        planned = planned.with_fields({f"data.{name}": value for name, value in planned.data.with_name(data).items()})
     resolved = resolve_data(planned.data, roots.get(planned.data.name))
     changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
+    changes |= {f"heldout.{name}": value for name, value in _resolve_heldout(planned, roots).model_dump().items()}
+    share = space.baseline.data.n_train * space.baseline.data.n_frames / (resolved.n_train * resolved.n_frames)
     for name in ("epochs", "patience"):
         n_epochs = getattr(planned.train, name)
         if n_epochs is not None:
-            changes[f"train.{name}"] = round(n_epochs * planned.data.n_train / resolved.n_train)
+            changes[f"train.{name}"] = max(1, round(n_epochs * share))
     return replace(space, baseline=planned.with_fields(changes))
+
+
+def _resolve_heldout(planned: TrialConfig, roots: Mapping[str, Path]) -> HeldoutConfig:
+    """The further sets that can be measured on: those without a folder, and the study's own data, are left out."""
+    heldout = planned.heldout
+    for name, data in heldout.data(planned.data).items():
+        available = name != planned.data.name and (name in GENERATED_DATA or name in roots)
+        heldout = heldout.with_set(name, resolve_data(data, roots.get(name)) if available else None)
+    return heldout
+
+
+def read_roots(config: TrialConfig) -> set[str]:
+    """The data sets that a resolved trial reads from a folder."""
+    return ({config.data.name} | set(config.heldout.data(config.data))) - set(GENERATED_DATA)
 
 
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:

@@ -10,7 +10,7 @@ from clip_writer import Ssv2Writer
 from PIL import Image
 
 from foresight.config import DataConfig
-from foresight.data import CLIP_DATASETS, ClipSet, load_clip_splits, resolve_clip_data
+from foresight.data import CLIP_DATASETS, ClipSet, load_clip_splits, resolve_data
 from foresight.data.letterbox import PADDING_GREY
 from foresight.errors import RequestError
 
@@ -40,10 +40,10 @@ def root(name, writer) -> Path:
 
 
 def load(name: str, root: Path, **fields) -> dict[str, ClipSet]:
-    return load_clip_splits(resolve_clip_data(DataConfig(name=name, **SIZES | fields), root), root)
+    return load_clip_splits(resolve_data(DataConfig(name=name, **SIZES | fields), root), root)
 
 
-def refusal(config: DataConfig, root: Path | None, ask=resolve_clip_data) -> str:
+def refusal(config: DataConfig, root: Path | None, ask=resolve_data) -> str:
     with pytest.raises(RequestError) as caught:
         ask(config, root)
     sentence = str(caught.value)
@@ -89,36 +89,36 @@ def test_another_seed_chooses_other_clips(name, root):
 
 
 def test_counts_are_clipped_to_what_the_folder_lists(name, root):
-    resolved = resolve_clip_data(DataConfig(n_frames=9, name=name, n_test=1), root)
+    resolved = resolve_data(DataConfig(n_frames=9, name=name, n_test=1), root)
     assert (resolved.n_train, resolved.n_val, resolved.n_test) == (7, 1, 1)
-    assert resolve_clip_data(resolved, root) == resolved
+    assert resolve_data(resolved, root) == resolved
 
 
 def test_the_fingerprint_is_the_same_wherever_the_folder_stands(name, root, tmp_path):
     copied = shutil.copytree(root, tmp_path / "elsewhere" / "copy")
     (copied / "notes.txt").write_text("not a part of the data set")
-    first, second = (resolve_clip_data(DataConfig(n_frames=9, name=name), folder) for folder in (root, copied))
+    first, second = (resolve_data(DataConfig(n_frames=9, name=name), folder) for folder in (root, copied))
     assert first == second
     assert len(first.fingerprint) == 16
 
 
 def test_the_fingerprint_answers_to_lists_and_clips(name, writer, root):
-    fingerprints = [resolve_clip_data(DataConfig(n_frames=9, name=name), root).fingerprint]
+    fingerprints = [resolve_data(DataConfig(n_frames=9, name=name), root).fingerprint]
     files = [path for path in sorted(root.rglob("*")) if path.suffix in (".webm", ".jpg", ".png")]
     for path in (files[0], files[-1]):
         path.write_bytes(path.read_bytes() + b"\0")
-        fingerprints.append(resolve_clip_data(DataConfig(n_frames=9, name=name), root).fingerprint)
+        fingerprints.append(resolve_data(DataConfig(n_frames=9, name=name), root).fingerprint)
     lists = writer.labels if isinstance(writer, Ssv2Writer) else writer.lists
     lists["train"].pop()
     writer.write()
-    fingerprints.append(resolve_clip_data(DataConfig(n_frames=9, name=name), root).fingerprint)
+    fingerprints.append(resolve_data(DataConfig(n_frames=9, name=name), root).fingerprint)
     assert len(set(fingerprints)) == 4
 
 
 def test_a_plan_decodes_nothing(name, root, monkeypatch):
     monkeypatch.setattr(Image, "open", None)
     monkeypatch.setattr(av, "open", None)
-    resolve_clip_data(DataConfig(n_frames=9, name=name), root)
+    resolve_data(DataConfig(n_frames=9, name=name), root)
 
 
 def test_a_copied_clip_stays_in_test_only(name, writer):
@@ -139,7 +139,7 @@ def test_what_was_left_out_is_said_when_too_little_remains(name, writer):
     writer.add(TEST_LIST[name], 10)
     root = writer.write()
     # Seven are listed for train and val, of which one is for val. Two cannot be used.
-    sentence = refusal(resolve_clip_data(DataConfig(name=name, **SIZES), root), root, load_clip_splits)
+    sentence = refusal(resolve_data(DataConfig(name=name, **SIZES), root), root, load_clip_splits)
     assert "the split 'train' asks for 6 clips but" in sentence
     assert "has 4 for it after leaving out copies (1, such as" in sentence
     assert "and clips of fewer than 4 frames (1, such as" in sentence
@@ -148,7 +148,7 @@ def test_what_was_left_out_is_said_when_too_little_remains(name, writer):
 
 
 def test_loading_more_than_the_folder_lists(name, root):
-    config = resolve_clip_data(DataConfig(name=name, **SIZES), root).model_copy(update={"n_test": 3})
+    config = resolve_data(DataConfig(name=name, **SIZES), root).model_copy(update={"n_test": 3})
     sentence = refusal(config, root, load_clip_splits)
     assert "the split 'test' asks for 3 clips but" in sentence
     assert "has 2 for it; lower n_test to 2" in sentence
@@ -176,7 +176,7 @@ def test_loading_a_config_that_was_not_resolved(name, root):
 
 
 def test_loading_after_the_folder_changed(name, writer, root):
-    resolved = resolve_clip_data(DataConfig(name=name, **SIZES), root)
+    resolved = resolve_data(DataConfig(name=name, **SIZES), root)
     writer.add("train", 12)
     writer.write()
     sentence = refusal(resolved, root, load_clip_splits)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from foresight.config import DataConfig
-from foresight.data import CLIP_DATASETS, SPLITS, load_clip_splits, prove_disjoint, resolve_clip_data
+from foresight.data import CLIP_DATASETS, SPLITS, load_clip_splits, prove_disjoint, resolve_data
 from foresight.data.canvas import COLOURS, SHAPES
 from foresight.data.clips import MARGIN, MOTIONS, SPEED, bounce, plan_motions, render
 from foresight.data.image_set import hash_pixels
@@ -144,7 +144,7 @@ def test_frames_and_targets_show_the_same_clip():
 
 
 def test_generated_clips_need_no_resolving():
-    assert resolve_clip_data(config()) == config()
+    assert resolve_data(config()) == config()
 
 
 def test_a_clip_set_refuses_arrays_that_do_not_fit_each_other():

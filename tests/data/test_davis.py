@@ -7,7 +7,7 @@ from clip_writer import HEIGHT, WIDTH
 from PIL import Image
 
 from foresight.config import DataConfig
-from foresight.data import load_clip_splits, resolve_clip_data
+from foresight.data import load_clip_splits, resolve_data
 from foresight.errors import RequestError
 
 CONFIG = DataConfig(name="davis", image_px=28, n_frames=4, n_train=2, n_val=1, n_test=1)
@@ -22,7 +22,7 @@ def root(davis) -> Path:
     return davis.write()
 
 
-def refusal(root, config=CONFIG, ask=resolve_clip_data) -> str:
+def refusal(root, config=CONFIG, ask=resolve_data) -> str:
     with pytest.raises(RequestError) as caught:
         ask(config, root)
     sentence = str(caught.value)
@@ -36,7 +36,7 @@ def load_test(davis, masks):
     davis.add("val", 10, masks=masks)
     root = davis.write()
     config = CONFIG.model_copy(update={"n_train": 1})
-    return load_clip_splits(resolve_clip_data(config, root), root)["test"]
+    return load_clip_splits(resolve_data(config, root), root)["test"]
 
 
 def blank() -> np.ndarray:
@@ -65,17 +65,17 @@ def test_void_is_no_object(davis):
 
 
 def test_the_scene_is_the_sequence(root):
-    sets = load_clip_splits(resolve_clip_data(CONFIG, root), root)
+    sets = load_clip_splits(resolve_data(CONFIG, root), root)
     assert sets["test"].scene.tolist() == ["sequence-10"]
     train_and_val = [*sets["train"].scene.tolist(), *sets["val"].scene.tolist()]
     assert sorted(train_and_val) == ["sequence-0", "sequence-1", "sequence-2"]
 
 
 def test_the_fingerprint_answers_to_which_list_a_sequence_is_in(davis, root):
-    before = resolve_clip_data(CONFIG, root).fingerprint
+    before = resolve_data(CONFIG, root).fingerprint
     davis.lists["val"].insert(0, davis.lists["train"].pop())  # the same files in the same order
     davis.write()
-    assert resolve_clip_data(CONFIG, root).fingerprint != before
+    assert resolve_data(CONFIG, root).fingerprint != before
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -105,21 +105,21 @@ def test_a_missing_file_of_a_sequence(root, folder, name, number):
 def test_a_frame_that_cannot_be_read(root):
     path = root / "JPEGImages/480p/sequence-10/00007.jpg"
     path.write_bytes(path.read_bytes()[:200])
-    sentence = refusal(root, resolve_clip_data(CONFIG, root), load_clip_splits)
+    sentence = refusal(root, resolve_data(CONFIG, root), load_clip_splits)
     assert f"the picture '{path}' cannot be read (" in sentence
 
 
 def test_a_mask_in_colours_instead_of_object_numbers(root):
     path = root / "Annotations/480p/sequence-10/00000.png"
     Image.open(path).convert("RGB").save(path)
-    sentence = refusal(root, resolve_clip_data(CONFIG, root), load_clip_splits)
+    sentence = refusal(root, resolve_data(CONFIG, root), load_clip_splits)
     assert f"the picture '{path}' cannot be read (it has the mode RGB, not a palette of object numbers)" in sentence
 
 
 def test_masks_of_another_resolution(root):
     for path in (root / "Annotations/480p/sequence-10").iterdir():
         Image.open(path).resize((32, 16), Image.Resampling.NEAREST).save(path)
-    sentence = refusal(root, resolve_clip_data(CONFIG, root), load_clip_splits)
+    sentence = refusal(root, resolve_data(CONFIG, root), load_clip_splits)
     assert "'sequence-10' have different sizes (32 x 16 px and 64 x 32 px)" in sentence
 
 

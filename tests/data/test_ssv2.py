@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foresight.config import DataConfig
-from foresight.data import load_clip_splits, resolve_clip_data
+from foresight.data import load_clip_splits, resolve_data
 from foresight.errors import RequestError
 
 CONFIG = DataConfig(name="ssv2", image_px=28, n_frames=4, n_train=3, n_val=1, n_test=1)
@@ -28,7 +28,7 @@ def edit(root, name, change):
     path.write_text(json.dumps(content))
 
 
-def refusal(root, config=CONFIG, ask=resolve_clip_data) -> str:
+def refusal(root, config=CONFIG, ask=resolve_data) -> str:
     with pytest.raises(RequestError) as caught:
         ask(config, root)
     sentence = str(caught.value)
@@ -37,7 +37,7 @@ def refusal(root, config=CONFIG, ask=resolve_clip_data) -> str:
 
 
 def test_the_scene_is_the_template_without_brackets_and_there_are_no_masks(root):
-    test = load_clip_splits(resolve_clip_data(CONFIG, root), root)["test"]
+    test = load_clip_splits(resolve_data(CONFIG, root), root)["test"]
     assert test.scene.tolist() == ["Moving something next to something"]
     assert test.masks is None
     assert test.boxes_xyxy is None
@@ -46,13 +46,13 @@ def test_the_scene_is_the_template_without_brackets_and_there_are_no_masks(root)
 def test_the_unlabelled_test_list_is_not_needed(root):
     (root / "labels" / "test.json").unlink()
     (root / "20bn-something-something-v2" / "20.webm").unlink()
-    assert len(load_clip_splits(resolve_clip_data(CONFIG, root), root)["train"]) == 3
+    assert len(load_clip_splits(resolve_data(CONFIG, root), root)["train"]) == 3
 
 
 def test_the_fingerprint_answers_to_a_label_of_the_same_clips(root):
-    before = resolve_clip_data(CONFIG, root).fingerprint
+    before = resolve_data(CONFIG, root).fingerprint
     edit(root, "train", lambda entries: entries[0].update(template="Holding [something]"))
-    assert resolve_clip_data(CONFIG, root).fingerprint != before
+    assert resolve_data(CONFIG, root).fingerprint != before
 
 
 @pytest.mark.parametrize("name", ["train", "validation", "labels"])
@@ -101,5 +101,5 @@ def test_missing_clips(root):
 def test_a_clip_that_cannot_be_decoded_is_named(root):
     path = root / "20bn-something-something-v2" / "10.webm"
     path.write_bytes(b"not a video" * 20)
-    sentence = refusal(root, resolve_clip_data(CONFIG, root), load_clip_splits)
+    sentence = refusal(root, resolve_data(CONFIG, root), load_clip_splits)
     assert f"the clip '{path}' cannot be decoded (" in sentence

@@ -70,8 +70,13 @@ def test_box_iou_compares_each_mask_with_its_own_box():
 
 def test_box_iou_is_0_where_nothing_is_predicted():
     nothing = torch.zeros(1, 8, 8)
-    assert compute_box_iou(nothing, torch.tensor([[0.0, 0, 0, 0]]), WHOLE).item() == 0
     assert compute_box_iou(nothing, torch.tensor([[0.0, 0, 1, 1]]), WHOLE).item() == 0
+
+
+def test_box_iou_is_not_defined_where_no_box_is_annotated():
+    boxes = torch.tensor([[0.0, 0, 0, 0], [0.0, 0, 0.5, 0.5]])
+    for prediction in (torch.zeros(2, 8, 8), probability(block(0, 0, 4, 4)).expand(2, -1, -1)):
+        assert compute_box_iou(prediction, boxes, WHOLE.expand(2, -1, -1)).isnan().tolist() == [True, False]
 
 
 def test_a_mask_in_the_padding_does_not_widen_its_box():

@@ -1,0 +1,27 @@
+"""What each arm takes from which stream: means over seeds of the `share/*` columns that a study recorded.
+
+In: the complete trials of a study. Out: a frame with SHARE_COLUMNS. A share is neither better nor worse, so it has no
+verdict and enters no claim.
+"""
+
+import pandas as pd
+
+from analysis.compare import compute_estimate
+from analysis.load import StudyData
+from foresight.metrics import SHARES
+
+SHARE_COLUMNS = ("arm", "share", "n_seeds", "mean", "low", "high", "n_test")
+
+
+def build_shares(data: StudyData) -> pd.DataFrame:
+    """One row per arm and recorded share, with its 95 % interval over seeds; no row for an arm that recorded none."""
+    rows = []
+    for arm in data.arms:
+        trials = data.complete[data.complete["arm"] == arm]
+        for name in SHARES:
+            values = trials.get(f"share/{name}", pd.Series(dtype=float)).dropna().astype(float).tolist()
+            if values:
+                found = compute_estimate(values)
+                row = {"arm": arm, "share": name, "n_seeds": found.n, "mean": found.mean}
+                rows.append(row | {"low": found.low, "high": found.high, "n_test": data.n_test})
+    return pd.DataFrame(rows, columns=list(SHARE_COLUMNS))

@@ -1,0 +1,28 @@
+"""E-P2.2: is DINOv2 alone enough?
+
+Question   An adapter that reads DINOv2 alone, the VLM alone or both, at three sizes: what does each stream reconstruct,
+           and what does the second one add at the same number of parameters?
+Command    python sweeps/p2_dinov2_only.py
+Trials     9 cells x 5 seeds = 45, whole blocks first
+Cost       tiny: 2 to 4 min on 2 cores. full: see --plan
+Answer     tiny scale: not run yet
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from foresight.tuning.launch import main
+from foresight.tuning.sweep import Sweep
+from search_spaces.p2_dinov2_only import CLAIM, space
+
+SWEEP = Sweep(
+    name="p2_dinov2_only",
+    question="Is DINOv2 alone enough to reconstruct held-out images, and at which size of the adapter?",
+    space=space,
+    claim=CLAIM,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)
