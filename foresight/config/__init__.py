@@ -15,6 +15,7 @@ from foresight.config.bridge import (
 from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
+from foresight.config.timing import TimingConfig
 from foresight.config.training import FIELDS_IGNORED_BY_LOSS, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
@@ -31,6 +32,7 @@ __all__ = [
     "FusionConfig",
     "LossConfig",
     "Part",
+    "TimingConfig",
     "TrainConfig",
     "TrialConfig",
     "VLMConfig",

@@ -14,7 +14,9 @@ Entry = tuple[str, dict[str, Any]]
 
 
 def entries_of(config: TrialConfig) -> dict[str, Entry]:
-    """What a trial reads: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread."""
+    """What a trial reads: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread; nothing if untrained."""
+    if not config.is_trained:
+        return {}
     entries = {"images": images_entry(config.data)}
     if config.streams != "dinov2":
         entries["vlm"] = vlm_entry(config.data, config.vlm)

@@ -4,6 +4,7 @@ A metric's name carries what it measures with: LPIPS with its pretrained trunk i
 `lpips_random_trunk`, and they are two metrics. Changing how a number is computed means raising its version.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +39,8 @@ class Share:
 
 _LPIPS = "mean over layers of unit-normalised AlexNet feature differences (Zhang et al. 2018), inputs in [-1, 1]"
 
+_TIMED = "of one batch, each component synchronised with the device; median over repeats"
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -60,6 +63,22 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
+        Metric(
+            "latency_overhead", 1, "Latency overhead", "fraction", "lower", 0.0, math.inf,
+            "(hybrid - baseline) / baseline of one pass, hybrid = DINOv2 + VLM + fusion + decoder, baseline = VLM + decoder; "
+            "median over repeats",
+        ),
+        Metric(
+            "latency_ms", 1, "Latency", "ms", "lower", 0.0, math.inf,
+            f"DINOv2 + VLM + fusion + decoder of one pass; {_TIMED}",
+        ),
+        Metric("latency_vlm_ms", 1, "VLM latency", "ms", "lower", 0.0, math.inf, f"VLM up to the layer read; {_TIMED}"),
+        Metric("latency_dinov2_ms", 1, "DINOv2 latency", "ms", "lower", 0.0, math.inf, f"DINOv2; {_TIMED}"),
+        Metric(
+            "latency_fusion_ms", 1, "Fusion latency", "ms", "lower", 0.0, math.inf,
+            f"fusion or adapter, from features to conditioning tokens; {_TIMED}",
+        ),
+        Metric("latency_decoder_ms", 1, "Decoder latency", "ms", "lower", 0.0, math.inf, f"decoder; {_TIMED}"),
     )
 }  # fmt: skip
 

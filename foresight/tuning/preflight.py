@@ -105,6 +105,8 @@ def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     """Size of the images and of the features of all distinct encoders, in half precision."""
     sizes: dict[tuple[str, str], int] = {}
     for config in configs:
+        if not config.is_trained:
+            continue
         shapes = feature_shapes(config)
         n_images = config.data.n_train + config.data.n_val + config.data.n_test
         bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
