@@ -4,6 +4,7 @@ A metric's name carries what it measures with: LPIPS with its pretrained trunk i
 `lpips_random_trunk`, and they are two metrics. Changing how a number is computed means raising its version.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,6 +42,8 @@ _SEMANTIC = (
     "cosine of the mean final-layer VLM tokens of the reconstruction and of the target, both at the encoders' size"
 )
 _TEMPORAL = "variance over a reconstructed clip of the LPIPS between consecutive frames; a clip that stands still has 0"
+
+_TIMED = "of one batch, each component synchronised with the device; median over repeats"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -86,6 +89,22 @@ METRICS: dict[str, Metric] = {
             "temporal_lpips_random_trunk_variance", 1, "Temporal LPIPS variance (random trunk)", "squared distance",
             "lower", 0.0, 1.0, f"{_TEMPORAL}; seeded random trunk",
         ),
+        Metric(
+            "latency_overhead", 1, "Latency overhead", "fraction", "lower", 0.0, math.inf,
+            "(hybrid - baseline) / baseline of one pass, hybrid = DINOv2 + VLM + fusion + decoder, baseline = VLM + decoder; "
+            "median over repeats",
+        ),
+        Metric(
+            "latency_ms", 1, "Latency", "ms", "lower", 0.0, math.inf,
+            f"DINOv2 + VLM + fusion + decoder of one pass; {_TIMED}",
+        ),
+        Metric("latency_vlm_ms", 1, "VLM latency", "ms", "lower", 0.0, math.inf, f"VLM up to the layer read; {_TIMED}"),
+        Metric("latency_dinov2_ms", 1, "DINOv2 latency", "ms", "lower", 0.0, math.inf, f"DINOv2; {_TIMED}"),
+        Metric(
+            "latency_fusion_ms", 1, "Fusion latency", "ms", "lower", 0.0, math.inf,
+            f"fusion or adapter, from features to conditioning tokens; {_TIMED}",
+        ),
+        Metric("latency_decoder_ms", 1, "Decoder latency", "ms", "lower", 0.0, math.inf, f"decoder; {_TIMED}"),
     )
 }  # fmt: skip
 METRICS_OF_MASKS = ("mask_iou", "box_iou")  # what needs the annotation of an object

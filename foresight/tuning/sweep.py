@@ -1,5 +1,6 @@
 """Sweep: everything a study's script declares, and Placement: where and how fast it runs, which never enters a key."""
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -83,3 +84,13 @@ def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     """Every trial of the sweep, block after block. Raises RequestError for a claim or a space that is wrong."""
     sweep.claim.check()
     return space.trials(n_seeds)
+
+
+def run_order(sweep: Sweep, trials: list[Trial]) -> list[Trial]:
+    """The trials as they are run: as planned, block after block.
+
+    Where time is measured, each block has an order of its own: a machine that grows warm must not slow the same arms.
+    """
+    if not sweep.alone:
+        return trials
+    return sorted(trials, key=lambda trial: (trial.seed, random.Random(f"{trial.seed} {trial.arm.name}").random()))
