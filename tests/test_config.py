@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from foresight.config import (
     FIELDS_IGNORED_BY_FUSION,
+    FIELDS_IGNORED_BY_SCHEDULE,
     DataConfig,
     FusionConfig,
     Part,
@@ -56,6 +57,9 @@ OTHER_VALUES: dict[str, Any] = {
     "decoder.grid": 16,
     "train.epochs": 11,
     "train.batch_size": 4,
+    "train.accumulate": 2,
+    "train.schedule": "cosine",
+    "train.patience": 3,
     "train.lr": 1e-3,
     "train.weight_decay": 0.0,
     "train.warmup_frac": 0.2,
@@ -75,6 +79,8 @@ def start(field: str) -> TrialConfig:
     """The defaults of a trial that reads the field."""
     if field == "data.n_frames":
         return TrialConfig(data=DataConfig(name="clips", n_frames=9))
+    if field == "train.patience":
+        return TrialConfig(train=TrainConfig(schedule="plateau", patience=5))
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
 
 
@@ -249,6 +255,7 @@ def test_an_unknown_choice_is_refused_with_the_known_ones():
         ({"data.target_px": 36}, "multiple of 8"),
         ({"data.target_px": 48}, "power of two"),
         ({"data.target_px": 32, "decoder.grid": 64}, "power of two"),
+        ({"train.schedule": "plateau"}, "needs patience"),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):
@@ -263,6 +270,16 @@ def test_an_impossible_combination_is_refused(changes, said):
 def test_a_field_that_the_fusion_ignores_must_keep_its_default(strategy, field):
     message = refused({"fusion.strategy": strategy, f"fusion.{field}": OTHER_VALUES[f"fusion.{field}"]})
     assert f"fusion '{strategy}' does not read '{field}'" in message
+
+
+@pytest.mark.parametrize(
+    ("schedule", "field"), [(name, field) for name, fields in FIELDS_IGNORED_BY_SCHEDULE.items() for field in fields]
+)
+def test_a_field_that_the_schedule_ignores_must_keep_its_default(schedule, field):
+    patience = 5 if schedule == "plateau" else None
+    value = OTHER_VALUES[f"train.{field}"]
+    message = refused({"train.schedule": schedule, "train.patience": patience, f"train.{field}": value})
+    assert f"schedule '{schedule}' does not read '{field}'" in message
 
 
 def test_every_fusion_says_which_fields_it_ignores():

@@ -16,7 +16,7 @@ from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, D
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
 from foresight.config.timing import TimingConfig
-from foresight.config.training import FIELDS_IGNORED_BY_LOSS, LossConfig, TrainConfig
+from foresight.config.training import FIELDS_IGNORED_BY_LOSS, FIELDS_IGNORED_BY_SCHEDULE, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "CLIP_DATA",
     "FIELDS_IGNORED_BY_FUSION",
     "FIELDS_IGNORED_BY_LOSS",
+    "FIELDS_IGNORED_BY_SCHEDULE",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",
     "DINOv2Config",

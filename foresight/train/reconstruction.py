@@ -16,7 +16,7 @@ from foresight.metrics.evaluate import compute_image_metrics
 from foresight.metrics.reconstruction import fill_padding
 from foresight.metrics.spatial import compute_mask_iou
 from foresight.models.bridge import Bridge, Features
-from foresight.train.losses import Prediction, compute_losses
+from foresight.train.losses import Prediction, compute_losses, plain_loss
 from foresight.train.pictures import N_EXAMPLES, picture_strip
 from foresight.train.precision import autocast
 from foresight.train.stream_maps import map_streams
@@ -98,14 +98,30 @@ class Reconstruction(Task):
         samples.insert(2, "scene", split.scene)
         if not data.trivial_scores:
             data.trivial_scores.update(self.score_trivial_predictors(data))
-        scores = {f"test/{name}": float(samples[name].mean()) for name in columns}
-        evaluation = Evaluation(samples, scores | data.trivial_scores, {"examples": examples_png}, list(columns))
+        scores = {name: float(samples[name].mean()) for name in columns}
+        scores["generalisation_gap"] = self.compute_generalisation_gap(model, data)
+        test_columns = {f"test/{name}": value for name, value in scores.items()}
+        evaluation = Evaluation(samples, test_columns | data.trivial_scores, {"examples": examples_png}, list(scores))
         streams = map_streams(model, split, EVAL_BATCH)
         if streams is not None:
             evaluation.samples = samples.assign(**streams.samples)
             evaluation.columns |= streams.columns
             evaluation.pictures["attention"] = streams.picture_png
         return evaluation
+
+    @torch.no_grad()
+    def compute_generalisation_gap(self, model: nn.Module, data: StagedData) -> float:
+        """Mean `plain_loss` of the test images minus that of as many training images, the first, both without dropout."""
+        model.eval()
+        means = []
+        for split, n in ((data.test, len(data.test)), (data.train, min(len(data.test), len(data.train)))):
+            total = torch.zeros((), device=self.device)
+            for index in torch.arange(n, device=self.device).split(EVAL_BATCH):
+                with autocast(self.device, self.config.train.precision):
+                    prediction = self._predict(model, split, index)
+                total += plain_loss(prediction.single_precision()).sum()
+            means.append((total / n).item())
+        return means[0] - means[1]
 
     def score_trivial_predictors(self, data: StagedData) -> dict[str, float]:
         """`baseline/<predictor>/<metric>`: predictors that ignore the input, fitted on train and scored on test."""
