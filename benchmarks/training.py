@@ -65,8 +65,8 @@ def train_plainly(config: TrialConfig, data: Any) -> None:
 
     from foresight.features.stage import StagedSplit
     from foresight.models.bridge import Features, build_bridge
-    from foresight.train.loop import learning_rate_factor
     from foresight.train.losses import Prediction, compute_losses
+    from foresight.train.schedules import Length, warmup_cosine
     from foresight.train.trial import shapes_of
 
     class Images(Dataset):
@@ -90,10 +90,8 @@ def train_plainly(config: TrialConfig, data: Any) -> None:
     optimiser = torch.optim.AdamW(bridge.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay)
     loader = DataLoader(Images(data.train), batch_size=config.train.batch_size, shuffle=True)
     val_loader = DataLoader(Images(data.val), batch_size=64)
-    n_steps = config.train.epochs * len(loader)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: learning_rate_factor(step, n_steps, config.train.warmup_frac)
-    )
+    length = Length(config.train.epochs * len(loader), len(loader))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmup_cosine(step, length, config.train))
     for _ in range(config.train.epochs):
         bridge.train()
         total = 0.0

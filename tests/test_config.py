@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from foresight.config import (
     FIELDS_IGNORED_BY_FUSION,
+    FIELDS_IGNORED_BY_SCHEDULE,
     DataConfig,
     FusionConfig,
     Part,
@@ -56,6 +57,9 @@ OTHER_VALUES: dict[str, Any] = {
     "decoder.grid": 16,
     "train.epochs": 11,
     "train.batch_size": 4,
+    "train.accumulate": 2,
+    "train.schedule": "cosine",
+    "train.patience": 3,
     "train.lr": 1e-3,
     "train.weight_decay": 0.0,
     "train.warmup_frac": 0.2,
@@ -66,6 +70,10 @@ OTHER_VALUES: dict[str, Any] = {
     "train.precision": "bf16",
     "streams": "vlm",
     "data.n_frames": 5,
+    "timing.batch_size": 4,
+    "timing.precision": "bf16",
+    "timing.n_warmup": 2,
+    "timing.n_repeats": 10,
     "head_train.epochs": 12,
     "head_train.batch_size": 2,
     "head_train.lr": 2e-3,
@@ -73,6 +81,9 @@ OTHER_VALUES: dict[str, Any] = {
     "head_train.warmup_frac": 0.3,
     "head_train.grad_clip": 3.0,
     "head_train.precision": "bf16",
+    "head_train.accumulate": 3,
+    "head_train.schedule": "constant",
+    "head_train.patience": 7,
     "heldout.clips": 8,
     "heldout.ssv2": 8,
     "heldout.ssv2_fingerprint": "0123456789abcdef",
@@ -83,7 +94,7 @@ OTHER_VALUES: dict[str, Any] = {
     "seed": 1,
 }
 # Parts that a task other than reconstruction reads.
-TASK_OF_PART = {"head_train": "end_to_end", "heldout": "end_to_end"}
+TASK_OF_PART = {"timing": "latency", "head_train": "end_to_end", "heldout": "end_to_end"}
 FIELDS_WITH_ONE_VALUE = {"decoder.name", "task"}
 
 
@@ -94,8 +105,12 @@ def start(field: str) -> TrialConfig:
     task = TASK_OF_PART.get(field.split(".")[0])
     if task is not None:
         start = TrialConfig(task=task)
+        if field == "head_train.patience":
+            return start.with_fields({"head_train.schedule": "plateau", field: 5})
         count = field.removesuffix("_fingerprint")  # of a set that nothing is taken of, no content is read
         return start if count == field else start.with_fields({count: 4})
+    if field == "train.patience":
+        return TrialConfig(train=TrainConfig(schedule="plateau", patience=5))
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
 
 
@@ -183,7 +198,7 @@ def test_json_round_trip_keeps_config_and_key(config):
 def test_a_config_is_frozen_in_all_its_parts():
     config = TrialConfig()
     parts = [config, *(part for _, part in config if isinstance(part, Part))]
-    assert len(parts) == 11
+    assert len(parts) == 12
     for part in parts:
         name = next(iter(type(part).model_fields))
         with pytest.raises(ValidationError, match="frozen"):
@@ -270,6 +285,7 @@ def test_an_unknown_choice_is_refused_with_the_known_ones():
         ({"data.target_px": 36}, "multiple of 8"),
         ({"data.target_px": 48}, "power of two"),
         ({"data.target_px": 32, "decoder.grid": 64}, "power of two"),
+        ({"train.schedule": "plateau"}, "needs patience"),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):
@@ -284,6 +300,16 @@ def test_an_impossible_combination_is_refused(changes, said):
 def test_a_field_that_the_fusion_ignores_must_keep_its_default(strategy, field):
     message = refused({"fusion.strategy": strategy, f"fusion.{field}": OTHER_VALUES[f"fusion.{field}"]})
     assert f"fusion '{strategy}' does not read '{field}'" in message
+
+
+@pytest.mark.parametrize(
+    ("schedule", "field"), [(name, field) for name, fields in FIELDS_IGNORED_BY_SCHEDULE.items() for field in fields]
+)
+def test_a_field_that_the_schedule_ignores_must_keep_its_default(schedule, field):
+    patience = 5 if schedule == "plateau" else None
+    value = OTHER_VALUES[f"train.{field}"]
+    message = refused({"train.schedule": schedule, "train.patience": patience, f"train.{field}": value})
+    assert f"schedule '{schedule}' does not read '{field}'" in message
 
 
 def test_every_fusion_says_which_fields_it_ignores():

@@ -25,7 +25,7 @@ from foresight.config.fields import check_field, explain, field_names
 from foresight.config.heldout import HELDOUT_SETS, HeldoutConfig
 from foresight.config.part import Part
 from foresight.config.timing import TimingConfig
-from foresight.config.training import FIELDS_IGNORED_BY_LOSS, LossConfig, TrainConfig
+from foresight.config.training import FIELDS_IGNORED_BY_LOSS, FIELDS_IGNORED_BY_SCHEDULE, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "DATA_WITHOUT_MASKS",
     "FIELDS_IGNORED_BY_FUSION",
     "FIELDS_IGNORED_BY_LOSS",
+    "FIELDS_IGNORED_BY_SCHEDULE",
     "GENERATED_DATA",
     "HELDOUT_SETS",
     "PIXELS_PER_VLM_TOKEN",

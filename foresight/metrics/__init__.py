@@ -21,6 +21,7 @@ class Metric:
     low: float
     high: float
     definition: str
+    compares: str = ""  # the run-log column that a relative metric sets against the reference arm's, seed by seed
 
     @property
     def id(self) -> str:
@@ -44,6 +45,8 @@ _SEMANTIC = (
 _TEMPORAL = "variance over a reconstructed clip of the LPIPS between consecutive frames; a clip that stands still has 0"
 
 _TIMED = "of one batch, each component synchronised with the device; median over repeats"
+# 1 is parity. An arm without any distance has 2; one beside a reference that comes near none has no lower bound.
+_EFFICIENCY = "1 - (arm - reference) / reference, of the claim's reference arm at the same seed, on"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -90,9 +93,9 @@ METRICS: dict[str, Metric] = {
             "lower", 0.0, 1.0, f"{_TEMPORAL}; seeded random trunk",
         ),
         Metric(
-            "latency_overhead", 1, "Latency overhead", "fraction", "lower", 0.0, math.inf,
-            "(hybrid - baseline) / baseline of one pass, hybrid = DINOv2 + VLM + fusion + decoder, baseline = VLM + decoder; "
-            "median over repeats",
+            "latency_overhead", 1, "Latency overhead", "fraction", "lower", -1.0, math.inf,
+            "(hybrid - baseline) / baseline of one pass, hybrid = the encoders that are read + fusion + decoder, baseline = VLM "
+            "+ decoder; median over repeats",
         ),
         Metric(
             "latency_ms", 1, "Latency", "ms", "lower", 0.0, math.inf,
@@ -105,10 +108,29 @@ METRICS: dict[str, Metric] = {
             f"fusion or adapter, from features to conditioning tokens; {_TIMED}",
         ),
         Metric("latency_decoder_ms", 1, "Decoder latency", "ms", "lower", 0.0, math.inf, f"decoder; {_TIMED}"),
+        Metric(
+            "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
+            "mean MSE + mask BCE of the test images minus that of as many training images, the first of them, without "
+            "dropout; not a metric of one image",
+        ),
+        Metric(
+            "param_efficiency", 1, "Parameter efficiency", "ratio", "higher", -math.inf, 2.0, f"{_EFFICIENCY} lpips",
+            compares="test/lpips",
+        ),
+        Metric(
+            "param_efficiency_random_trunk", 1, "Parameter efficiency (random trunk)", "ratio", "higher", -math.inf, 2.0,
+            f"{_EFFICIENCY} lpips_random_trunk", compares="test/lpips_random_trunk",
+        ),
+        Metric(
+            "training_time_ratio", 1, "Training time ratio", "ratio", "lower", 0.0, math.inf,
+            "training seconds of the arm / those of the claim's reference arm at the same seed", compares="cost/train_s",
+        ),
     )
 }  # fmt: skip
 METRICS_OF_MASKS = ("mask_iou", "box_iou")  # what needs the annotation of an object
 METRICS_OF_CLIPS = ("temporal_lpips_variance", "temporal_lpips_random_trunk_variance")  # what needs frames in order
+# Derived from the run log by `analysis.relative`, not measured by a trial: the reference is another trial.
+RELATIVE_METRICS = tuple(name for name, metric in METRICS.items() if metric.compares)
 
 _INFLUENCE = (
     "how far a conditioning token moves (squared distance) when the VLM's tokens are exchanged for those of the next test "

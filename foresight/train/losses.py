@@ -5,7 +5,7 @@ gradient. Only pixels inside the picture count. Axes: B batch, H W pixels.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,10 @@ class Prediction:
     mask_BHW: Tensor
     content_BHW: Tensor
     lpips: Lpips | None = None
+
+    def single_precision(self) -> "Prediction":
+        """The same, of a model that may have run in half precision."""
+        return replace(self, picture_B3HW=self.picture_B3HW.float(), mask_logits_BHW=self.mask_logits_BHW.float())
 
     def filled(self) -> Tensor:
         """The pictures with the target's padding: no difference there, and no gradient."""
@@ -67,6 +71,11 @@ def lpips_multiscale(p: Prediction) -> Tensor:
     assert p.lpips is not None
     distances = [p.lpips.distance(_coarser(p.filled(), s), _coarser(p.target_B3HW, s)) for s in SCALES]
     return torch.stack(distances).mean(dim=0)
+
+
+def plain_loss(p: Prediction) -> Tensor:
+    """MSE + BCE(mask), whatever is minimised: what `generalisation_gap` compares between splits."""
+    return mse(p) + mask_bce(p)
 
 
 TERMS: dict[str, Callable[[Prediction], Tensor]] = {
@@ -136,19 +145,9 @@ def compute_losses(prediction: Prediction, config: LossConfig, done_frac: float 
     weights = {name: weight for name, weight in weights.items() if name not in unknown}
     # In single precision whatever the model ran in: a window's variance and a distance are small differences.
     with torch.autocast(prediction.picture_B3HW.device.type, enabled=False):
-        single = Prediction(
-            prediction.picture_B3HW.float(),
-            prediction.mask_logits_BHW.float(),
-            prediction.target_B3HW,
-            prediction.mask_BHW,
-            prediction.content_BHW,
-            prediction.lpips,
-        )
-        terms = {
-            name: TERMS[name](single).mean()
-            for name in dict.fromkeys((*ALWAYS_LOGGED, *weights))
-            if name not in unknown
-        }
+        single = prediction.single_precision()
+        logged = [name for name in dict.fromkeys((*ALWAYS_LOGGED, *weights)) if name not in unknown]
+        terms = {name: TERMS[name](single).mean() for name in logged}
     loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
     return {"loss": loss, **{_logged_name(name, prediction.lpips): value for name, value in terms.items()}}
 

@@ -11,7 +11,7 @@ from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.cost import compute_flops
 from foresight.metrics.spatial import compute_mask_iou
 from foresight.models.bridge import Bridge, Features
-from foresight.train.losses import Prediction, compute_losses
+from foresight.train.losses import Prediction, compute_losses, plain_loss
 from foresight.train.measure import draw_examples, measure_split, metric_means, predict_with, score_trivial_predictors
 from foresight.train.precision import autocast
 from foresight.train.stream_maps import map_streams
@@ -72,6 +72,8 @@ class Reconstruction(Task):
             scores = score_trivial_predictors(data.train, data.test, self.context.lpips, EVAL_BATCH)
             data.trivial_scores.update({f"baseline/{name}": value for name, value in scores.items()})
         means = metric_means(samples)
+        if data.test.has_masks:
+            means["generalisation_gap"] = self.compute_generalisation_gap(model, data)
         columns = {f"test/{name}": value for name, value in means.items()} | data.trivial_scores
         evaluation = Evaluation(samples, columns, {"examples": draw_examples(predict, data.test)}, list(means))
         streams = map_streams(model, data.test, EVAL_BATCH)
@@ -80,3 +82,17 @@ class Reconstruction(Task):
             evaluation.columns |= streams.columns
             evaluation.pictures["attention"] = streams.picture_png
         return evaluation
+
+    @torch.no_grad()
+    def compute_generalisation_gap(self, model: nn.Module, data: StagedData) -> float:
+        """Mean `plain_loss` of the test images minus that of as many training images, the first, both without dropout."""
+        model.eval()
+        means = []
+        for split, n in ((data.test, len(data.test)), (data.train, min(len(data.test), len(data.train)))):
+            total = torch.zeros((), device=self.device)
+            for index in torch.arange(n, device=self.device).split(EVAL_BATCH):
+                with autocast(self.device, self.config.train.precision):
+                    prediction = self._predict(model, split, index)
+                total += plain_loss(prediction.single_precision()).sum()
+            means.append((total / n).item())
+        return means[0] - means[1]

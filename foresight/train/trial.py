@@ -15,7 +15,7 @@ from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
 from foresight.train.component_latency import ComponentLatency
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
-from foresight.train.loop import train
+from foresight.train.loop import Ended, train
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Measurement, Task, TrialResult
 
@@ -45,7 +45,13 @@ def run_trial(
     columns["cost/budget_params"] = config.adapter.budget_params if config.bridge == "adapter" else None
     columns["cost/flops"] = task.count_flops(model, data.test.features[:1])
     epochs: list[dict[str, float]] = []
-    for row in train(task, model, data):
+    training = train(task, model, data)
+    while True:
+        try:
+            row = next(training)
+        except StopIteration as end:
+            ended: Ended = end.value
+            break
         epochs.append(row)
         paused = time.perf_counter()
         yield row
@@ -53,11 +59,14 @@ def run_trial(
     train_s = epochs[-1]["wall_s"]
     evaluation = task.evaluate(model, data)
     columns |= evaluation.columns
-    columns |= {name: value for name, value in epochs[-1].items() if name.startswith("val/")}
+    kept = epochs[ended.kept_epoch - 1]
+    columns |= {name: value for name, value in kept.items() if name.startswith("val/")}
     losses = [row["train/loss"] for row in epochs]
     columns |= {
         "train/loss_variance": compute_loss_variance(losses),
         "train/convergence_epoch": compute_convergence_epoch(losses),
+        "train/epochs_run": len(epochs),
+        "train/converged": None if ended.converged is None else float(ended.converged),
         "cost/train_s": train_s,
         "cost/trial_s": time.perf_counter() - started,
         "cost/gpu_s": train_s if on_gpu else 0.0,

@@ -50,8 +50,8 @@ class Placement:
 def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str, Path]) -> SearchSpace:
     """The sweep's space at a scale, on the data that was asked for; None: that of the study.
 
-    Data with fewer pictures than planned is trained on for as many steps: the epochs rise in proportion. With more of
-    them, as clips have, they fall, to one at least.
+    Data with fewer pictures than planned is trained on for as many steps: the epochs, and the epochs that a training waits
+    for a better loss, rise in proportion. With more of them, as clips have, they fall, to one at least.
     Raises RequestError for a folder that cannot be used (see `foresight.data.resolve_data`).
     """
     space = sweep.space(scale)
@@ -62,8 +62,13 @@ def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str
     changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
     changes |= {f"heldout.{name}": value for name, value in _resolve_heldout(planned, roots).model_dump().items()}
     share = space.baseline.data.n_train * space.baseline.data.n_frames / (resolved.n_train * resolved.n_frames)
-    epochs = max(1, round(planned.train.epochs * share))
-    return replace(space, baseline=planned.with_fields(changes | {"train.epochs": epochs}))
+    trained = {"train": planned.train} | ({"head_train": planned.head_train} if planned.continued() else {})
+    for part, recipe in trained.items():
+        for name in ("epochs", "patience"):
+            n_epochs = getattr(recipe, name)
+            if n_epochs is not None:
+                changes[f"{part}.{name}"] = max(1, round(n_epochs * share))
+    return replace(space, baseline=planned.with_fields(changes))
 
 
 def _resolve_heldout(planned: TrialConfig, roots: Mapping[str, Path]) -> HeldoutConfig:
@@ -83,6 +88,7 @@ def read_roots(config: TrialConfig) -> set[str]:
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     """Every trial of the sweep, block after block. Raises RequestError for a claim or a space that is wrong."""
     sweep.claim.check()
+    sweep.claim.check_arms([arm.name for arm in space.arms()])
     return space.trials(n_seeds)
 
 

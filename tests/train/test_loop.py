@@ -1,5 +1,4 @@
 import itertools
-import math
 
 import pytest
 import torch
@@ -10,8 +9,9 @@ from foresight.features.stage import StagedData, StagedSplit
 from foresight.models.bridge import Bridge
 from foresight.models.fusion import FUSIONS
 from foresight.train import reconstruction
-from foresight.train.loop import DivergedError, learning_rate_factor, train
+from foresight.train.loop import DivergedError, train
 from foresight.train.reconstruction import Reconstruction
+from foresight.train.schedules import SCHEDULES, Length
 from foresight.train.task import Context
 from foresight.train.trial import shapes_of
 
@@ -132,35 +132,43 @@ def test_validation_trains_nothing_and_drops_nothing(data):
     assert all(torch.equal(before[name], value) for name, value in bridge.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    ("step", "factor"),
-    [(0, 0.25), (1, 0.5), (2, 0.75), (3, 1.0), (7, 0.75), (9, 0.5), (11, 0.25), (15, 0.0)],
-)
-def test_the_learning_rate_of_fifteen_steps_with_a_fifth_of_warm_up(step, factor):
-    assert learning_rate_factor(step, 15, 0.2) == pytest.approx(factor, abs=1e-9)
-
-
-def test_without_warm_up_the_learning_rate_starts_at_its_peak():
-    assert [learning_rate_factor(step, 4, 0.0) for step in range(4)] == pytest.approx(
-        [1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]
-    )
-
-
-def test_the_learning_rate_never_jumps():
-    for n_steps, warmup_frac in ((7, 0.1), (128, 0.1), (33, 0.5)):
-        factors = [learning_rate_factor(step, n_steps, warmup_frac) for step in range(n_steps)]
-        assert all(0 < factor <= 1 for factor in factors)
-        peak = factors.index(max(factors))
-        assert factors[: peak + 1] == sorted(factors[: peak + 1])
-        assert factors[peak:] == sorted(factors[peak:], reverse=True)
-
-
-def test_every_step_takes_the_scheduled_learning_rate(data, monkeypatch):
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_step_takes_the_scheduled_learning_rate(data, monkeypatch, schedule):
     taken = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: taken.append(self.param_groups[0]["lr"]) or step(self))
-    run(small(train__epochs=2, train__batch_size=2, train__lr=0.01, train__warmup_frac=0.25), data)
-    assert taken == pytest.approx([0.01 * learning_rate_factor(step, 8, 0.25) for step in range(8)])
+    patience = 5 if schedule == "plateau" else None
+    config = small(train__batch_size=2, train__lr=0.01, train__schedule=schedule, train__patience=patience)
+    run(config, data)
+    length = Length(n_steps=8, steps_per_epoch=4)
+    assert taken == pytest.approx([0.01 * SCHEDULES[schedule](step, length, config.train) for step in range(8)])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_accumulated_batches_train_like_one_large_batch(data, batch_size):
+    # Of eight images: steps of 8, of 4 and 4, and of 6 and 2, the last from a batch that is not full.
+    n = {1: 8, 2: 2, 3: 2}[batch_size]
+    whole, parts = (
+        run(small(train__batch_size=b, train__accumulate=k, fusion__layers=1), data)
+        for b, k in ((batch_size * n, 1), (batch_size, n))
+    )
+    assert [row["step"] for row in parts[1]] == [row["step"] for row in whole[1]]
+    for ours, theirs in zip(parts[1], whole[1], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_the_gradient_of_accumulated_batches_is_that_of_one_large_batch(data, monkeypatch):
+    # Five images and three: an average of the two means would give the three too much weight.
+    gradients = []
+
+    def record(self):
+        gradients.append(torch.cat([p.grad.flatten() for group in self.param_groups for p in group["params"]]))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", record)
+    for batch_size, accumulate in ((8, 1), (5, 2)):
+        run(small(train__epochs=1, train__batch_size=batch_size, train__accumulate=accumulate), data)
+    assert len(gradients) == 2
+    assert (gradients[0] - gradients[1]).norm() < 1e-5 * gradients[0].norm()
 
 
 def test_a_nan_ends_the_trial_and_names_the_steps(data):
