@@ -33,13 +33,13 @@ class Study:
         """One row per criterion of the claim and per arm, with its sentence."""
         return self._verdicts.copy()
 
-    def efficiency(self) -> pd.DataFrame:
-        """One row per arm: how near it comes to the claim's reference arm, with warnings; empty without a reference."""
-        return self._efficiency.copy()
-
     def shares(self) -> pd.DataFrame:
         """One row per arm and stream share; empty where none was recorded."""
         return self._shares.copy()
+
+    def efficiency(self) -> pd.DataFrame:
+        """One row per arm: how near it comes to the claim's reference arm, with warnings; empty without a reference."""
+        return self._efficiency.copy()
 
     def coverage(self) -> pd.DataFrame:
         """Planned, completed, failed, stopped and missing trials: of the study, per factor level, per arm."""
@@ -62,11 +62,12 @@ class Study:
         return build_verdicts(self.data, self._table)
 
     @cached_property
-    def _efficiency(self) -> pd.DataFrame:
-        return build_efficiency(self.data, self._table)
-
     def _shares(self) -> pd.DataFrame:
         return build_shares(self.data)
+
+    @cached_property
+    def _efficiency(self) -> pd.DataFrame:
+        return build_efficiency(self.data, self._table)
 
     @cached_property
     def _coverage(self) -> pd.DataFrame:

@@ -73,16 +73,20 @@ OTHER_VALUES: dict[str, Any] = {
     "data.n_frames": 5,
     "data.augmentation": "mixup",
     "data.views": 3,
+    "timing.batch_size": 4,
+    "timing.precision": "bf16",
+    "timing.n_warmup": 2,
+    "timing.n_repeats": 10,
     "head_train.epochs": 12,
-    "head_train.schedule": "cyclic",
-    "head_train.accumulate": 4,
-    "head_train.patience": 3,
     "head_train.batch_size": 2,
     "head_train.lr": 2e-3,
     "head_train.weight_decay": 0.1,
     "head_train.warmup_frac": 0.3,
     "head_train.grad_clip": 3.0,
     "head_train.precision": "bf16",
+    "head_train.accumulate": 3,
+    "head_train.schedule": "constant",
+    "head_train.patience": 7,
     "heldout.clips": 8,
     "heldout.ssv2": 8,
     "heldout.ssv2_fingerprint": "0123456789abcdef",
@@ -93,7 +97,7 @@ OTHER_VALUES: dict[str, Any] = {
     "seed": 1,
 }
 # Parts that a task other than reconstruction reads.
-TASK_OF_PART = {"head_train": "end_to_end", "heldout": "end_to_end"}
+TASK_OF_PART = {"timing": "latency", "head_train": "end_to_end", "heldout": "end_to_end"}
 FIELDS_WITH_ONE_VALUE = {"decoder.name", "task"}
 
 
@@ -103,15 +107,15 @@ def start(field: str) -> TrialConfig:
         return TrialConfig(data=DataConfig(name="clips", n_frames=9))
     if field in ("data.augmentation", "data.views"):
         return TrialConfig(data=DataConfig(augmentation="random_crop", views=2))
-    if field == "train.patience":
-        return TrialConfig(train=TrainConfig(schedule="plateau", patience=5))
     task = TASK_OF_PART.get(field.split(".")[0])
     if task is not None:
         start = TrialConfig(task=task)
         if field == "head_train.patience":
-            return start.with_fields({"head_train.schedule": "plateau", "head_train.patience": 5})
+            return start.with_fields({"head_train.schedule": "plateau", field: 5})
         count = field.removesuffix("_fingerprint")  # of a set that nothing is taken of, no content is read
         return start if count == field else start.with_fields({count: 4})
+    if field == "train.patience":
+        return TrialConfig(train=TrainConfig(schedule="plateau", patience=5))
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
 
 
@@ -199,7 +203,7 @@ def test_json_round_trip_keeps_config_and_key(config):
 def test_a_config_is_frozen_in_all_its_parts():
     config = TrialConfig()
     parts = [config, *(part for _, part in config if isinstance(part, Part))]
-    assert len(parts) == 11
+    assert len(parts) == 12
     for part in parts:
         name = next(iter(type(part).model_fields))
         with pytest.raises(ValidationError, match="frozen"):

@@ -24,6 +24,7 @@ from foresight.config.data import (
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.heldout import HELDOUT_SETS, HeldoutConfig
 from foresight.config.part import Part
+from foresight.config.timing import TimingConfig
 from foresight.config.training import FIELDS_IGNORED_BY_LOSS, FIELDS_IGNORED_BY_SCHEDULE, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
@@ -45,6 +46,7 @@ __all__ = [
     "HeldoutConfig",
     "LossConfig",
     "Part",
+    "TimingConfig",
     "TrainConfig",
     "TrialConfig",
     "VLMConfig",

@@ -16,6 +16,7 @@ from foresight.config.bridge import (
 from foresight.config.data import DATA_WITHOUT_MASKS, DataConfig, DINOv2Config, VLMConfig
 from foresight.config.heldout import HeldoutConfig
 from foresight.config.part import Part, refuse_unread
+from foresight.config.timing import TimingConfig
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
 
@@ -25,16 +26,20 @@ PARTS_OF_END_TO_END = ("head_train", "heldout")
 PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
     "end_to_end": ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END),
+    "latency": ("fusion", "adapter", "decoder", "timing"),
 }
 AUGMENTED_TASKS = ("reconstruction",)  # whose targets `foresight.data.augment` changes with the images
-OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END)
+OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "timing", *PARTS_OF_END_TO_END)
+# Tasks that train nothing and read no data set: of `data` they read the two sizes of a picture, and `train` not at all.
+UNTRAINED_TASKS = ("latency",)
+DATA_READ_UNTRAINED = ("image_px", "target_px")
 
 
 class TrialConfig(Part):
     """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
 
-    # What is trained and measured: see foresight.train.trial.TASKS.
-    task: Literal["reconstruction", "end_to_end"] = "reconstruction"
+    # What is trained and measured: see foresight.train.trial.TASKS and MEASUREMENTS.
+    task: Literal["reconstruction", "end_to_end", "latency"] = "reconstruction"
     scale: Literal["tiny", "full"] = "tiny"
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
@@ -47,6 +52,7 @@ class TrialConfig(Part):
     adapter: AdapterConfig = AdapterConfig()
     decoder: DecoderConfig = DecoderConfig()
     loss: LossConfig = LossConfig()
+    timing: TimingConfig = TimingConfig()
     train: TrainConfig = TrainConfig()
     head_train: TrainConfig = TrainConfig()  # how a head is trained on the tokens of a bridge that is trained already
     heldout: HeldoutConfig = HeldoutConfig()
@@ -73,6 +79,10 @@ class TrialConfig(Part):
                 refuse_unread(f"task '{self.task}'", getattr(self, name), path=f"{name}.")
         if self.task not in AUGMENTED_TASKS:
             refuse_unread(f"task '{self.task}'", self.data, ("augmentation", "views"), path="data.")
+        if not self.is_trained:
+            unread_data = tuple(name for name in type(self.data).model_fields if name not in DATA_READ_UNTRAINED)
+            refuse_unread(f"task '{self.task}'", self.train, path="train.")
+            refuse_unread(f"task '{self.task}'", self.data, unread_data, path="data.")
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")
@@ -83,6 +93,10 @@ class TrialConfig(Part):
         """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""
         if self.streams == "both":
             return
+        if self.task == "latency":
+            raise ValueError(
+                f"task 'latency' sets both streams against the VLM alone, so streams cannot be '{self.streams}'"
+            )
         refuse_unread(f"a trial of the stream '{self.streams}' alone", self.fusion, ("vlm_weight",), path="fusion.")
         if self.streams == "dinov2":
             refuse_unread("a trial of DINOv2 alone", self.vlm, ("layer",), path="vlm.")
@@ -101,6 +115,11 @@ class TrialConfig(Part):
             return None
         own = {name: type(getattr(self, name))() for name in PARTS_OF_END_TO_END}
         return self.model_copy(update={"task": "reconstruction", **own})
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the trial trains a model on a data set; if not, it measures one as it is."""
+        return self.task not in UNTRAINED_TASKS
 
     @property
     def conditioner(self) -> FusionConfig | AdapterConfig:

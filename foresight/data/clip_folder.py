@@ -68,7 +68,7 @@ def deal(title: str, root: Path, rest: list[ClipFile], test: list[ClipFile], see
 def check_root(name: str, title: str, root: Path | None) -> Path:
     """The folder, if there is one. Raises RequestError otherwise."""
     if root is None:
-        raise RequestError(f"the data '{name}' needs the folder that holds it; give the folder of {title}")
+        raise RequestError(f"the data '{name}' needs the folder that holds {title}; give it with --{name}-root DIR")
     if not Path(root).is_dir():
         raise RequestError(f"the {title} folder '{root}' does not exist; give the folder that it was unpacked to")
     return Path(root)

@@ -4,6 +4,8 @@ Axes: B batch, V visual tokens (raster order), C channels. A picture of P pixels
 Only image tokens are kept: the template's text tokens carry no pixels.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,17 @@ def encode_vlm(model: Any, pixels_B3PP: Tensor, layers: list[int]) -> dict[int, 
         use_cache=False,
     )
     return {layer: output.hidden_states[layer][is_image].view(B, V, -1).float() for layer in layers}
+
+
+@contextlib.contextmanager
+def without_later_layers(model: Any, layer: int) -> Iterator[None]:
+    """Inside, the model ends after `layer`: who reads an early one need not compute the others."""
+    all_layers = model.language_model.layers
+    model.language_model.layers = all_layers[:layer]
+    try:
+        yield
+    finally:
+        model.language_model.layers = all_layers
 
 
 def to_pixels(images_BSS3: np.ndarray, device: str) -> Tensor:

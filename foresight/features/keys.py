@@ -21,7 +21,12 @@ def readings(config: TrialConfig) -> dict[str, TrialConfig]:
 
 
 def entries_of(config: TrialConfig) -> dict[str, Entry]:
-    """What a trial reads of its own data: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread."""
+    """What a trial reads of its own data: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread.
+
+    Nothing if it trains nothing.
+    """
+    if not config.is_trained:
+        return {}
     entries = {"images": images_entry(config.data)}
     if config.streams != "dinov2":
         entries["vlm"] = vlm_entry(config.data, config.vlm)

@@ -41,7 +41,8 @@ def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[
     vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
     for config in [reading for trial in configs for reading in readings(trial).values()]:
         keys = {kind: key for kind, (key, _) in entries_of(config).items()}
-        images.setdefault(keys["images"], config)
+        if "images" in keys:
+            images.setdefault(keys["images"], config)
         if "dinov2" in keys:
             dinov2.setdefault(keys["dinov2"], config)
         if "vlm" in keys:  # one pass of the VLM gives every layer that is asked for

@@ -44,6 +44,7 @@ _SEMANTIC = (
 )
 _TEMPORAL = "variance over a reconstructed clip of the LPIPS between consecutive frames; a clip that stands still has 0"
 
+_TIMED = "of one batch, each component synchronised with the device; median over repeats"
 # 1 is parity. An arm without any distance has 2; one beside a reference that comes near none has no lower bound.
 _EFFICIENCY = "1 - (arm - reference) / reference, of the claim's reference arm at the same seed, on"
 
@@ -76,6 +77,38 @@ METRICS: dict[str, Metric] = {
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
         Metric(
+            "semantic_consistency", 1, "Semantic consistency", "cosine", "higher", -1.0, 1.0,
+            f"{_SEMANTIC}; the pretrained VLM",
+        ),
+        Metric(
+            "semantic_consistency_toy_vlm", 1, "Semantic consistency (toy VLM)", "cosine", "higher", -1.0, 1.0,
+            f"{_SEMANTIC}; toy VLM with random weights, which knows no meaning",
+        ),
+        Metric(
+            "temporal_lpips_variance", 1, "Temporal LPIPS variance", "squared distance", "lower", 0.0, 1.0,
+            f"{_TEMPORAL}; torchvision's pretrained trunk",
+        ),
+        Metric(
+            "temporal_lpips_random_trunk_variance", 1, "Temporal LPIPS variance (random trunk)", "squared distance",
+            "lower", 0.0, 1.0, f"{_TEMPORAL}; seeded random trunk",
+        ),
+        Metric(
+            "latency_overhead", 1, "Latency overhead", "fraction", "lower", -1.0, math.inf,
+            "(hybrid - baseline) / baseline of one pass, hybrid = the encoders that are read + fusion + decoder, baseline = VLM "
+            "+ decoder; median over repeats",
+        ),
+        Metric(
+            "latency_ms", 1, "Latency", "ms", "lower", 0.0, math.inf,
+            f"DINOv2 + VLM + fusion + decoder of one pass; {_TIMED}",
+        ),
+        Metric("latency_vlm_ms", 1, "VLM latency", "ms", "lower", 0.0, math.inf, f"VLM up to the layer read; {_TIMED}"),
+        Metric("latency_dinov2_ms", 1, "DINOv2 latency", "ms", "lower", 0.0, math.inf, f"DINOv2; {_TIMED}"),
+        Metric(
+            "latency_fusion_ms", 1, "Fusion latency", "ms", "lower", 0.0, math.inf,
+            f"fusion or adapter, from features to conditioning tokens; {_TIMED}",
+        ),
+        Metric("latency_decoder_ms", 1, "Decoder latency", "ms", "lower", 0.0, math.inf, f"decoder; {_TIMED}"),
+        Metric(
             "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
             "mean MSE + mask BCE of the test images minus that of as many training images, the first of them, without "
             "dropout; not a metric of one image",
@@ -92,26 +125,12 @@ METRICS: dict[str, Metric] = {
             "training_time_ratio", 1, "Training time ratio", "ratio", "lower", 0.0, math.inf,
             "training seconds of the arm / those of the claim's reference arm at the same seed", compares="cost/train_s",
         ),
-        Metric(
-            "semantic_consistency", 1, "Semantic consistency", "cosine", "higher", -1.0, 1.0,
-            f"{_SEMANTIC}; the pretrained VLM",
-        ),
-        Metric(
-            "semantic_consistency_toy_vlm", 1, "Semantic consistency (toy VLM)", "cosine", "higher", -1.0, 1.0,
-            f"{_SEMANTIC}; toy VLM with random weights, which knows no meaning",
-        ),
-        Metric(
-            "temporal_lpips_variance", 1, "Temporal LPIPS variance", "squared distance", "lower", 0.0, 1.0,
-            f"{_TEMPORAL}; torchvision's pretrained trunk",
-        ),
-        Metric(
-            "temporal_lpips_random_trunk_variance", 1, "Temporal LPIPS variance (random trunk)", "squared distance",
-            "lower", 0.0, 1.0, f"{_TEMPORAL}; seeded random trunk",
-        ),
     )
 }  # fmt: skip
 METRICS_OF_MASKS = ("mask_iou", "box_iou")  # what needs the annotation of an object
 METRICS_OF_CLIPS = ("temporal_lpips_variance", "temporal_lpips_random_trunk_variance")  # what needs frames in order
+# Derived from the run log by `analysis.relative`, not measured by a trial: the reference is another trial.
+RELATIVE_METRICS = tuple(name for name, metric in METRICS.items() if metric.compares)
 
 _INFLUENCE = (
     "how far a conditioning token moves (squared distance) when the VLM's tokens are exchanged for those of the next test "
@@ -136,5 +155,3 @@ SHARES: dict[str, Share] = {
         ),
     )
 }  # fmt: skip
-# Derived from the run log by `analysis.relative`, not measured by a trial: the reference is another trial.
-RELATIVE_METRICS = tuple(name for name, metric in METRICS.items() if metric.compares)

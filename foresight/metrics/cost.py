@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable
 from statistics import quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from foresight.models.bridge import Features
+
+Result = TypeVar("Result")
 
 
 def count_parameters(
@@ -46,16 +48,18 @@ def compute_flops(bridge: nn.Module, one_image: Features) -> float:
 
 def measure_latency(run: Callable[[], Any], device: str, n_warmup: int = 5, n_repeats: int = 30) -> dict[str, float]:
     """Milliseconds of `run`: median and quartiles over repeats, each synchronised with the device, after a warm-up."""
-    on_gpu = torch.device(device).type == "cuda"
-    times_ms = []
-    for repeat in range(n_warmup + n_repeats):
-        if on_gpu:
-            torch.cuda.synchronize(device)
-        started = time.perf_counter()
-        run()
-        if on_gpu:
-            torch.cuda.synchronize(device)
-        if repeat >= n_warmup:
-            times_ms.append((time.perf_counter() - started) * 1e3)
+    times_ms = [timed(run, device)[1] for _ in range(n_warmup + n_repeats)][n_warmup:]
     q25, median, q75 = quantiles(times_ms, n=4)
     return {"median_ms": median, "q25_ms": q25, "q75_ms": q75, "n_repeats": n_repeats}
+
+
+def timed(run: Callable[[], Result], device: str) -> tuple[Result, float]:
+    """(what `run` returns, its milliseconds): a GPU has finished what came before it, and has finished it."""
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    result = run()
+    if on_gpu:
+        torch.cuda.synchronize(device)
+    return result, (time.perf_counter() - started) * 1e3

@@ -146,8 +146,8 @@ def compute_losses(prediction: Prediction, config: LossConfig, done_frac: float 
     # In single precision whatever the model ran in: a window's variance and a distance are small differences.
     with torch.autocast(prediction.picture_B3HW.device.type, enabled=False):
         single = prediction.single_precision()
-        names = [name for name in dict.fromkeys((*ALWAYS_LOGGED, *weights)) if name not in unknown]
-        terms = {name: TERMS[name](single).mean() for name in names}
+        logged = [name for name in dict.fromkeys((*ALWAYS_LOGGED, *weights)) if name not in unknown]
+        terms = {name: TERMS[name](single).mean() for name in logged}
     loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
     return {"loss": loss, **{_logged_name(name, prediction.lpips): value for name, value in terms.items()}}
 

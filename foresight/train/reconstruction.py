@@ -72,7 +72,8 @@ class Reconstruction(Task):
             scores = score_trivial_predictors(data.train, data.test, self.context.lpips, EVAL_BATCH)
             data.trivial_scores.update({f"baseline/{name}": value for name, value in scores.items()})
         means = metric_means(samples)
-        means["generalisation_gap"] = self.compute_generalisation_gap(model, data)
+        if data.test.has_masks:
+            means["generalisation_gap"] = self.compute_generalisation_gap(model, data)
         columns = {f"test/{name}": value for name, value in means.items()} | data.trivial_scores
         evaluation = Evaluation(samples, columns, {"examples": draw_examples(predict, data.test)}, list(means))
         streams = map_streams(model, data.test, EVAL_BATCH)

@@ -9,7 +9,7 @@ from foresight.encoders.shapes import feature_shapes
 from foresight.metrics.cost import count_sizes
 from foresight.models.bridge import Features
 from foresight.train.task import Context
-from foresight.train.trial import TASKS
+from foresight.train.trial import MEASUREMENTS, TASKS
 
 
 def measure_size(config: TrialConfig) -> dict[str, float]:
@@ -20,7 +20,13 @@ def measure_size(config: TrialConfig) -> dict[str, float]:
     """
     # What does not change a size is set to one value, so that a sweep builds each distinct model once.
     plain = config.model_copy(
-        update={"seed": 0, "train": type(config.train)(), "loss": type(config.loss)(), "data": _plain_data(config)}
+        update={
+            "seed": 0,
+            "train": type(config.train)(),
+            "loss": type(config.loss)(),
+            "timing": type(config.timing)(),
+            "data": _plain_data(config),
+        }
     )
     return _size(plain)
 
@@ -34,7 +40,8 @@ def _plain_data(config: TrialConfig) -> object:
 @cache
 def _size(config: TrialConfig) -> dict[str, float]:
     shapes = feature_shapes(config)
-    task = TASKS[config.task](config, Context("meta"))
+    kind = TASKS[config.task] if config.is_trained else MEASUREMENTS[config.task]
+    task = kind(config, Context("meta"))
     with torch.device("meta"):
         model = task.assemble(shapes).eval()
         features = Features(

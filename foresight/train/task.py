@@ -1,6 +1,7 @@
 """Task: what a kind of trial trains and measures. The loop, the sensitivity check and the recorder know no more of it.
 
-A new kind is a subclass and a line of `foresight.train.trial.TASKS`.
+A new kind is a subclass and a line of `foresight.train.trial.TASKS`. A kind that trains nothing is a Measurement, and a
+line of `foresight.train.trial.MEASUREMENTS`.
 """
 
 from abc import ABC, abstractmethod
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
 from foresight.config import TrialConfig
@@ -31,6 +33,7 @@ class Context:
     cache: Path | None = None  # the feature cache
     runs: Path | None = None  # the run logs, for a task that continues another study's trial
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+    encoders: dict[str, nn.Module] = field(default_factory=dict)  # built by an earlier trial, for one that runs them
 
 
 @dataclass
@@ -43,8 +46,19 @@ class Evaluation:
     metric_names: list[str]  # names of METRICS whose values stand in `columns` as `test/<name>`
 
 
-class Task(ABC):
-    """One trial's model, loss and metrics. Made for a config; it holds no state of the training."""
+@dataclass
+class TrialResult:
+    """What a trial leaves: columns of its row, a row per test item, pictures, and the trained model's weights."""
+
+    columns: dict[str, Any]
+    samples: pd.DataFrame
+    pictures: dict[str, bytes]
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class TrialKind(ABC):
+    """One trial's model. Made for a config; it holds no state of the training."""
 
     def __init__(self, config: TrialConfig, context: Context):
         self.config, self.context, self.device = config, context, context.device
@@ -58,6 +72,26 @@ class Task(ABC):
         model = self.assemble(shapes)
         initialise(model, self.config.seed)
         return model.to(self.device)
+
+    @abstractmethod
+    def count_flops(self, model: nn.Module, one_image: Features) -> float:
+        """Floating-point operations of the model for one image (a multiply-add counts as two)."""
+
+    def decoder(self, model: nn.Module) -> nn.Module | None:
+        """The part whose parameters are counted apart; None: there is none."""
+        return None
+
+
+class Measurement(TrialKind):
+    """A kind of trial that trains nothing."""
+
+    @abstractmethod
+    def run(self) -> TrialResult:
+        """The whole trial: its row, without the epochs and weights that it does not have."""
+
+
+class Task(TrialKind):
+    """A kind of trial that trains: one trial's loss and metrics."""
 
     @abstractmethod
     def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
@@ -74,11 +108,3 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, model: nn.Module, data: StagedData) -> Evaluation:
         """The final measurement on the test split."""
-
-    @abstractmethod
-    def count_flops(self, model: nn.Module, one_image: Features) -> float:
-        """Floating-point operations of the model for one image (a multiply-add counts as two)."""
-
-    def decoder(self, model: nn.Module) -> nn.Module | None:
-        """The part whose parameters are counted apart; None: there is none."""
-        return None

@@ -3,10 +3,8 @@
 import hashlib
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -15,32 +13,26 @@ from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
+from foresight.train.component_latency import ComponentLatency
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
 from foresight.train.loop import Ended, train
 from foresight.train.reconstruction import Reconstruction
-from foresight.train.task import Context, Task
+from foresight.train.task import Context, Measurement, Task, TrialResult
 
 TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction}
-
-
-@dataclass
-class TrialResult:
-    """What a trial leaves: columns of its row, per-image metrics, example pictures, and the trained model's weights."""
-
-    columns: dict[str, Any]
-    samples: pd.DataFrame
-    pictures: dict[str, bytes]
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
+MEASUREMENTS: dict[str, type[Measurement]] = {"latency": ComponentLatency}  # these train nothing
 
 
 def run_trial(
-    config: TrialConfig, data: StagedData, context: Context
+    config: TrialConfig, data: StagedData | None, context: Context
 ) -> Generator[dict[str, float], None, TrialResult]:
-    """Trains and measures one trial.
+    """Trains and measures one trial; one that trains nothing needs no data and yields no epoch.
 
     Raises DivergedError when the loss stops being a number, and ValueError when a counted parameter gets no gradient.
     """
+    if not config.is_trained:
+        return MEASUREMENTS[config.task](config, context).run()
+    assert data is not None
     started = time.perf_counter()
     on_gpu = torch.device(context.device).type == "cuda"
     if on_gpu:

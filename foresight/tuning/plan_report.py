@@ -23,6 +23,7 @@ from foresight.tuning.sweep import Placement
 # in bf16), which a small bridge at batch 8 leaves mostly idle and a large encoder does not.
 ASSUMED_TRAINING_FLOPS = {"tiny": 1.0e10, "full": 0.05 * 312e12}
 ASSUMED_EXTRACTION_FLOPS = 0.40 * 312e12
+ASSUMED_MEASURING_S = {"tiny": 2.0, "full": 15.0}  # of a trial that trains nothing
 USD_PER_GPU_HOUR = 2.0
 
 
@@ -45,6 +46,7 @@ def make_plan(study: Study) -> dict[str, Any]:
         "question": sweep.question,
         "scale": space.baseline.scale,
         "data": space.baseline.data.model_dump(),
+        "is_trained": space.baseline.is_trained,
         "design": space.design,
         "n_arms": len(arms),
         "seeds": sorted({trial.seed for trial in trials}),
@@ -79,6 +81,8 @@ def estimate_cost(
     extraction = extraction_flops([trial.config for trial in pending], ArrayStore(placement.cache))
     extraction_s = extraction / ASSUMED_EXTRACTION_FLOPS
     done = _measured_trials(log, scale)
+    if pending and not pending[0].config.is_trained:
+        return _measuring_cost(len(pending), done, scale, placement)
     flops_per_s = ASSUMED_TRAINING_FLOPS[scale]
     basis = f"training at an assumed {flops_per_s / 1e9:,.0f} GFLOP/s a slot"
     training_s = training / flops_per_s
@@ -87,13 +91,23 @@ def estimate_cost(
         measured = float((3 * done["cost/flops"] * images).sum() / done["cost/train_s"].sum())
         basis = f"training at {measured / 1e9:,.1f} GFLOP/s a slot, as in {len(done)} finished trials of this run log"
         training_s = training / measured
-    seconds = training_s + extraction_s
-    cost: dict[str, Any] = {
-        "training_slot_s": training_s,
-        "extraction_slot_s": extraction_s,
-        "wall_s": seconds / placement.slots,
-        "basis": basis,
-    }
+    return _cost({"training": training_s, "extraction": extraction_s}, basis, scale, placement)
+
+
+def _measuring_cost(n_pending: int, done: pd.DataFrame, scale: str, placement: Placement) -> dict[str, Any]:
+    """Of trials that train nothing: as long as those of this run log took, else as assumed."""
+    trial_s, basis = ASSUMED_MEASURING_S[scale], f"{ASSUMED_MEASURING_S[scale]:g} s a trial assumed"
+    if len(done):
+        trial_s = float(done["cost/trial_s"].mean())
+        basis = f"{trial_s:.1f} s a trial, as in {len(done)} finished trials of this run log"
+    return _cost({"measuring": n_pending * trial_s}, basis, scale, placement)
+
+
+def _cost(slot_s: dict[str, float], basis: str, scale: str, placement: Placement) -> dict[str, Any]:
+    """`<what>_slot_s` of each kind of work, the time it takes on all slots, and at full scale its price."""
+    seconds = sum(slot_s.values())
+    cost: dict[str, Any] = {f"{name}_slot_s": value for name, value in slot_s.items()}
+    cost |= {"wall_s": seconds / placement.slots, "basis": basis}
     if scale == "full":
         hours = seconds / 3600
         cost |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
@@ -136,10 +150,12 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     if plan["provisional"] and plan["needs"]:
         console.print("what it needs is not complete: it runs first, and what it decides may change the levels below")
     data = plan["data"]
-    kind = f"clips of {data['n_frames']} frames" if data["n_frames"] > 1 else "images"
-    console.print(
-        f"data {data['name']}: {data['n_train']} training, {data['n_val']} validation and {data['n_test']} test {kind}"
-    )
+    if plan["is_trained"]:
+        kind = f"clips of {data['n_frames']} frames" if data["n_frames"] > 1 else "images"
+        counts = f"{data['n_train']} training, {data['n_val']} validation and {data['n_test']} test {kind}"
+        console.print(f"data {data['name']}: {counts}")
+    else:
+        console.print("these trials train nothing and read no data set")
     table = Table("factor", "level", "stands for", "complete", title="Factors and coverage", title_justify="left")
     for factor in plan["factors"]:
         for i, level in enumerate(factor["levels"]):
@@ -151,7 +167,8 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     least, most = plan["params_trained"]["least"], plan["params_trained"]["most"]
     console.print(f"trained parameters: {least:,.0f} to {most:,.0f}, decoder apart ({plan['params_decoder']:,.0f})")
     features = plan["features"]
-    console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
+    if plan["is_trained"]:
+        console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
     cost = plan["cost"]
     money = (
         f", {cost['gpu_hours']:.1f} GPU-hours, ${cost['usd']:.0f} at ${cost['usd_per_gpu_hour']:.2f}"

@@ -116,7 +116,7 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     """Size of the images of all distinct data and of the features of all distinct encoders, in half precision."""
     sizes: dict[tuple[object, ...], int] = {}
-    for config in [reading for trial in configs for reading in readings(trial).values()]:
+    for config in [reading for trial in configs if trial.is_trained for reading in readings(trial).values()]:
         data, shapes = config.data, feature_shapes(config)
         bytes_per_image = 3 * data.image_px**2 + 5 * data.target_px**2  # with targets, masks and content
         sizes["images", data] = data.n_pictures * bytes_per_image

@@ -56,7 +56,9 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
 
-def record_trial(log: RunLog, planned: Planned, data: "StagedData", context: "Context") -> Iterator[dict[str, float]]:
+def record_trial(
+    log: RunLog, planned: Planned, data: "StagedData | None", context: "Context"
+) -> Iterator[dict[str, float]]:
     """Runs a trial and writes it to the run log. Yields its epoch rows.
 
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad

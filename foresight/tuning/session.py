@@ -22,7 +22,7 @@ from foresight.tuning.context import worker_context
 from foresight.tuning.level_notes import level_notes
 from foresight.tuning.ray_runtime import start_ray
 from foresight.tuning.record import Planned, git_commit, record_trial
-from foresight.tuning.sweep import Placement, Sweep
+from foresight.tuning.sweep import Placement, Sweep, run_order
 
 if TYPE_CHECKING:
     from foresight.tuning.execute import Runner
@@ -73,7 +73,7 @@ class Session:
                     if pending:
                         self.check_sensitivity(runner)
                         runner.compute_features(pending)
-                        runner.run_trials(self.planned(pending))
+                        runner.run_trials(self.planned(run_order(self.sweep, pending)))
                     runner.measure_latency(unmeasured)
                 finally:
                     ray.shutdown()
@@ -83,7 +83,8 @@ class Session:
         """Checks the arms that are not on record as changing the model's output, before they cost anything."""
         known = (self.log.read_sweep() or {}).get("sensitivity", {})
         baseline, *arms = self.space.one_at_a_time().arms()
-        unchecked = [arm for arm in arms if arm.name not in known]
+        # What is measured as it is gives times: they differ anyway, and no loss could reach a parameter.
+        unchecked = [arm for arm in arms if arm.name not in known and arm.config.is_trained]
         if unchecked:
             self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
 
@@ -116,7 +117,7 @@ class Session:
             for requests in missing_requests([trial.config], store):
                 for request in requests:
                     compute(request, store, self.placement.roots, device)
-            data = stage(trial.config, store, device)
+            data = stage(trial.config, store, device) if trial.config.is_trained else None
             recorded = self.log.statuses().get(key) == "complete"
             with tempfile.TemporaryDirectory(prefix="foresight-one-") as scratch:
                 log = RunLog(Path(scratch)) if recorded else self.log
@@ -136,7 +137,8 @@ class Session:
         configs = [trial.config for trial in pending]
         cached = not missing_requests(configs, ArrayStore(self.placement.cache))
         preflight.check_machine(configs, self.placement, self.log, cached)
-        preflight.check_checkpoints([arm.config for arm in unmeasured] + ([] if cached else configs))
+        run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if not (cached and c.is_trained)]
+        preflight.check_checkpoints(run_encoders)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""

@@ -1,5 +1,6 @@
 """Sweep: everything a study's script declares, and Placement: where and how fast it runs, which never enters a key."""
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,10 +62,12 @@ def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str
     changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
     changes |= {f"heldout.{name}": value for name, value in _resolve_heldout(planned, roots).model_dump().items()}
     share = space.baseline.data.n_train * space.baseline.data.n_frames / (resolved.n_train * resolved.n_frames)
-    for name in ("epochs", "patience"):
-        n_epochs = getattr(planned.train, name)
-        if n_epochs is not None:
-            changes[f"train.{name}"] = max(1, round(n_epochs * share))
+    trained = {"train": planned.train} | ({"head_train": planned.head_train} if planned.continued() else {})
+    for part, recipe in trained.items():
+        for name in ("epochs", "patience"):
+            n_epochs = getattr(recipe, name)
+            if n_epochs is not None:
+                changes[f"{part}.{name}"] = max(1, round(n_epochs * share))
     return replace(space, baseline=planned.with_fields(changes))
 
 
@@ -87,3 +90,13 @@ def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     sweep.claim.check()
     sweep.claim.check_arms([arm.name for arm in space.arms()])
     return space.trials(n_seeds)
+
+
+def run_order(sweep: Sweep, trials: list[Trial]) -> list[Trial]:
+    """The trials as they are run: as planned, block after block.
+
+    Where time is measured, each block has an order of its own: a machine that grows warm must not slow the same arms.
+    """
+    if not sweep.alone:
+        return trials
+    return sorted(trials, key=lambda trial: (trial.seed, random.Random(f"{trial.seed} {trial.arm.name}").random()))

@@ -58,6 +58,9 @@ class TrialActor(tune.Trainable):
         from foresight.features.stage import stage
 
         config = planned.trial.config
+        if not config.is_trained:
+            yield from record_trial(self.log, planned, None, self.context)
+            return
         entries = " ".join(sorted(needed_entries([config])))
         if self.staged[0] != entries:
             self.staged = ("", None)  # let go of the old features before loading the new

@@ -162,7 +162,7 @@ def test_too_few_clips(name, writer):
 
 
 def test_no_folder_given(name):
-    assert f"the data '{name}' needs the folder that holds it" in refusal(DataConfig(n_frames=9, name=name), None)
+    assert f"the data '{name}' needs the folder that holds" in refusal(DataConfig(n_frames=9, name=name), None)
 
 
 def test_a_folder_that_is_not_there(name, tmp_path):

@@ -14,14 +14,16 @@ from typer.testing import CliRunner, Result
 
 from foresight.claim import Claim
 from foresight.config import TrainConfig, TrialConfig
+from foresight.data.clip_folder import ClipFile, ClipFolder
 from foresight.runlog import RunLog
 from foresight.space import Factor, SearchSpace
 from foresight.tuning.launch import build_app
 from foresight.tuning.record import Planned
-from foresight.tuning.sweep import Sweep
+from foresight.tuning.sweep import Sweep, resolve_space
 from search_spaces import c2_architectures
 
 SWEEP = small_study.SWEEP
+FOLDERS = ("coco", "ssv2", "davis")
 C2 = Sweep("c2_architectures", "?", c2_architectures.space, c2_architectures.CLAIM)
 
 
@@ -202,12 +204,39 @@ def test_a_coco_folder_without_annotations_is_refused(command, tmp_path):
     assert "has no annotation file: expected annotations/instances_val2017.json" in message
 
 
-def test_a_coco_folder_for_other_data_is_refused(command, tmp_path):
-    assert "--coco-root is read only with --data coco" in refusal(command("--coco-root", tmp_path))
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_nothing_reads_is_refused(command, tmp_path, name):
+    for flags in ((), ("--data", "scenes"), ("--plan",)):
+        message = refusal(command(f"--{name}-root", tmp_path, *flags))
+        assert f"'small_study' does not read --{name}-root here; add --data {name} or leave it out" in message
+    assert not (tmp_path / "runs").exists()
 
 
-def test_coco_without_a_folder_is_refused(command):
-    assert "--coco-root DIR" in refusal(command("--data", "coco"))
+@pytest.mark.parametrize("name", FOLDERS)
+def test_data_of_a_folder_without_one_is_refused(command, name):
+    assert f"--{name}-root DIR" in refusal(command("--data", name))
+
+
+def test_data_on_which_the_primary_metric_does_not_exist_is_planned_and_not_run(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("foresight.data.ssv2.read_folder", lambda root, seed: clip_folder())
+    flags = ("--data", "ssv2", "--ssv2-root", tmp_path)
+    assert command(*flags, "--plan").exit_code == 0
+    assert "'ssv2' has no masks, so 'mask_iou', the claim's primary metric" in refusal(command(*flags))
+    on_pictures = replace(SWEEP, claim=replace(SWEEP.claim, primary="ssim"))
+    assert "no planned trial" in refusal(command(*flags, "--one", "nonsense", sweep=on_pictures))
+
+
+def clip_folder() -> ClipFolder:
+    clips = [ClipFile(str(number), "scene", ()) for number in range(30)]
+    return ClipFolder("clips", Path("/nowhere"), "ab" * 8, {"train": clips, "val": clips[:4], "test": clips[:8]})
+
+
+def test_clips_are_planned_as_clips_for_as_many_steps(command):
+    plan = json.loads(command("--plan", "--json", "--data", "clips").stdout)
+    assert (plan["data"]["name"], plan["data"]["n_frames"], plan["data"]["n_test"]) == ("clips", 9, 8)
+    space = resolve_space(SWEEP, "tiny", "clips", {})
+    assert space.baseline.train.epochs == 1  # two epochs of 16 pictures would be a fraction of one of 144 frames
+    assert "4 validation and 8 test clips of 9 frames" in command("--plan", "--data", "clips").stdout
 
 
 def test_json_without_plan_is_refused(command):
