@@ -12,7 +12,8 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import CLIP_DATA, N_CLASSES, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.detector import DetectorConfig
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
 from foresight.config.training import LossConfig, TrainConfig
@@ -22,11 +23,13 @@ __all__ = [
     "BUDGET_DIVISOR",
     "CLIP_DATA",
     "FIELDS_IGNORED_BY_FUSION",
+    "N_CLASSES",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",
     "DINOv2Config",
     "DataConfig",
     "DecoderConfig",
+    "DetectorConfig",
     "FusionConfig",
     "LossConfig",
     "Part",

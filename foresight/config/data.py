@@ -8,6 +8,8 @@ from foresight.config.part import Part
 
 PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
 CLIP_DATA = ("clips", "ssv2", "davis")
+# Data sets whose objects have classes, and how many a detector tells apart; a folder may leave some of COCO's unused.
+N_CLASSES = {"scenes": 12, "coco": 80}
 
 
 class DataConfig(Part):

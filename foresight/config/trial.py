@@ -13,7 +13,8 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import N_CLASSES, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.detector import DetectorConfig
 from foresight.config.part import Part, refuse_unread
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
@@ -21,14 +22,17 @@ from foresight.errors import RequestError
 # The parts that a task reads besides data, encoders and training; every other one must keep its defaults.
 PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
+    "detection": ("detector",),
 }
-OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss")
+OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "detector")
 
 
 class TrialConfig(Part):
     """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
 
-    task: Literal["reconstruction"] = "reconstruction"  # what is trained and measured: see foresight.train.trial.TASKS
+    task: Literal["reconstruction", "detection"] = (
+        "reconstruction"  # what is trained and measured: see foresight.train.trial.TASKS
+    )
     scale: Literal["tiny", "full"] = "tiny"
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
@@ -41,6 +45,7 @@ class TrialConfig(Part):
     adapter: AdapterConfig = AdapterConfig()
     decoder: DecoderConfig = DecoderConfig()
     loss: LossConfig = LossConfig()
+    detector: DetectorConfig = DetectorConfig()
     train: TrainConfig = TrainConfig()
     seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
 
@@ -66,6 +71,13 @@ class TrialConfig(Part):
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")
+        else:
+            refuse_unread(f"task '{self.task}'", self, ("bridge",))
+        if "detector" in read and self.data.name not in N_CLASSES:
+            raise ValueError(
+                f"task '{self.task}' needs objects with classes, which '{self.data.name}' does not have; "
+                f"data that does: {', '.join(N_CLASSES)}"
+            )
 
     def _check_streams(self) -> None:
         """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""

@@ -34,9 +34,14 @@ class Attention(nn.Module):
         tokens_BND: Tensor,
         bias_HQN: Tensor | None = None,
         valid_BN: Tensor | None = None,
+        keys_BND: Tensor | None = None,
     ) -> Tensor:
-        """[B, Q, out_width]. Tokens that are not valid get no attention; each image needs a valid one. None: all are."""
-        q, k, v = self.query(queries_BQD), self.key(tokens_BND), self.value(tokens_BND)
+        """[B, Q, out_width]. Tokens that are not valid get no attention; each image needs a valid one. None: all are.
+
+        `keys_BND` is what the queries compare themselves with, where that is not what they read.
+        """
+        keys = tokens_BND if keys_BND is None else keys_BND
+        q, k, v = self.query(queries_BQD), self.key(keys), self.value(tokens_BND)
         q, k, v = (x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for x in (q, k, v))
         # Written out: with a learned bias and a few hundred tokens, the fused kernels fall back to a slower form of this.
         scores_BHQN = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5

@@ -28,7 +28,8 @@ def learning_rate_factor(step: int, n_steps: int, warmup_frac: float) -> float:
 def train(task: Task, model: nn.Module, data: StagedData) -> Iterator[dict[str, float]]:
     """Trains in place. Yields `epoch, step, wall_s, train/*, val/*` after every epoch, epochs counted from 1.
 
-    Data order and dropout are drawn from the block's seed, so all arms of a block see the same batches.
+    Data order and dropout are drawn from the block's seed, so all arms of a block see the same batches. When the last row
+    has been taken, the model gets the weights of the epoch that `kept_row` names.
     Raises DivergedError, naming the steps between which the loss stopped being finite.
     """
     config, seed, device = task.config.train, task.config.seed, task.device
@@ -40,6 +41,8 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Iterator[dict[str, 
         optimiser, lambda step: learning_rate_factor(step, n_steps, config.warmup_frac)
     )
     step, started = 0, time.perf_counter()
+    rows: list[dict[str, float]] = []
+    kept: dict[str, Tensor] = {}  # weights of the best epoch so far, where a task scores them
     for epoch in range(1, config.epochs + 1):
         model.train()
         order = torch.randperm(n_train, generator=seeded_generator(seed, "order", f"epoch {epoch}"))
@@ -62,6 +65,18 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Iterator[dict[str, 
         for loss_name in ("train/loss", "val/loss"):  # what an epoch's last step broke shows in the second alone
             if not math.isfinite(row[loss_name]):
                 raise DivergedError(f"the loss became {row[loss_name]} between steps {first_step + 1} and {step}")
+        rows.append({"epoch": epoch, "step": step, **row})
+        if task.score(row) is not None and kept_row(task, rows) is rows[-1]:
+            kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         paused = time.perf_counter()
         yield {"epoch": epoch, "step": step, "wall_s": paused - started, **row}
         started += time.perf_counter() - paused  # what the consumer did meanwhile is not training
+    if kept:
+        model.load_state_dict(kept)
+
+
+def kept_row(task: Task, rows: list[dict[str, float]]) -> dict[str, float]:
+    """The row of the epoch whose weights are kept: the best by the task's score, the later of two alike; else the last."""
+    if task.score(rows[-1]) is None:
+        return rows[-1]
+    return max(rows, key=lambda row: (task.score(row), row["epoch"]))

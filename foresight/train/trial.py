@@ -16,11 +16,12 @@ from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
-from foresight.train.loop import train
+from foresight.train.detection import Detection
+from foresight.train.loop import kept_row, train
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Task
 
-TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction}
+TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction, "detection": Detection}
 
 
 @dataclass
@@ -61,11 +62,13 @@ def run_trial(
     train_s = epochs[-1]["wall_s"]
     evaluation = task.evaluate(model, data)
     columns |= evaluation.columns
-    columns |= {name: value for name, value in epochs[-1].items() if name.startswith("val/")}
+    kept = kept_row(task, epochs)
+    columns |= {name: value for name, value in kept.items() if name.startswith("val/")}
     losses = [row["train/loss"] for row in epochs]
     columns |= {
         "train/loss_variance": compute_loss_variance(losses),
         "train/convergence_epoch": compute_convergence_epoch(losses),
+        "train/kept_epoch": kept["epoch"],
         "cost/train_s": train_s,
         "cost/trial_s": time.perf_counter() - started,
         "cost/gpu_s": train_s if on_gpu else 0.0,
