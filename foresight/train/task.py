@@ -101,6 +101,13 @@ class Task(TrialKind):
     def validate(self, model: nn.Module, split: StagedSplit) -> dict[str, float]:
         """The learning curve's columns, without their `val/`; `loss` is one of them."""
 
+    def score(self, row: dict[str, float]) -> float | None:
+        """How good the model is after an epoch, by its row: the loop ends with the weights of the best epoch.
+
+        None: with those of the last.
+        """
+        return None
+
     @abstractmethod
     def output(self, model: nn.Module, split: StagedSplit) -> Tensor:
         """[N, ...] in single precision: what the sensitivity check compares between arms."""

@@ -15,11 +15,12 @@ from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
 from foresight.train.component_latency import ComponentLatency
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
+from foresight.train.detection import Detection
 from foresight.train.loop import Ended, train
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Measurement, Task, TrialResult
 
-TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction}
+TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction, "detection": Detection}
 MEASUREMENTS: dict[str, type[Measurement]] = {"latency": ComponentLatency}  # these train nothing
 
 
@@ -66,6 +67,7 @@ def run_trial(
         "train/loss_variance": compute_loss_variance(losses),
         "train/convergence_epoch": compute_convergence_epoch(losses),
         "train/epochs_run": len(epochs),
+        "train/kept_epoch": ended.kept_epoch,
         "train/converged": None if ended.converged is None else float(ended.converged),
         "cost/train_s": train_s,
         "cost/trial_s": time.perf_counter() - started,
