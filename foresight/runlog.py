@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 3  # 2: cost/budget_params and train/*; 3: share/* and latency/*
+SCHEMA_VERSION = 3  # 2: cost/budget_params and train/*; 3: share/*, latency/* and heldout/*
 STATUSES = ("complete", "failed", "stopped")
 PROVENANCES = ("trained", "imported")
 
@@ -55,8 +55,9 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
 # Any other column starts with one of these and is stored as a number or a string, whichever its value is.
 # `baseline/<predictor>/<metric>` holds the trivial baselines, scored on the same test images.
 # `train/*` sums up the learning curve of `epochs.parquet`.
+# `heldout/<set>/*` are metrics on a further set, with its `n` and the `hash` over its content hashes.
 # `share/*` are the stream shares of `foresight.metrics.SHARES`, and `latency/*` the spread of a latency trial's repeats.
-OPEN_PREFIXES = ("config/", "test/", "val/", "train/", "baseline/", "share/", "latency/", "env/", "data/")
+OPEN_PREFIXES = ("config/", "test/", "val/", "train/", "baseline/", "heldout/", "share/", "latency/", "env/", "data/")
 _NO_TRIALS = pa.schema([*TRIAL_COLUMNS.items(), ("file_id", pa.string())]).empty_table()
 
 

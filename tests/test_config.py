@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from foresight.config import (
     FIELDS_IGNORED_BY_FUSION,
     FIELDS_IGNORED_BY_SCHEDULE,
+    N_CLASSES,
     DataConfig,
     FusionConfig,
     Part,
@@ -19,6 +20,7 @@ from foresight.config import (
     field_names,
     trial,
 )
+from foresight.data.scenes import CLASSES
 from foresight.errors import RequestError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -69,6 +71,27 @@ OTHER_VALUES: dict[str, Any] = {
     "loss.l1_weight": 0.2,
     "loss.mask_weight": 0.2,
     "train.precision": "bf16",
+    "task": "detection",
+    "detector.box_encoding": "softplus",
+    "detector.reference_points": "learned",
+    "detector.width": 32,
+    "detector.heads": 8,
+    "detector.feedforward": 64,
+    "detector.encoder_layers": 0,
+    "detector.decoder_layers": 3,
+    "detector.n_queries": 10,
+    "detector.dropout": 0.1,
+    "detector.class_loss": "focal",
+    "detector.no_object_weight": 1.0,
+    "detector.auxiliary_loss": False,
+    "detector.denoising": True,
+    "detector.keep_best": True,
+    "detector.class_cost": 2.0,
+    "detector.l1_cost": 10.0,
+    "detector.giou_cost": 5.0,
+    "detector.class_weight": 2.0,
+    "detector.l1_weight": 2.0,
+    "detector.giou_weight": 1.0,
     "streams": "vlm",
     "data.n_frames": 5,
     "data.augmentation": "mixup",
@@ -97,8 +120,13 @@ OTHER_VALUES: dict[str, Any] = {
     "seed": 1,
 }
 # Parts that a task other than reconstruction reads.
-TASK_OF_PART = {"timing": "latency", "head_train": "end_to_end", "heldout": "end_to_end"}
-FIELDS_WITH_ONE_VALUE = {"decoder.name", "task"}
+TASK_OF_PART = {
+    "timing": "latency",
+    "detector": "detection",
+    "head_train": "end_to_end",
+    "heldout": "end_to_end",
+}
+FIELDS_WITH_ONE_VALUE = {"decoder.name"}
 
 
 def start(field: str) -> TrialConfig:
@@ -107,9 +135,11 @@ def start(field: str) -> TrialConfig:
         return TrialConfig(data=DataConfig(name="clips", n_frames=9))
     if field in ("data.augmentation", "data.views"):
         return TrialConfig(data=DataConfig(augmentation="random_crop", views=2))
+    if field == "task":
+        return TrialConfig(data=DataConfig(name="scenes"))
     task = TASK_OF_PART.get(field.split(".")[0])
     if task is not None:
-        start = TrialConfig(task=task)
+        start = TrialConfig(task=task, data=DataConfig(name="shapes" if task == "latency" else "scenes"))
         if field == "head_train.patience":
             return start.with_fields({"head_train.schedule": "plateau", field: 5})
         count = field.removesuffix("_fingerprint")  # of a set that nothing is taken of, no content is read
@@ -203,7 +233,7 @@ def test_json_round_trip_keeps_config_and_key(config):
 def test_a_config_is_frozen_in_all_its_parts():
     config = TrialConfig()
     parts = [config, *(part for _, part in config if isinstance(part, Part))]
-    assert len(parts) == 12
+    assert len(parts) == 13
     for part in parts:
         name = next(iter(type(part).model_fields))
         with pytest.raises(ValidationError, match="frozen"):
@@ -321,6 +351,33 @@ def test_a_field_that_the_schedule_ignores_must_keep_its_default(schedule, field
     value = OTHER_VALUES[f"train.{field}"]
     message = refused({"train.schedule": schedule, "train.patience": patience, f"train.{field}": value})
     assert f"schedule '{schedule}' does not read '{field}'" in message
+
+
+@pytest.mark.parametrize("field", [name for name in field_names() if name.startswith("detector.")])
+def test_a_reconstruction_does_not_read_the_detector(field):
+    message = refused({field: OTHER_VALUES[field]})
+    assert f"task 'reconstruction' does not read '{field}'" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"bridge": "adapter"}, "task 'detection' does not read 'bridge'"),
+        ({"fusion.layers": 2}, "task 'detection' does not read 'fusion.layers'"),
+        ({"data.name": "shapes"}, "data that does: scenes, coco"),
+        ({"detector.class_loss": "focal", "detector.no_object_weight": 1.0}, "does not read 'no_object_weight'"),
+        ({"detector.decoder_layers": 1, "detector.auxiliary_loss": False}, "does not read 'auxiliary_loss'"),
+        ({"detector.class_cost": 0.0, "detector.l1_cost": 0.0, "detector.giou_cost": 0.0}, "nothing decides"),
+        ({"detector.l1_weight": 0.0, "detector.giou_weight": 0.0}, "boxes are not trained"),
+        ({"detector.width": 36, "detector.heads": 8}, "multiple of 4 and of heads"),
+    ],
+)
+def test_a_detection_that_means_nothing_is_refused(changes, said):
+    assert said in refused({"task": "detection", "data.name": "scenes"} | changes)
+
+
+def test_a_detector_tells_apart_the_classes_that_scenes_have():
+    assert N_CLASSES["scenes"] == len(CLASSES)
 
 
 def test_every_fusion_says_which_fields_it_ignores():

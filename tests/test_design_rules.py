@@ -151,4 +151,15 @@ def test_the_columns_of_the_run_log_are_these_and_no_others():
         "cost/gpu_s": "double",
         "cost/peak_memory_mb": "double",
     }
-    assert OPEN_PREFIXES == ("config/", "test/", "val/", "train/", "baseline/", "share/", "latency/", "env/", "data/")
+    assert OPEN_PREFIXES == (
+        "config/",
+        "test/",
+        "val/",
+        "train/",
+        "baseline/",
+        "heldout/",
+        "share/",
+        "latency/",
+        "env/",
+        "data/",
+    )

@@ -16,11 +16,13 @@ from foresight.config.data import (
     CLIP_DATA,
     DATA_WITHOUT_MASKS,
     GENERATED_DATA,
+    N_CLASSES,
     PIXELS_PER_VLM_TOKEN,
     DataConfig,
     DINOv2Config,
     VLMConfig,
 )
+from foresight.config.detector import DetectorConfig
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.heldout import HELDOUT_SETS, HeldoutConfig
 from foresight.config.part import Part
@@ -37,11 +39,13 @@ __all__ = [
     "FIELDS_IGNORED_BY_SCHEDULE",
     "GENERATED_DATA",
     "HELDOUT_SETS",
+    "N_CLASSES",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",
     "DINOv2Config",
     "DataConfig",
     "DecoderConfig",
+    "DetectorConfig",
     "FusionConfig",
     "HeldoutConfig",
     "LossConfig",

@@ -11,6 +11,8 @@ CLIP_DATA = ("clips", "ssv2", "davis")
 GENERATED_DATA = ("shapes", "scenes", "clips")  # the others are read from a folder
 CLIP_FRAMES = 9  # of a clip, where a study of pictures is run on clips: LTX-Video makes 8 k + 1
 DATA_WITHOUT_MASKS = ("ssv2",)  # nothing of a mask or a box is learned or measured on these
+# Data sets whose objects have classes, and how many a detector tells apart; a folder may leave some of COCO's unused.
+N_CLASSES = {"scenes": 12, "coco": 80}
 
 
 class DataConfig(Part):

@@ -13,7 +13,8 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import DATA_WITHOUT_MASKS, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import DATA_WITHOUT_MASKS, N_CLASSES, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.detector import DetectorConfig
 from foresight.config.heldout import HeldoutConfig
 from foresight.config.part import Part, refuse_unread
 from foresight.config.timing import TimingConfig
@@ -21,10 +22,11 @@ from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
 
 # What an end-to-end trial has beyond the reconstruction that it starts from.
-PARTS_OF_END_TO_END = ("head_train", "heldout")
+PARTS_OF_END_TO_END = ("detector", "head_train", "heldout")
 # The parts that a task reads besides data, encoders and training; every other one must keep its defaults.
 PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
+    "detection": ("detector",),
     "end_to_end": ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END),
     "latency": ("fusion", "adapter", "decoder", "timing"),
 }
@@ -39,7 +41,7 @@ class TrialConfig(Part):
     """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
 
     # What is trained and measured: see foresight.train.trial.TASKS and MEASUREMENTS.
-    task: Literal["reconstruction", "end_to_end", "latency"] = "reconstruction"
+    task: Literal["reconstruction", "detection", "end_to_end", "latency"] = "reconstruction"
     scale: Literal["tiny", "full"] = "tiny"
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
@@ -53,6 +55,7 @@ class TrialConfig(Part):
     decoder: DecoderConfig = DecoderConfig()
     loss: LossConfig = LossConfig()
     timing: TimingConfig = TimingConfig()
+    detector: DetectorConfig = DetectorConfig()
     train: TrainConfig = TrainConfig()
     head_train: TrainConfig = TrainConfig()  # how a head is trained on the tokens of a bridge that is trained already
     heldout: HeldoutConfig = HeldoutConfig()
@@ -86,8 +89,15 @@ class TrialConfig(Part):
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")
+        else:
+            refuse_unread(f"task '{self.task}'", self, ("bridge",))
         if self.data.name in DATA_WITHOUT_MASKS:
             refuse_unread(f"a trial on '{self.data.name}', which has no masks,", self.loss, ("mask_weight",), "loss.")
+        if "detector" in read and self.data.name not in N_CLASSES:
+            raise ValueError(
+                f"task '{self.task}' needs objects with classes, which '{self.data.name}' does not have; "
+                f"data that does: {', '.join(N_CLASSES)}"
+            )
 
     def _check_streams(self) -> None:
         """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""

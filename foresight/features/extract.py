@@ -23,6 +23,7 @@ from foresight.features.requests import Request
 from foresight.features.store import ArrayStore
 
 SPLITS = ("train", "val", "test")
+OBJECT_ARRAYS = ("boxes_xyxy", "classes", "n_objects", "class_names")  # of an ObjectSet, `objects_*` in the store
 BATCH = 32
 # Qwen has a few channels with activations in the ten thousands; half precision ends at 65504.
 LARGEST = 6.0e4
@@ -69,6 +70,10 @@ def _write_images(
                     if start == 0:
                         arrays[name] = create(f"{split}-{name}", (n_rows, *array.shape[1:]), array.dtype)
                     arrays[name][start : start + len(array)] = array
+            if images.objects is not None:
+                for name in OBJECT_ARRAYS:
+                    array = np.asarray(getattr(images.objects, name))
+                    create(f"{split}-objects_{name}", array.shape, array.dtype)[...] = array
 
 
 def _compute_dinov2(config: TrialConfig, store: ArrayStore, device: str) -> None:

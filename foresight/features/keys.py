@@ -8,7 +8,7 @@ from foresight.encoders.shapes import checkpoint_name
 from foresight.features.store import content_key
 
 # Raise it when the code that fills entries changes what it writes.
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2  # 2: images hold every object
 
 Entry = tuple[str, dict[str, Any]]
 
@@ -36,7 +36,7 @@ def entries_of(config: TrialConfig) -> dict[str, Entry]:
 
 
 def images_entry(data: DataConfig) -> Entry:
-    """The decoded, letterboxed images and their targets, masks and boxes."""
+    """The decoded, letterboxed images and their targets, masks, boxes and objects."""
     content = {"kind": "images", "version": EXTRACTION_VERSION, "data": data.model_dump(mode="json")}
     return content_key(f"images-{data.name}", content), content
 

@@ -23,6 +23,26 @@ CHUNK = 256  # images standardised at a time, so that staging needs little more 
 
 
 @dataclass
+class StagedObjects:
+    """Every object of some images, up to K in each, on the device; places from an image's number of objects on are padding."""
+
+    boxes_xyxy_NK4: Tensor  # normalised to [0, 1]; 0 in padding
+    classes_NK: Tensor  # int64, index into class_names; -1 in padding
+    class_names: tuple[str, ...]
+
+    def __getitem__(self, index: Tensor | slice) -> "StagedObjects":
+        return StagedObjects(self.boxes_xyxy_NK4[index], self.classes_NK[index], self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.classes_NK)
+
+    @property
+    def is_object(self) -> Tensor:
+        """[N, K] bool, False in padding."""
+        return self.classes_NK >= 0
+
+
+@dataclass
 class StagedSplit:
     """One split on the device. Targets are uint8, features standardised half precision; batches are cast when used.
 
@@ -38,6 +58,7 @@ class StagedSplit:
     sample_hash: np.ndarray  # of each sample
     scene: np.ndarray  # of each sample
     n_frames: int = 1  # rows of a sample
+    objects: StagedObjects | None = None  # None: there is one in each image, and it has no class
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
@@ -118,6 +139,7 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
                 sample_hash,
                 scene,
                 n_frames,
+                _stage_objects(images, split, device) if rows.start == 0 else None,  # of the images as they are
             )
             for rows in (slice(start, start + n_rows) for start in range(0, len(arrays["targets"]), n_rows))
         ]
@@ -159,6 +181,17 @@ def _load(reading: TrialConfig, store: ArrayStore) -> tuple[Entries, int]:
     keys = {kind: key for kind, (key, _) in entries_of(reading).items()}
     entries = {kind: store.load(key) for kind, key in keys.items()}
     return entries, sum(int(store.content(keys[kind])["n_params"]) for kind in ENCODERS if kind in keys)
+
+
+def _stage_objects(images: dict[str, np.ndarray], split: str, device: str) -> StagedObjects | None:
+    if f"{split}-objects_classes" not in images:
+        return None
+    boxes, classes = (
+        torch.from_numpy(np.array(images[f"{split}-objects_{name}"])) for name in ("boxes_xyxy", "classes")
+    )
+    most = max(1, int((classes >= 0).sum(dim=1).max()))  # padding that no image needs is left behind
+    names = tuple(str(name) for name in images[f"{split}-objects_class_names"])
+    return StagedObjects(boxes[:, :most].to(device), classes[:, :most].to(device), names)
 
 
 def _tokens(entries: Entries, kind: str, split: str, device: str) -> TokensAndValid:

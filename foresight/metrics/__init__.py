@@ -48,6 +48,12 @@ _TIMED = "of one batch, each component synchronised with the device; median over
 # 1 is parity. An arm without any distance has 2; one beside a reference that comes near none has no lower bound.
 _EFFICIENCY = "1 - (arm - reference) / reference, of the claim's reference arm at the same seed, on"
 
+_MAP = (
+    "COCO's mean average precision (pycocotools: 101 recall points, mean over classes with true objects, 100 detections of an "
+    "image at most); a detection is a query's best class with its probability, and no score is too low to count"
+)
+_PAIRED = "objects and detections of one class, whatever their score, are paired one to one for the largest sum of IoU"
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -76,6 +82,20 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
+        Metric(
+            "map", 1, "mAP", "fraction", "higher", 0.0, 1.0,
+            f"{_MAP}; mean over IoU thresholds 0.5, 0.55 to 0.95",
+        ),
+        Metric("map_50", 1, "mAP at IoU 0.5", "fraction", "higher", 0.0, 1.0, f"{_MAP}; IoU threshold 0.5"),
+        Metric("map_75", 1, "mAP at IoU 0.75", "fraction", "higher", 0.0, 1.0, f"{_MAP}; IoU threshold 0.75"),
+        Metric(
+            "recall_50", 1, "Recall at IoU 0.5", "fraction", "higher", 0.0, 1.0,
+            f"share of an image's objects whose IoU with their detection is 0.5 or more; {_PAIRED}",
+        ),
+        Metric(
+            "matched_iou", 1, "Matched box IoU", "fraction", "higher", 0.0, 1.0,
+            f"mean over an image's objects of the IoU with their detection, 0 without one; {_PAIRED}",
+        ),
         Metric(
             "semantic_consistency", 1, "Semantic consistency", "cosine", "higher", -1.0, 1.0,
             f"{_SEMANTIC}; the pretrained VLM",

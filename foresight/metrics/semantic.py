@@ -5,7 +5,6 @@ says nothing about meaning. Axes: B batch, V VLM tokens, C channels, H W pixels.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from foresight.config import PIXELS_PER_VLM_TOKEN, VLMConfig
 from foresight.encoders.checkpoints import RANDOM
-from foresight.encoders.qwen_vl import build_vlm, encode_vlm
+from foresight.encoders.qwen_vl import encode_vlm
 from foresight.encoders.shapes import vlm_shape
 
 BATCH = 32
@@ -50,9 +49,7 @@ class SemanticEncoder:
         return (tokens_BVC * counts_BV[..., None]).sum(dim=1) / counts_BV.sum(dim=1, keepdim=True)
 
 
-@lru_cache(maxsize=1)  # a process measures with one VLM, whichever layer its trials read
-def load_semantic_encoder(checkpoint: str, device: str) -> SemanticEncoder:
-    """The VLM of a study, built once for a process. Raises RequestError when its checkpoint is missing."""
-    config = VLMConfig(checkpoint=checkpoint)
-    name = "semantic_consistency_toy_vlm" if checkpoint == RANDOM else "semantic_consistency"
-    return SemanticEncoder(name, build_vlm(config, device), vlm_shape(config).depth)
+def build_semantic_encoder(config: VLMConfig, model: nn.Module) -> SemanticEncoder:
+    """The metric with a VLM that is loaded already, whichever of its layers the trials read."""
+    name = "semantic_consistency_toy_vlm" if config.checkpoint == RANDOM else "semantic_consistency"
+    return SemanticEncoder(name, model, vlm_shape(config).depth)

@@ -34,9 +34,13 @@ class Attention(nn.Module):
         tokens_BND: Tensor,
         bias_HQN: Tensor | None = None,
         valid_BN: Tensor | None = None,
+        keys_BND: Tensor | None = None,
     ) -> Tensor:
-        """[B, Q, out_width]. Tokens that are not valid get no attention; each image needs a valid one. None: all are."""
-        weights_BHQN = self.weights(queries_BQD, tokens_BND, bias_HQN, valid_BN)
+        """[B, Q, out_width]. Tokens that are not valid get no attention; each image needs a valid one. None: all are.
+
+        `keys_BND` is what the queries compare themselves with, where that is not what they read.
+        """
+        weights_BHQN = self.weights(queries_BQD, tokens_BND if keys_BND is None else keys_BND, bias_HQN, valid_BN)
         values_BHND = self._heads(self.value(tokens_BND))
         return self.out((weights_BHQN @ values_BHND).transpose(1, 2).flatten(2))
 

@@ -28,14 +28,24 @@ class Ended:
     converged: bool | None  # None: its length was fixed beforehand
 
 
+@dataclass(frozen=True)
+class Best:
+    """The best epoch so far by the task's score, with its weights."""
+
+    score: float
+    epoch: int
+    weights: dict[str, Tensor]
+
+
 def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str, float], None, Ended]:
     """Trains in place. Yields `epoch, step, wall_s, train/*, val/*` after every epoch, epochs counted from 1.
 
     Data order and dropout are drawn from the block's seed, so all arms of a block see the same batches. A step is one of
-    the optimiser; `accumulate` batches go into each.
+    the optimiser; `accumulate` batches go into each. Where the task scores its epochs, the model ends with the weights of
+    the best, the later of two alike.
     Raises DivergedError, naming the steps between which the loss stopped being finite.
     """
-    config, seed = task.config.train, task.config.seed
+    config, seed = task.recipe, task.config.seed
     torch.manual_seed(keyed_seed(seed, "dropout"))
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     n_train, images_per_step = len(data.train), config.batch_size * config.accumulate
@@ -43,6 +53,7 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
     length = Length(config.epochs * steps_per_epoch, steps_per_epoch)
     plateau = Plateau(config.patience, model, optimiser) if config.patience is not None else None
     step, started = 0, time.perf_counter()
+    best: Best | None = None
     for epoch in range(1, config.epochs + 1):
         model.train()
         seen = data.train_view(epoch)
@@ -67,11 +78,18 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
                 raise DivergedError(f"the loss became {row[loss_name]} between steps {first_step + 1} and {step}")
         if plateau:
             plateau.end_epoch(epoch, row["val/loss"])
+        score = task.score(row)
+        if score is not None and (best is None or score >= best.score):
+            best = Best(score, epoch, {name: tensor.clone() for name, tensor in model.state_dict().items()})
         paused = time.perf_counter()
         yield {"epoch": epoch, "step": step, "wall_s": paused - started, **row}
         started += time.perf_counter() - paused  # what the consumer did meanwhile is not training
         if plateau and plateau.converged:
             break
+    converged = plateau.converged if plateau else None
+    if best is not None:
+        model.load_state_dict(best.weights)
+        return Ended(best.epoch, converged)
     if plateau is None:
         return Ended(config.epochs, None)
     plateau.restore_best()
@@ -82,7 +100,7 @@ def _add_gradients(
     task: Task, model: nn.Module, split: StagedSplit, images: Tensor, done_frac: float
 ) -> dict[str, Tensor]:
     """Adds the gradient of the mean loss over `images`, taken in batches. Returns sums of every loss over the images."""
-    config, totals = task.config.train, dict[str, Tensor]()
+    config, totals = task.recipe, dict[str, Tensor]()
     for index in images.split(config.batch_size):
         with autocast(task.device, config.precision):
             losses = task.losses(model, split, index.to(task.device), done_frac)

@@ -4,6 +4,7 @@ A sample is a picture or a clip; a clip's value is the mean over its frames.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -130,3 +131,28 @@ def draw_rows(predict: Predict, split: StagedSplit, index: Tensor) -> bytes:
         masks = (split.masks_NHW[index] & content, mask_prob * content)
         rows += [mask.float()[:, None].expand(-1, 3, -1, -1) for mask in masks]
     return picture_strip(rows, caption=f"Rows: {', '.join(names)}.")
+
+
+def draw_reconstructions(predict: Predict, split: StagedSplit) -> bytes:
+    """PNG of the first pictures as they are: a row of targets over a row of reconstructions, for figures across arms."""
+    index = torch.arange(min(N_EXAMPLES, len(split)), device=split.targets_N3HW.device)
+    target = split.targets_N3HW[index].float() / 255
+    inside = fill_padding(predict(index)[0], target, split.content_NHW[index])
+    return picture_strip([target, inside], least_px=0, caption="Rows: target, reconstruction.")
+
+
+@dataclass
+class Worst:
+    """The samples that a model did worst: a rank for each sample, 1 the worst and 0 for those not shown; the picture."""
+
+    rank: np.ndarray
+    png: bytes
+
+
+def draw_worst(predict: Predict, split: StagedSplit, samples: pd.DataFrame, metric: str) -> Worst:
+    """The N_EXAMPLES samples of lowest `metric`, as `draw_examples`, the worst first; of a clip its first frame."""
+    order = np.argsort(samples[metric].to_numpy(), kind="stable")[:N_EXAMPLES]
+    rank = np.zeros(len(samples), dtype=np.int64)
+    rank[order] = np.arange(1, len(order) + 1)
+    rows = torch.from_numpy(order * split.n_frames).to(split.targets_N3HW.device)
+    return Worst(rank, draw_rows(predict, split, rows))

@@ -4,6 +4,7 @@ A new kind is a subclass and a line of `foresight.train.trial.TASKS`. A kind tha
 line of `foresight.train.trial.MEASUREMENTS`.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from foresight.config import TrialConfig
+from foresight.config import TrainConfig, TrialConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.lpips import Lpips
@@ -93,6 +94,15 @@ class Measurement(TrialKind):
 class Task(TrialKind):
     """A kind of trial that trains: one trial's loss and metrics."""
 
+    @property
+    def recipe(self) -> TrainConfig:
+        """How the weights that this trial trains are found."""
+        return self.config.train
+
+    def restore(self, model: nn.Module) -> None:
+        """Before the training: gives the model what another trial has trained of it. Most tasks start from nothing."""
+        return
+
     @abstractmethod
     def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
         """Scalars of one batch. `loss` is minimised, the others are logged; `done_frac` of the training is behind."""
@@ -101,6 +111,13 @@ class Task(TrialKind):
     def validate(self, model: nn.Module, split: StagedSplit) -> dict[str, float]:
         """The learning curve's columns, without their `val/`; `loss` is one of them."""
 
+    def score(self, row: dict[str, float]) -> float | None:
+        """How good the model is after an epoch, by its row: the loop ends with the weights of the best epoch.
+
+        None: with those of the last.
+        """
+        return None
+
     @abstractmethod
     def output(self, model: nn.Module, split: StagedSplit) -> Tensor:
         """[N, ...] in single precision: what the sensitivity check compares between arms."""
@@ -108,3 +125,8 @@ class Task(TrialKind):
     @abstractmethod
     def evaluate(self, model: nn.Module, data: StagedData) -> Evaluation:
         """The final measurement on the test split."""
+
+
+def set_hash(split: StagedSplit) -> str:
+    """16 hex digits over the content hashes of a split's images, in any order: equal exactly for equal sets."""
+    return hashlib.sha256(" ".join(sorted(split.sample_hash)).encode()).hexdigest()[:16]

@@ -1,6 +1,5 @@
 """One trial, whole: staged features -> model -> training -> test metrics. Yields epoch rows, returns the result."""
 
-import hashlib
 import time
 from collections.abc import Generator
 from typing import Any
@@ -10,16 +9,22 @@ from torch import nn
 
 from foresight.config import TrialConfig
 from foresight.encoders.shapes import FeatureShapes
-from foresight.features.stage import StagedData, StagedSplit
+from foresight.features.stage import StagedData
 from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
 from foresight.train.component_latency import ComponentLatency
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
+from foresight.train.detection import Detection
+from foresight.train.end_to_end import EndToEnd
 from foresight.train.loop import Ended, train
 from foresight.train.reconstruction import Reconstruction
-from foresight.train.task import Context, Measurement, Task, TrialResult
+from foresight.train.task import Context, Measurement, Task, TrialResult, set_hash
 
-TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction}
+TASKS: dict[str, type[Task]] = {
+    "reconstruction": Reconstruction,
+    "detection": Detection,
+    "end_to_end": EndToEnd,
+}
 MEASUREMENTS: dict[str, type[Measurement]] = {"latency": ComponentLatency}  # these train nothing
 
 
@@ -44,6 +49,7 @@ def run_trial(
     )
     columns["cost/budget_params"] = config.adapter.budget_params if config.bridge == "adapter" else None
     columns["cost/flops"] = task.count_flops(model, data.test.features[:1])
+    task.restore(model)
     epochs: list[dict[str, float]] = []
     training = train(task, model, data)
     while True:
@@ -66,6 +72,7 @@ def run_trial(
         "train/loss_variance": compute_loss_variance(losses),
         "train/convergence_epoch": compute_convergence_epoch(losses),
         "train/epochs_run": len(epochs),
+        "train/kept_epoch": ended.kept_epoch,
         "train/converged": None if ended.converged is None else float(ended.converged),
         "cost/train_s": train_s,
         "cost/trial_s": time.perf_counter() - started,
@@ -93,11 +100,6 @@ def shapes_of(data: StagedData) -> FeatureShapes:
         features.spatial_BSC.shape[-1],
         round(features.spatial_BSC.shape[1] ** 0.5),
     )
-
-
-def set_hash(split: StagedSplit) -> str:
-    """16 hex digits over the content hashes of a split's images, in any order: equal exactly for equal sets."""
-    return hashlib.sha256(" ".join(sorted(split.sample_hash)).encode()).hexdigest()[:16]
 
 
 def probe_gradients(task: Task, model: nn.Module, data: StagedData) -> set[str]:

@@ -5,12 +5,12 @@ from foresight.config import DataConfig, VLMConfig
 from foresight.data import load_splits
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm
 from foresight.metrics import METRICS
-from foresight.metrics.semantic import SemanticEncoder, load_semantic_encoder
+from foresight.metrics.semantic import SemanticEncoder, build_semantic_encoder
 
 
 @pytest.fixture(scope="module")
 def encoder() -> SemanticEncoder:
-    return load_semantic_encoder("random", "cpu")
+    return build_semantic_encoder(VLMConfig(), build_vlm(VLMConfig()))
 
 
 @pytest.fixture(scope="module")
