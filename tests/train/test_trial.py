@@ -89,6 +89,7 @@ def test_the_learning_curve_is_summed_up_from_the_epochs(finished):
         "train/convergence_epoch",
         "train/epochs_run",
         "train/converged",
+        "train/kept_epoch",
     }
     assert result.columns["train/epochs_run"] == 2
     assert result.columns["train/converged"] is None  # its length was fixed
