@@ -75,7 +75,7 @@ class TrialConfig(Part):
         if self.streams == "dinov2":
             refuse_unread("a trial of DINOv2 alone", self.vlm, ("layer",), path="vlm.")
         else:
-            refuse_unread("a trial of the VLM alone", self.dinov2, ("size",), path="dinov2.")
+            refuse_unread("a trial of the VLM alone", self.dinov2, ("size", "layer"), path="dinov2.")
         if "fusion" in PARTS_READ_BY_TASK[self.task]:
             able = FUSIONS_OF_ONE_STREAM if self.bridge == "fusion" else ADAPTERS_OF_ONE_STREAM
             if self.label not in able:

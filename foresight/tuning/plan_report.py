@@ -116,9 +116,9 @@ def extraction_flops(configs: list[TrialConfig], store: ArrayStore) -> float:
         for request in stage:
             config = request.configs[0]
             if request.kind == "vlm":
-                total += vlm_extraction_flops(config.data, config.vlm)
+                total += vlm_extraction_flops(config.data, [c.vlm for c in request.configs])
             elif request.kind == "dinov2":
-                total += dinov2_extraction_flops(config.data, config.dinov2)
+                total += dinov2_extraction_flops(config.data, [c.dinov2 for c in request.configs])
     return total
 
 

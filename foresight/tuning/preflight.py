@@ -16,6 +16,7 @@ from foresight.config import TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
+from foresight.features.keys import entries_of
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
 from foresight.space import Trial
@@ -103,14 +104,17 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
 
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     """Size of the images and of the features of all distinct encoders, in half precision."""
-    sizes: dict[tuple[str, str], int] = {}
+    sizes: dict[str, int] = {}  # of a store entry, by its key
     for config in configs:
         shapes = feature_shapes(config)
         n_images = config.data.n_train + config.data.n_val + config.data.n_test
         bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
-        sizes["images", config.data.name] = n_images * bytes_per_image
-        sizes["vlm", config.vlm.layer] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
-        sizes["dinov2", config.dinov2.size] = 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim
+        bytes_of = {
+            "images": n_images * bytes_per_image,
+            "vlm": 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim,
+            "dinov2": 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim,
+        }
+        sizes |= {key: bytes_of[kind] for kind, (key, _) in entries_of(config).items()}
     return sum(sizes.values())
 
 
