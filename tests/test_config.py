@@ -36,6 +36,7 @@ OTHER_VALUES: dict[str, Any] = {
     "vlm.layer": "14",
     "dinov2.checkpoint": "lvd142m",
     "dinov2.size": "B",
+    "dinov2.layer": "12",
     "bridge": "adapter",
     "fusion.strategy": "film",
     "fusion.layers": 2,
@@ -64,16 +65,21 @@ OTHER_VALUES: dict[str, Any] = {
     "loss.mask_weight": 0.2,
     "train.precision": "bf16",
     "streams": "vlm",
+    "task": "probe",
+    "probe.hidden": 128,
+    "probe.heads": 8,
     "data.n_frames": 5,
     "seed": 1,
 }
-FIELDS_WITH_ONE_VALUE = {"decoder.name", "task"}
+FIELDS_WITH_ONE_VALUE = {"decoder.name"}
 
 
 def start(field: str) -> TrialConfig:
     """The defaults of a trial that reads the field."""
     if field == "data.n_frames":
         return TrialConfig(data=DataConfig(name="clips", n_frames=9))
+    if field == "task" or field.startswith("probe."):
+        return TrialConfig(task="reconstruction" if field == "task" else "probe", streams="dinov2")
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
 
 
@@ -161,7 +167,7 @@ def test_json_round_trip_keeps_config_and_key(config):
 def test_a_config_is_frozen_in_all_its_parts():
     config = TrialConfig()
     parts = [config, *(part for _, part in config if isinstance(part, Part))]
-    assert len(parts) == 9
+    assert len(parts) == 10
     for part in parts:
         name = next(iter(type(part).model_fields))
         with pytest.raises(ValidationError, match="frozen"):
@@ -278,3 +284,32 @@ def test_a_part_refuses_a_field_it_does_not_know(given, nearest):
     message = explain(caught.value)
     assert message.startswith(f"unknown field '{given}'")
     assert nearest is None or f"did you mean '{nearest}'?" in message
+
+
+@pytest.mark.parametrize(
+    ("stream", "field"), [("dinov2", "vlm.layer"), ("vlm", "dinov2.size"), ("vlm", "dinov2.layer")]
+)
+def test_a_field_of_an_encoder_that_is_not_read_must_keep_its_default(stream, field):
+    assert f"does not read '{field}'" in refused({"streams": stream, field: OTHER_VALUES[field]})
+
+
+def test_a_probe_reads_one_stream():
+    assert "a probe reads one stream" in refused({"task": "probe"})
+    probes = [TrialConfig(task="probe", streams=streams) for streams in ("vlm", "dinov2")]
+    assert probes[0].key.startswith("probe-s0-")
+    assert probes[0].key != probes[1].key
+
+
+@pytest.mark.parametrize("field", ["bridge", "fusion.layers", "decoder.grid", "loss.l1_weight"])
+def test_a_probe_has_no_bridge(field):
+    message = refused({"task": "probe", "streams": "vlm", field: OTHER_VALUES[field]})
+    assert f"task 'probe' does not read '{field}'" in message
+
+
+def test_only_a_probe_reads_the_probes_fields():
+    assert "does not read 'probe.hidden'" in refused({"probe.hidden": 128})
+
+
+@pytest.mark.parametrize("changes", [{"probe.hidden": 60, "probe.heads": 8}, {"probe.hidden": 30, "probe.heads": 2}])
+def test_an_impossible_probe_is_refused(changes):
+    assert "hidden must be a multiple of heads and of 4" in refused({"task": "probe", "streams": "vlm", **changes})

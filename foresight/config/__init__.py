@@ -15,6 +15,7 @@ from foresight.config.bridge import (
 from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
+from foresight.config.probe import ProbeConfig
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
@@ -30,6 +31,7 @@ __all__ = [
     "FusionConfig",
     "LossConfig",
     "Part",
+    "ProbeConfig",
     "TrainConfig",
     "TrialConfig",
     "VLMConfig",

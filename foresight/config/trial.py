@@ -15,20 +15,25 @@ from foresight.config.bridge import (
 )
 from foresight.config.data import DataConfig, DINOv2Config, VLMConfig
 from foresight.config.part import Part, refuse_unread
+from foresight.config.probe import ProbeConfig
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
 
 # The parts that a task reads besides data, encoders and training; every other one must keep its defaults.
 PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
+    "probe": ("probe",),
 }
-OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss")
+OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "probe")
+TASKS_OF_ONE_STREAM = ("probe",)
 
 
 class TrialConfig(Part):
     """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
 
-    task: Literal["reconstruction"] = "reconstruction"  # what is trained and measured: see foresight.train.trial.TASKS
+    task: Literal["reconstruction", "probe"] = (
+        "reconstruction"  # what is trained and measured: see foresight.train.trial.TASKS
+    )
     scale: Literal["tiny", "full"] = "tiny"
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
@@ -41,6 +46,7 @@ class TrialConfig(Part):
     adapter: AdapterConfig = AdapterConfig()
     decoder: DecoderConfig = DecoderConfig()
     loss: LossConfig = LossConfig()
+    probe: ProbeConfig = ProbeConfig()
     train: TrainConfig = TrainConfig()
     seed: int = Field(0, ge=0)  # initialisation, data order and dropout; a block is one seed across all arms
 
@@ -66,10 +72,14 @@ class TrialConfig(Part):
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")
+        else:
+            refuse_unread(f"task '{self.task}'", self, ("bridge",))
 
     def _check_streams(self) -> None:
         """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""
         if self.streams == "both":
+            if self.task in TASKS_OF_ONE_STREAM:
+                raise ValueError(f"a {self.task} reads one stream, so streams must be 'vlm' or 'dinov2', not 'both'")
             return
         refuse_unread(f"a trial of the stream '{self.streams}' alone", self.fusion, ("vlm_weight",), path="fusion.")
         if self.streams == "dinov2":

@@ -17,10 +17,11 @@ from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
 from foresight.train.loop import train
+from foresight.train.probe import SpatialProbe
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Task
 
-TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction}
+TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction, "probe": SpatialProbe}
 
 
 @dataclass

@@ -7,7 +7,6 @@ from PIL import Image
 from small_trials import small, small_adapter
 
 from foresight.features.stage import StagedData
-from foresight.metrics import METRICS
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
 from foresight.metrics.evaluate import compute_image_metrics
 from foresight.models.adapters import ADAPTERS
@@ -24,7 +23,14 @@ IDENTITY = {
     "attempt": 1, "provenance": "trained", "schema_version": 2,
 }  # fmt: skip
 MEASURED_AFTERWARDS = {"cost/latency_ms"}  # per arm, alone on the machine
-IMAGE_METRICS = set(METRICS) - {"lpips"}  # there is no pretrained trunk here
+IMAGE_METRICS = {
+    "mask_iou",
+    "box_iou",
+    "lpips_random_trunk",
+    "ssim",
+    "psnr",
+    "mse",
+}  # there is no pretrained trunk here
 
 
 def finish(config, data: StagedData, lpips) -> tuple[list[dict[str, float]], TrialResult]:
