@@ -30,7 +30,10 @@ Content = TypeVar("Content")
 
 @dataclass(frozen=True)
 class FactorInfo:
-    """A declared factor. `baseline_level` is the baseline's value of its field, one of `levels`."""
+    """A declared factor. `baseline_level` is the baseline's value of its field, one of `levels`.
+
+    Where no level is the baseline's, because each sets a further field otherwise, the baseline stands as the first level.
+    """
 
     name: str
     field: str
@@ -192,17 +195,21 @@ def _read_curves(log: RunLog, complete: pd.DataFrame) -> pd.DataFrame:
 
 def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
     space = sweep.get("space", {})
-    return tuple(
-        FactorInfo(
-            name=factor["name"],
-            field=factor["field"],
-            levels=tuple(factor["levels"]),
-            level_notes=factor.get("level_notes", {}),
-            baseline_level=space["baseline"].get(factor["field"]),
-            with_fields=tuple({name for fields in factor.get("with_level", {}).values() for name in fields}),
+    factors = []
+    for factor in space.get("factors", ()):
+        instead = factor.get("instead", {})
+        further = {name for fields in factor.get("with_level", {}).values() for name in fields}
+        factors.append(
+            FactorInfo(
+                name=factor["name"],
+                field=factor["field"],
+                levels=(BASELINE, *factor["levels"]) if instead else tuple(factor["levels"]),
+                level_notes=factor.get("level_notes", {}),
+                baseline_level=BASELINE if instead else space["baseline"].get(factor["field"]),
+                with_fields=tuple(further | set(instead)),
+            )
         )
-        for factor in space.get("factors", ())
-    )
+    return tuple(factors)
 
 
 def _foreign_fields(rows: pd.DataFrame, fixed: dict[str, Any]) -> pd.Series:

@@ -4,9 +4,10 @@ A space is data. It is checked when it is expanded, not when it is written down,
 from the command and not a traceback from an import.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from foresight.config import TrialConfig, check_field
@@ -19,17 +20,20 @@ BASELINE = "baseline"
 class Factor:
     """What is varied: a name people read, the dotted config field, and its levels.
 
-    `with_level` are further fields that go with a level, as a learning rate of its own goes with a size.
+    `with_level` are further fields that go with a level, as a learning rate of its own goes with a size. `instead` are
+    fields that every level sets, for a factor of something that the baseline does without: the layers of the encoder that
+    it does not read, with `{"streams": "vlm"}`. No level of such a factor is the baseline's, and each is compared with it.
     """
 
     name: str
     field: str
     levels: tuple[Any, ...]
-    with_level: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
+    with_level: Mapping[Any, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    instead: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def changes(self, level: Any) -> dict[str, Any]:
         """Every field that a level sets."""
-        return {self.field: level, **self.with_level.get(level, {})}
+        return {self.field: level, **self.instead, **self.with_level.get(level, {})}
 
 
 @dataclass(frozen=True)
@@ -115,16 +119,37 @@ class SearchSpace:
                 raise RequestError(f"factors '{other.name}' and '{factor.name}' both vary '{factor.field}'")
             for level in factor.levels:
                 self._with_level(factor, level)
-            value = self.baseline.flat()[factor.field]
-            if value not in factor.levels:
+            if factor.instead:
+                self._check_instead(factor)
+            else:
+                self._check_baseline_is_a_level(factor)
+
+    def _check_baseline_is_a_level(self, factor: Factor) -> None:
+        value = self.baseline.flat()[factor.field]
+        if value not in factor.levels:
+            raise RequestError(
+                f"the baseline's '{factor.field}' is {value!r}, which is not among the levels of "
+                f"'{factor.name}': {list(factor.levels)}"
+            )
+        if self._with_level(factor, value) != self.baseline:
+            raise RequestError(
+                f"the baseline is at level {value!r} of '{factor.name}' without all that goes with it: "
+                f"{dict(factor.with_level[value])}"
+            )
+
+    def _check_instead(self, factor: Factor) -> None:
+        if self.design == "factorial":
+            raise RequestError(
+                f"no level of '{factor.name}' is the baseline's, as each sets {dict(factor.instead)}: "
+                "it cannot be crossed with other factors, only be varied one at a time"
+            )
+        if factor.field in factor.instead:
+            raise RequestError(f"factor '{factor.name}' sets its own field '{factor.field}' at every level")
+        for name, value in factor.instead.items():
+            check_field(name)
+            if self.baseline.flat()[name] == value:
                 raise RequestError(
-                    f"the baseline's '{factor.field}' is {value!r}, which is not among the levels of "
-                    f"'{factor.name}': {list(factor.levels)}"
-                )
-            if self._with_level(factor, value) != self.baseline:
-                raise RequestError(
-                    f"the baseline is at level {value!r} of '{factor.name}' without all that goes with it: "
-                    f"{dict(factor.with_level[value])}"
+                    f"factor '{factor.name}' sets '{name}' to {value!r} instead of the baseline's value, which is the same"
                 )
 
     def _with_level(self, factor: Factor, level: Any) -> TrialConfig:

@@ -40,6 +40,7 @@ OTHER_VALUES: dict[str, Any] = {
     "vlm.layer": "14",
     "dinov2.checkpoint": "lvd142m",
     "dinov2.size": "B",
+    "dinov2.layer": "12",
     "bridge": "adapter",
     "fusion.strategy": "film",
     "fusion.layers": 2,
@@ -93,6 +94,8 @@ OTHER_VALUES: dict[str, Any] = {
     "detector.l1_weight": 2.0,
     "detector.giou_weight": 1.0,
     "streams": "vlm",
+    "probe.hidden": 128,
+    "probe.heads": 8,
     "data.n_frames": 5,
     "data.augmentation": "mixup",
     "data.views": 3,
@@ -122,6 +125,7 @@ OTHER_VALUES: dict[str, Any] = {
 # Parts that a task other than reconstruction reads.
 TASK_OF_PART = {
     "timing": "latency",
+    "probe": "probe",
     "detector": "detection",
     "head_train": "end_to_end",
     "heldout": "end_to_end",
@@ -138,6 +142,8 @@ def start(field: str) -> TrialConfig:
     if field == "task":
         return TrialConfig(data=DataConfig(name="scenes"))
     task = TASK_OF_PART.get(field.split(".")[0])
+    if task == "probe":
+        return TrialConfig(task=task, streams="dinov2")
     if task is not None:
         start = TrialConfig(task=task, data=DataConfig(name="shapes" if task == "latency" else "scenes"))
         if field == "head_train.patience":
@@ -233,7 +239,7 @@ def test_json_round_trip_keeps_config_and_key(config):
 def test_a_config_is_frozen_in_all_its_parts():
     config = TrialConfig()
     parts = [config, *(part for _, part in config if isinstance(part, Part))]
-    assert len(parts) == 13
+    assert len(parts) == 14
     for part in parts:
         name = next(iter(type(part).model_fields))
         with pytest.raises(ValidationError, match="frozen"):
@@ -425,3 +431,32 @@ def test_a_task_whose_targets_are_not_augmented_refuses_it(monkeypatch):
 @pytest.mark.parametrize(("fields", "n_rows"), [({}, 100), ({"augmentation": "mixup", "views": 3}, 400)])
 def test_the_rows_that_are_encoded_are_the_images_and_their_views(fields, n_rows):
     assert DataConfig(n_train=100, **fields).n_train_rows == n_rows
+
+
+@pytest.mark.parametrize(
+    ("stream", "field"), [("dinov2", "vlm.layer"), ("vlm", "dinov2.size"), ("vlm", "dinov2.layer")]
+)
+def test_a_field_of_an_encoder_that_is_not_read_must_keep_its_default(stream, field):
+    assert f"does not read '{field}'" in refused({"streams": stream, field: OTHER_VALUES[field]})
+
+
+def test_a_probe_reads_one_stream():
+    assert "a probe reads one stream" in refused({"task": "probe"})
+    probes = [TrialConfig(task="probe", streams=streams) for streams in ("vlm", "dinov2")]
+    assert probes[0].key.startswith("probe-s0-")
+    assert probes[0].key != probes[1].key
+
+
+@pytest.mark.parametrize("field", ["bridge", "fusion.layers", "decoder.grid", "loss.l1_weight"])
+def test_a_probe_has_no_bridge(field):
+    message = refused({"task": "probe", "streams": "vlm", field: OTHER_VALUES[field]})
+    assert f"task 'probe' does not read '{field}'" in message
+
+
+def test_only_a_probe_reads_the_probes_fields():
+    assert "does not read 'probe.hidden'" in refused({"probe.hidden": 128})
+
+
+@pytest.mark.parametrize("changes", [{"probe.hidden": 60, "probe.heads": 8}, {"probe.hidden": 30, "probe.heads": 2}])
+def test_an_impossible_probe_is_refused(changes):
+    assert "hidden must be a multiple of heads and of 4" in refused({"task": "probe", "streams": "vlm", **changes})

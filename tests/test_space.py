@@ -10,6 +10,9 @@ from search_spaces import p2_ablations, p2_ablations_factorial
 
 LAYERS = Factor("layers", "fusion.layers", (2, 4))
 QUERIES = Factor("queries", "fusion.queries", (32, 64, 128))
+# The layers of an encoder that the baseline does not read.
+INSTEAD = Factor("VLM layer", "vlm.layer", ("8", "final"), instead={"streams": "vlm"})
+OF_DINOV2 = TrialConfig(streams="dinov2")
 SMALL = SearchSpace(TrialConfig(), (LAYERS, QUERIES))
 
 
@@ -176,3 +179,38 @@ def test_an_unknown_further_field_is_refused_by_name():
     assert "unknown field 'train.rate'" in refused(
         Factor("layers", "fusion.layers", (2, 4), with_level={2: {"train.rate": 1e-3}})
     )
+
+
+def test_every_level_of_something_that_the_baseline_does_without_is_an_arm():
+    arms = SearchSpace(OF_DINOV2, (Factor("size", "dinov2.size", ("B", "L")), INSTEAD)).arms()
+    assert [(arm.name, arm.factor, arm.level) for arm in arms[1:]] == [
+        ("dinov2.size=B", "size", "B"),
+        ("vlm.layer=8", "VLM layer", "8"),
+        ("vlm.layer=final", "VLM layer", "final"),  # the baseline's own value, of a VLM that it does not read
+    ]
+    assert [arm.config.streams for arm in arms] == ["dinov2", "dinov2", "vlm", "vlm"]
+
+
+def test_a_level_may_add_to_what_all_levels_set():
+    factor = replace(INSTEAD, with_level={"8": {"train.lr": 0.1}})
+    _, first, second = SearchSpace(OF_DINOV2, (factor,)).arms()
+    assert (first.config.train.lr, second.config.train.lr) == (0.1, OF_DINOV2.train.lr)
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ({"streams": "both"}, "sets 'streams' to 'both' instead of the baseline's value, which is the same"),
+        ({"stream": "vlm"}, "unknown field 'stream'"),
+        ({"vlm.layer": "8"}, "sets its own field 'vlm.layer' at every level"),
+    ],
+)
+def test_a_factor_must_set_something_else_than_the_baseline_has(instead, said):
+    with pytest.raises(RequestError) as caught:
+        SearchSpace(TrialConfig(), (replace(INSTEAD, instead=instead),)).arms()
+    assert said in str(caught.value)
+
+
+def test_what_the_baseline_does_without_is_not_crossed_with_other_factors():
+    with pytest.raises(RequestError, match="cannot be crossed with other factors"):
+        SearchSpace(OF_DINOV2, (INSTEAD,), design="factorial").arms()

@@ -26,6 +26,7 @@ from foresight.config.detector import DetectorConfig
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.heldout import HELDOUT_SETS, HeldoutConfig
 from foresight.config.part import Part
+from foresight.config.probe import ProbeConfig
 from foresight.config.timing import TimingConfig
 from foresight.config.training import FIELDS_IGNORED_BY_LOSS, FIELDS_IGNORED_BY_SCHEDULE, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
@@ -50,6 +51,7 @@ __all__ = [
     "HeldoutConfig",
     "LossConfig",
     "Part",
+    "ProbeConfig",
     "TimingConfig",
     "TrainConfig",
     "TrialConfig",

@@ -73,9 +73,12 @@ class DataConfig(Part):
 
 class VLMConfig(Part):
     checkpoint: str = "random"  # `random`: toy size, seeded weights; otherwise a Hugging Face id
-    layer: Literal["8", "14", "final"] = "final"  # of 28; a toy model reads the layer at the same share of its depth
+    # The vision tower's tokens before or after each 2x2 of them become one, or a language-model layer of 28; a toy model
+    # reads the layer at the same share of its depth.
+    layer: Literal["pre_merge", "post_merge", "1", "8", "14", "21", "final"] = "final"
 
 
 class DINOv2Config(Part):
     checkpoint: str = "random"  # `random`: toy size, seeded weights; otherwise timm's pretrained tag
     size: Literal["B", "L", "G"] = "L"
+    layer: Literal["6", "12", "18", "final"] = "final"  # of L's 24; another size reads at the same share of its depth

@@ -17,6 +17,7 @@ from foresight.config.data import DATA_WITHOUT_MASKS, N_CLASSES, DataConfig, DIN
 from foresight.config.detector import DetectorConfig
 from foresight.config.heldout import HeldoutConfig
 from foresight.config.part import Part, refuse_unread
+from foresight.config.probe import ProbeConfig
 from foresight.config.timing import TimingConfig
 from foresight.config.training import LossConfig, TrainConfig
 from foresight.errors import RequestError
@@ -27,11 +28,13 @@ PARTS_OF_END_TO_END = ("detector", "head_train", "heldout")
 PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
     "detection": ("detector",),
+    "probe": ("probe",),
     "end_to_end": ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END),
     "latency": ("fusion", "adapter", "decoder", "timing"),
 }
 AUGMENTED_TASKS = ("reconstruction",)  # whose targets `foresight.data.augment` changes with the images
-OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "timing", *PARTS_OF_END_TO_END)
+OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "timing", "probe", *PARTS_OF_END_TO_END)
+TASKS_OF_ONE_STREAM = ("probe",)
 # Tasks that train nothing and read no data set: of `data` they read the two sizes of a picture, and `train` not at all.
 UNTRAINED_TASKS = ("latency",)
 DATA_READ_UNTRAINED = ("image_px", "target_px")
@@ -41,7 +44,7 @@ class TrialConfig(Part):
     """Everything that may change a trial's numbers. Two configs with the same key are the same trial."""
 
     # What is trained and measured: see foresight.train.trial.TASKS and MEASUREMENTS.
-    task: Literal["reconstruction", "detection", "end_to_end", "latency"] = "reconstruction"
+    task: Literal["reconstruction", "probe", "detection", "end_to_end", "latency"] = "reconstruction"
     scale: Literal["tiny", "full"] = "tiny"
     data: DataConfig = DataConfig()
     vlm: VLMConfig = VLMConfig()
@@ -56,6 +59,7 @@ class TrialConfig(Part):
     loss: LossConfig = LossConfig()
     timing: TimingConfig = TimingConfig()
     detector: DetectorConfig = DetectorConfig()
+    probe: ProbeConfig = ProbeConfig()
     train: TrainConfig = TrainConfig()
     head_train: TrainConfig = TrainConfig()  # how a head is trained on the tokens of a bridge that is trained already
     heldout: HeldoutConfig = HeldoutConfig()
@@ -102,6 +106,8 @@ class TrialConfig(Part):
     def _check_streams(self) -> None:
         """One stream alone needs an architecture that can do with it, and leaves the other encoder's fields alone."""
         if self.streams == "both":
+            if self.task in TASKS_OF_ONE_STREAM:
+                raise ValueError(f"a {self.task} reads one stream, so streams must be 'vlm' or 'dinov2', not 'both'")
             return
         if self.task == "latency":
             raise ValueError(
@@ -111,7 +117,7 @@ class TrialConfig(Part):
         if self.streams == "dinov2":
             refuse_unread("a trial of DINOv2 alone", self.vlm, ("layer",), path="vlm.")
         else:
-            refuse_unread("a trial of the VLM alone", self.dinov2, ("size",), path="dinov2.")
+            refuse_unread("a trial of the VLM alone", self.dinov2, ("size", "layer"), path="dinov2.")
         if "fusion" in PARTS_READ_BY_TASK[self.task]:
             able = FUSIONS_OF_ONE_STREAM if self.bridge == "fusion" else ADAPTERS_OF_ONE_STREAM
             if self.label not in able:

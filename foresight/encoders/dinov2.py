@@ -1,4 +1,4 @@
-"""DINOv2 as a frozen encoder: normed patch tokens of the last layer, by timm.
+"""DINOv2 as a frozen encoder: normed patch tokens of its layers, by timm.
 
 Axes: B batch, S spatial tokens (raster order), C channels. A picture of P pixels gives S = (P / 14)^2 tokens.
 """
@@ -44,10 +44,23 @@ def build_dinov2(config: DINOv2Config, image_px: int, device: str = "cpu", toy: 
 
 
 @torch.no_grad()
-def encode_dinov2(model: Any, pixels_B3PP: Tensor) -> Tensor:
-    """[B, S, C] patch tokens; class and register tokens are dropped. Raises ValueError unless P is a multiple of 14."""
+def encode_dinov2(model: Any, pixels_B3PP: Tensor, layers: list[int]) -> dict[int, Tensor]:
+    """{layer: [B, S, C]} patch tokens after each of `layers` (1 to depth) and the model's last norm.
+
+    One pass up to the deepest serves them all. Class and register tokens are dropped. Raises ValueError unless P is a
+    multiple of 14.
+    """
     if pixels_B3PP.shape[-1] % PATCH_PX:
         raise ValueError(f"pictures must be a multiple of {PATCH_PX} px, got {pixels_B3PP.shape[-1]}")
     mean = torch.tensor(IMAGENET_MEAN, device=pixels_B3PP.device).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD, device=pixels_B3PP.device).view(3, 1, 1)
-    return model.forward_features((pixels_B3PP - mean) / std)[:, model.num_prefix_tokens :].float()
+    ascending = sorted(set(layers))
+    tokens = model.forward_intermediates(
+        (pixels_B3PP - mean) / std,
+        indices=[layer - 1 for layer in ascending],
+        norm=True,
+        stop_early=True,
+        output_fmt="NLC",
+        intermediates_only=True,
+    )
+    return {layer: tokens_BSC.float() for layer, tokens_BSC in zip(ascending, tokens, strict=True)}

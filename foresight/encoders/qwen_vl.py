@@ -1,10 +1,12 @@
-"""Qwen2.5-VL as a frozen encoder: hidden states of one language-model layer at the image tokens.
+"""Qwen2.5-VL as a frozen encoder: its vision tower's tokens, or hidden states of the language model at the image tokens.
 
-Axes: B batch, V visual tokens (raster order), C channels. A picture of P pixels gives V = (P / 28)^2 tokens.
-Only image tokens are kept: the template's text tokens carry no pixels.
+Axes: B batch, V visual tokens (raster order), C channels. A picture of P pixels gives V = (P / 28)^2 tokens, and four
+times as many before the vision tower merges them 2x2. Only image tokens are kept: the template's text tokens carry no
+pixels.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 from foresight.config import PIXELS_PER_VLM_TOKEN, VLMConfig
 from foresight.encoders.checkpoints import RANDOM, local_checkpoint
-from foresight.encoders.shapes import REAL_CONFIG, TOY_CONFIG
+from foresight.encoders.shapes import REAL_CONFIG, TOY_CONFIG, VLMLayer, n_language_layers
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -60,17 +62,45 @@ def patchify(pixels_B3PP: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def encode_vlm(model: Any, pixels_B3PP: Tensor, layers: list[int]) -> dict[int, Tensor]:
-    """{layer: [B, V, C]} hidden states after each of `layers` (1 to depth; depth is after the final norm).
+def encode_vlm(model: Any, pixels_B3PP: Tensor, layers: list[VLMLayer]) -> dict[VLMLayer, Tensor]:
+    """{layer: [B, V, C]} tokens of the vision tower before or after its merger, or after layers of the language model.
 
-    One forward pass serves all layers. `mm_token_type_ids` is required: without it the model silently falls back to
-    one-dimensional positions and the tokens forget their rows.
+    Layers count from 1 to depth, which is after the final norm. One forward pass serves all that is asked for; the
+    language model is run only where one of its layers is.
     """
     B, V = len(pixels_B3PP), (pixels_B3PP.shape[-1] // PIXELS_PER_VLM_TOKEN) ** 2
     patches, grid = patchify(pixels_B3PP)
+    vision: dict[str, Any] = {}
+    listener = model.visual.register_forward_hook(lambda _, __, output: vision.update(output))
+    try:
+        if any(map(n_language_layers, layers)):
+            states, is_image = _run_language_model(model, patches, grid, B, V)
+        else:
+            model.visual(patches.to(model.dtype), grid_thw=grid)
+    finally:
+        listener.remove()
+    tokens: dict[VLMLayer, Tensor] = {}
+    for layer in layers:
+        if layer == "pre_merge":
+            cells_per_window = model.config.vision_config.window_size // PIXELS_PER_VLM_TOKEN
+            in_window_order = vision["last_hidden_state"].view(B, 4 * V, -1)
+            tokens[layer] = to_raster_order(in_window_order, cells_per_window).float()
+        elif layer == "post_merge":
+            tokens[layer] = vision["pooler_output"].view(B, V, -1).float()
+        else:
+            tokens[layer] = states[layer][is_image].view(B, V, -1).float()
+    return tokens
+
+
+def _run_language_model(model: Any, patches: Tensor, grid: Tensor, B: int, V: int) -> tuple[tuple[Tensor, ...], Tensor]:
+    """(hidden states of all layers, which of their tokens are the image's).
+
+    `mm_token_type_ids` is required: without it the model silently falls back to one-dimensional positions and the tokens
+    forget their rows.
+    """
     config = model.config
     prompt = [config.vision_start_token_id] + [config.image_token_id] * V + [config.vision_end_token_id]
-    ids = torch.tensor([prompt] * B, device=pixels_B3PP.device)
+    ids = torch.tensor([prompt] * B, device=patches.device)
     is_image = ids == config.image_token_id
     output = model(
         input_ids=ids,
@@ -81,14 +111,32 @@ def encode_vlm(model: Any, pixels_B3PP: Tensor, layers: list[int]) -> dict[int, 
         output_hidden_states=True,
         use_cache=False,
     )
-    return {layer: output.hidden_states[layer][is_image].view(B, V, -1).float() for layer in layers}
+    return output.hidden_states, is_image
+
+
+def to_raster_order(tokens_BNC: Tensor, cells_per_window: int) -> Tensor:
+    """[B, N, C] tokens of the vision tower before its merger, row after row of the picture.
+
+    The tower holds them window by window (attention stays inside a window in most of its layers), in a window cell by
+    cell, and in a cell the 2x2 tokens that will be merged; windows, cells and tokens each in raster order. Windows at the
+    right and lower edge are cut off by the picture.
+    """
+    B, N, C = tokens_BNC.shape
+    n = math.isqrt(N) // MERGE  # cells of a side
+    cell = torch.arange(n * n, device=tokens_BNC.device)
+    row, column = cell // n, cell % n
+    window = (row // cells_per_window) * n + column // cells_per_window
+    in_window_order = (window * n * n + cell).argsort()
+    in_raster_order = in_window_order.argsort()
+    cells = tokens_BNC.view(B, n * n, MERGE * MERGE, C)[:, in_raster_order]
+    return cells.view(B, n, n, MERGE, MERGE, C).transpose(2, 3).reshape(B, N, C)
 
 
 @contextlib.contextmanager
-def without_later_layers(model: Any, layer: int) -> Iterator[None]:
-    """Inside, the model ends after `layer`: who reads an early one need not compute the others."""
+def without_later_layers(model: Any, layer: VLMLayer) -> Iterator[None]:
+    """Inside, the language model ends after `layer`: who reads an early one, or the vision tower, needs no later ones."""
     all_layers = model.language_model.layers
-    model.language_model.layers = all_layers[:layer]
+    model.language_model.layers = all_layers[: n_language_layers(layer)]
     try:
         yield
     finally:

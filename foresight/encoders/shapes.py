@@ -1,17 +1,22 @@
 """What each encoder hands over, real and toy, known without building it. Starts without torch.
 
 The plan's levels are declared once; at tiny scale each maps to a toy counterpart, and `layer_note` and `size_note` say to
-which.
+which. Layers are counted from 1; those of the plan are of REAL_DEPTH and PLANNED_DINOV2_DEPTH, and a model of another
+depth is read at the same share of it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from foresight.config import PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, TrialConfig, VLMConfig
 from foresight.encoders.checkpoints import RANDOM
 
 DINOV2_PATCH_PX = 14
-REAL_DEPTH = 28  # Qwen2.5-VL-7B; the plan's layers 8, 14 and final count from it
+REAL_DEPTH = 28  # of the language model of Qwen2.5-VL-7B
+PLANNED_DINOV2_DEPTH = 24  # of L
+# Where a VLM is read: the vision tower before or after it merges its tokens 2x2, or after a layer of the language model.
+VLMLayer = Literal["pre_merge", "post_merge"] | int
 
 # Qwen2.5-VL-7B-Instruct as published. The class defaults of transformers are those of the 72B model.
 REAL_CONFIG: dict[str, Any] = {
@@ -47,27 +52,52 @@ TOY_CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class VLMShape:
-    """Token channels and number of language-model layers, known without building the model."""
+    """Token channels and pixels of a token's side where it is read, and the number of language-model layers."""
 
     dim: int
+    token_px: int
     depth: int
 
 
 def vlm_shape(config: VLMConfig) -> VLMShape:
     """The declared shape: of the toy model, or of Qwen2.5-VL-7B."""
-    text = (TOY_CONFIG if config.checkpoint == RANDOM else REAL_CONFIG)["text_config"]
-    return VLMShape(text["hidden_size"], text["num_hidden_layers"])
+    model = TOY_CONFIG if config.checkpoint == RANDOM else REAL_CONFIG
+    depth = model["text_config"]["num_hidden_layers"]
+    if config.layer == "pre_merge":
+        vision = model["vision_config"]
+        return VLMShape(vision["hidden_size"], vision["patch_size"], depth)
+    return VLMShape(model["text_config"]["hidden_size"], PIXELS_PER_VLM_TOKEN, depth)
 
 
-def resolve_layer(layer: str, depth: int) -> int:
-    """The layer to read, counted from 1. The plan's layers are of 28; a shallower model reads at the same share of its depth."""
-    return depth if layer == "final" else max(1, round(int(layer) * depth / REAL_DEPTH))
+def resolve_vlm_layer(layer: str, depth: int) -> VLMLayer:
+    """Where to read a VLM whose language model has `depth` layers."""
+    if layer == "pre_merge" or layer == "post_merge":
+        return layer
+    return _layer_at_share(layer, depth, REAL_DEPTH)
 
 
-def layer_note(config: VLMConfig) -> str:
-    """`layer 2 of 4` for the plan's layer 14 in the toy model."""
-    depth = vlm_shape(config).depth
-    return f"layer {resolve_layer(config.layer, depth)} of {depth}"
+def resolve_dinov2_layer(layer: str, depth: int) -> int:
+    """Which of a DINOv2's `depth` layers to read."""
+    return _layer_at_share(layer, depth, PLANNED_DINOV2_DEPTH)
+
+
+def _layer_at_share(layer: str, depth: int, planned_depth: int) -> int:
+    return depth if layer == "final" else max(1, round(int(layer) * depth / planned_depth))
+
+
+def n_language_layers(layer: VLMLayer) -> int:
+    """How many layers of the language model a reading needs: none for one of the vision tower."""
+    return layer if isinstance(layer, int) else 0
+
+
+def layer_note(config: VLMConfig | DINOv2Config) -> str:
+    """`layer 2 of 4` for the plan's layer 14 in the toy VLM; the vision tower's readings are told by their tokens."""
+    if isinstance(config, DINOv2Config):
+        depth = dinov2_shape(config).depth
+        return f"layer {resolve_dinov2_layer(config.layer, depth)} of {depth}"
+    shape = vlm_shape(config)
+    layer = resolve_vlm_layer(config.layer, shape.depth)
+    return f"layer {layer} of {shape.depth}" if isinstance(layer, int) else f"vision tower, {shape.token_px} px a token"
 
 
 ARCHITECTURES = {
@@ -76,6 +106,7 @@ ARCHITECTURES = {
     "G": "vit_giant_patch14_dinov2",
 }
 REAL_DIMS = {"B": 768, "L": 1024, "G": 1536}
+REAL_DEPTHS = {"B": 12, "L": 24, "G": 40}
 # Parameters of the published models, for the cost estimate of a plan; measured ones go into the run log.
 REAL_DINOV2_PARAMS = {"B": 86e6, "L": 303e6, "G": 1135e6}
 REAL_VISION_TOWER_PARAMS, REAL_LANGUAGE_PARAMS = 0.677e9, 7.07e9
@@ -89,14 +120,17 @@ TOY_SIZES: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class DINOv2Shape:
-    """Token channels, known without building the model."""
+    """Token channels and number of layers, known without building the model."""
 
     dim: int
+    depth: int
 
 
 def dinov2_shape(config: DINOv2Config) -> DINOv2Shape:
     """The declared shape: of the toy model, or of the published one."""
-    return DINOv2Shape(TOY_SIZES[config.size]["embed_dim"] if config.checkpoint == RANDOM else REAL_DIMS[config.size])
+    if config.checkpoint == RANDOM:
+        return DINOv2Shape(TOY_SIZES[config.size]["embed_dim"], TOY_SIZES[config.size]["depth"])
+    return DINOv2Shape(REAL_DIMS[config.size], REAL_DEPTHS[config.size])
 
 
 def checkpoint_name(config: DINOv2Config) -> str:
@@ -125,23 +159,36 @@ class FeatureShapes:
 def feature_shapes(config: TrialConfig) -> FeatureShapes:
     """The declared shapes of the streams that a trial reads, for square pictures of `data.image_px`."""
     image_px = config.data.image_px
-    vlm = (vlm_shape(config.vlm).dim, image_px // PIXELS_PER_VLM_TOKEN) if config.streams != "dinov2" else (0, 0)
-    spatial = (dinov2_shape(config.dinov2).dim, image_px // DINOV2_PATCH_PX) if config.streams != "vlm" else (0, 0)
-    return FeatureShapes(*vlm, *spatial)
+    vlm, dinov2 = vlm_shape(config.vlm), dinov2_shape(config.dinov2)
+    read_vlm, read_dinov2 = config.streams != "dinov2", config.streams != "vlm"
+    return FeatureShapes(
+        vlm_dim=vlm.dim if read_vlm else 0,
+        vlm_grid=image_px // vlm.token_px if read_vlm else 0,
+        spatial_dim=dinov2.dim if read_dinov2 else 0,
+        spatial_grid=image_px // DINOV2_PATCH_PX if read_dinov2 else 0,
+    )
 
 
-def vlm_extraction_flops(data: DataConfig, vlm: VLMConfig) -> float:
-    """About two operations a parameter and token, for all images and frames; 0 for a toy model, which takes seconds."""
-    if vlm.checkpoint == RANDOM:
+def vlm_extraction_flops(data: DataConfig, readings: Collection[VLMConfig]) -> float:
+    """Of one pass of a VLM over all images that gives these readings; 0 for a toy model, which takes seconds.
+
+    About two operations a parameter and token. Readings of the vision tower alone leave the language model out.
+    """
+    if all(vlm.checkpoint == RANDOM for vlm in readings):
         return 0.0
     n_tokens = (data.image_px // PIXELS_PER_VLM_TOKEN) ** 2
-    per_image = 2 * (REAL_VISION_TOWER_PARAMS * 4 * n_tokens + REAL_LANGUAGE_PARAMS * (n_tokens + 2))
+    per_image = 2 * REAL_VISION_TOWER_PARAMS * 4 * n_tokens
+    if any(n_language_layers(resolve_vlm_layer(vlm.layer, REAL_DEPTH)) for vlm in readings):
+        per_image += 2 * REAL_LANGUAGE_PARAMS * (n_tokens + 2)
     return per_image * data.n_pictures
 
 
-def dinov2_extraction_flops(data: DataConfig, dinov2: DINOv2Config) -> float:
-    """As `vlm_extraction_flops`, for one DINOv2."""
-    if dinov2.checkpoint == RANDOM:
+def dinov2_extraction_flops(data: DataConfig, readings: Collection[DINOv2Config]) -> float:
+    """As `vlm_extraction_flops`, for readings of one DINOv2, which is run up to the deepest of them."""
+    if all(dinov2.checkpoint == RANDOM for dinov2 in readings):
         return 0.0
     n_tokens = (data.image_px // DINOV2_PATCH_PX) ** 2 + 1
-    return 2 * REAL_DINOV2_PARAMS[dinov2.size] * n_tokens * data.n_pictures
+    (size,) = {dinov2.size for dinov2 in readings}
+    deepest = max(resolve_dinov2_layer(dinov2.layer, REAL_DEPTHS[size]) for dinov2 in readings)
+    per_image = 2 * REAL_DINOV2_PARAMS[size] * n_tokens * deepest / REAL_DEPTHS[size]
+    return per_image * data.n_pictures

@@ -17,7 +17,7 @@ from foresight.data import ImageSet, load_splits
 from foresight.data.augment import encoded_rows
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
-from foresight.encoders.shapes import checkpoint_name, resolve_layer
+from foresight.encoders.shapes import checkpoint_name, resolve_dinov2_layer, resolve_vlm_layer
 from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
 from foresight.features.requests import Request
 from foresight.features.store import ArrayStore
@@ -49,7 +49,7 @@ def compute(
         return
     with store.lock(f"{request.kind}-{images_entry(config.data)[0]}"):
         if request.kind == "dinov2":
-            _compute_dinov2(config, store, device)
+            _compute_dinov2(request.configs, store, device)
         else:
             _compute_vlm(request.configs, store, device)
 
@@ -76,22 +76,22 @@ def _write_images(
                     create(f"{split}-objects_{name}", array.shape, array.dtype)[...] = array
 
 
-def _compute_dinov2(config: TrialConfig, store: ArrayStore, device: str) -> None:
-    key, content = dinov2_entry(config.data, config.dinov2)
-    if store.has(key):
+def _compute_dinov2(configs: tuple[TrialConfig, ...], store: ArrayStore, device: str) -> None:
+    entries = {dinov2_entry(c.data, c.dinov2)[0]: c for c in configs}
+    entries = {key: config for key, config in entries.items() if not store.has(key)}
+    if not entries:
         return
-    model = build_dinov2(config.dinov2, config.data.image_px, device)
-    content = content | {
-        "n_params": sum(p.numel() for p in model.parameters()),
-        "name": checkpoint_name(config.dinov2),
-    }
-    _write_tokens(
-        store,
-        {key: content},
-        config.data,
-        device,
-        lambda pixels: {key: encode_dinov2(model, pixels)},
-    )
+    first = configs[0]
+    model: Any = build_dinov2(first.dinov2, first.data.image_px, device)
+    layers = {key: resolve_dinov2_layer(config.dinov2.layer, len(model.blocks)) for key, config in entries.items()}
+
+    def encode(pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        tokens = encode_dinov2(model, pixels, sorted(set(layers.values())))
+        return {key: tokens[layer] for key, layer in layers.items()}
+
+    known = {"n_params": sum(p.numel() for p in model.parameters()), "name": checkpoint_name(first.dinov2)}
+    contents = {key: dinov2_entry(c.data, c.dinov2)[1] | known for key, c in entries.items()}
+    _write_tokens(store, contents, first.data, device, encode)
 
 
 def _compute_vlm(configs: tuple[TrialConfig, ...], store: ArrayStore, device: str) -> None:
@@ -102,11 +102,11 @@ def _compute_vlm(configs: tuple[TrialConfig, ...], store: ArrayStore, device: st
     model: Any = build_vlm(configs[0].vlm, device)
     n_params = sum(p.numel() for p in model.parameters())
     depth = model.config.text_config.num_hidden_layers
-    layers = {key: resolve_layer(config.vlm.layer, depth) for key, config in entries.items()}
+    layers = {key: resolve_vlm_layer(config.vlm.layer, depth) for key, config in entries.items()}
 
     def encode(pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        states = encode_vlm(model, pixels, sorted(set(layers.values())))
-        return {key: states[layer] for key, layer in layers.items()}
+        tokens = encode_vlm(model, pixels, list(dict.fromkeys(layers.values())))
+        return {key: tokens[layer] for key, layer in layers.items()}
 
     contents = {key: vlm_entry(c.data, c.vlm)[1] | {"n_params": n_params} for key, c in entries.items()}
     _write_tokens(store, contents, configs[0].data, device, encode)

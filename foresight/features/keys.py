@@ -42,7 +42,7 @@ def images_entry(data: DataConfig) -> Entry:
 
 
 def vlm_entry(data: DataConfig, vlm: VLMConfig) -> Entry:
-    """Hidden states of one layer of the VLM for all images of a data set."""
+    """Tokens of one reading of the VLM for all images of a data set."""
     content = {
         "kind": "vlm", "version": EXTRACTION_VERSION, "data": data.model_dump(mode="json"),
         "vlm": vlm.model_dump(mode="json"), "weights": weights_fingerprint(vlm.checkpoint),
@@ -51,9 +51,9 @@ def vlm_entry(data: DataConfig, vlm: VLMConfig) -> Entry:
 
 
 def dinov2_entry(data: DataConfig, dinov2: DINOv2Config) -> Entry:
-    """Patch tokens of one DINOv2 for all images of a data set."""
+    """Patch tokens of one layer of a DINOv2 for all images of a data set."""
     content = {
         "kind": "dinov2", "version": EXTRACTION_VERSION, "data": data.model_dump(mode="json"),
         "dinov2": dinov2.model_dump(mode="json"), "weights": weights_fingerprint(checkpoint_name(dinov2)),
     }  # fmt: skip
-    return content_key(f"dinov2-{dinov2.size}", content), content
+    return content_key(f"dinov2-{dinov2.size}-{dinov2.layer}", content), content

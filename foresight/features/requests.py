@@ -23,8 +23,13 @@ class Request:
         if self.kind == "images":
             return f"images ({config.data.name})"
         if self.kind == "dinov2":
-            return f"DINOv2 {config.dinov2.size} features"
-        return f"VLM features, layers {', '.join(c.vlm.layer for c in self.configs)}"
+            layers = [c.dinov2.layer for c in self.configs]
+            return f"DINOv2 {config.dinov2.size} features{_named(layers) if layers != ['final'] else ''}"
+        return f"VLM features{_named([c.vlm.layer for c in self.configs])}"
+
+
+def _named(layers: list[str]) -> str:
+    return f", layers {', '.join(layers)}"
 
 
 def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
@@ -37,22 +42,29 @@ def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
 def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
     """What must be computed before these trials can run: stages in order, the requests of a stage independent."""
     images: dict[str, TrialConfig] = {}
-    dinov2: dict[str, TrialConfig] = {}
+    # One pass of an encoder gives every layer that is asked for.
+    dinov2: dict[tuple[str, str, str], dict[str, TrialConfig]] = {}
     vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
     for config in [reading for trial in configs for reading in readings(trial).values()]:
         keys = {kind: key for kind, (key, _) in entries_of(config).items()}
         if "images" in keys:
             images.setdefault(keys["images"], config)
         if "dinov2" in keys:
-            dinov2.setdefault(keys["dinov2"], config)
-        if "vlm" in keys:  # one pass of the VLM gives every layer that is asked for
+            model = (keys["images"], config.dinov2.checkpoint, config.dinov2.size)
+            dinov2.setdefault(model, {}).setdefault(keys["dinov2"], config)
+        if "vlm" in keys:
             vlm.setdefault((keys["images"], config.vlm.checkpoint), {}).setdefault(keys["vlm"], config)
     first = [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
-    second = [Request("dinov2", (config,)) for key, config in dinov2.items() if not store.has(key)]
-    for layers in vlm.values():
-        absent = tuple(config for key, config in layers.items() if not store.has(key))
-        if absent:
-            second.append(Request("vlm", absent))
+    second = []
+    encoders: tuple[tuple[Literal["dinov2", "vlm"], list[dict[str, TrialConfig]]], ...] = (
+        ("dinov2", list(dinov2.values())),
+        ("vlm", list(vlm.values())),
+    )
+    for kind, models in encoders:
+        for layers in models:
+            absent = tuple(config for key, config in layers.items() if not store.has(key))
+            if absent:
+                second.append(Request(kind, absent))
     return [stage for stage in (first, second) if stage]
 
 

@@ -83,6 +83,26 @@ METRICS: dict[str, Metric] = {
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
         Metric(
+            "probe_box_iou", 1, "Box IoU of a probe", "fraction", "higher", 0.0, 1.0,
+            "IoU of the one predicted box with the one annotated box",
+        ),
+        Metric(
+            "iou_above_50", 1, "Boxes with IoU > 0.5", "fraction", "higher", 0.0, 1.0,
+            "share of test images whose predicted box has an IoU above 0.5 with the annotated one",
+        ),
+        Metric(
+            "iou_above_75", 1, "Boxes with IoU > 0.75", "fraction", "higher", 0.0, 1.0,
+            "share of test images whose predicted box has an IoU above 0.75 with the annotated one",
+        ),
+        Metric(
+            "centre_error", 1, "Centre error", "image sides", "lower", 0.0, 2.0,
+            "distance of the predicted box's centre from the annotated one's, in units of the image side",
+        ),
+        Metric(
+            "size_error", 1, "Size error", "ratio", "lower", 0.0, 1000.0,
+            "mean of the errors in width and height relative to the annotated box's, whose sides count as at least 1/1000",
+        ),
+        Metric(
             "map", 1, "mAP", "fraction", "higher", 0.0, 1.0,
             f"{_MAP}; mean over IoU thresholds 0.5, 0.55 to 0.95",
         ),

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, without_later_layers
-from foresight.encoders.shapes import FeatureShapes, checkpoint_name, feature_shapes, resolve_layer
+from foresight.encoders.shapes import (
+    FeatureShapes,
+    checkpoint_name,
+    dinov2_shape,
+    feature_shapes,
+    resolve_dinov2_layer,
+    resolve_vlm_layer,
+    vlm_shape,
+)
 from foresight.metrics import METRICS
 from foresight.metrics.cost import compute_flops, count_sizes, timed
 from foresight.models.bridge import Bridge, Features
@@ -59,12 +67,13 @@ class ComponentLatency(Measurement):
         bridge = self.build(shapes).eval()
         flops = self.count_flops(bridge, _zeros(shapes, device))
         bridge.to(dtype)
-        layer = resolve_layer(config.vlm.layer, len(vlm.language_model.layers))
+        layer = resolve_vlm_layer(config.vlm.layer, vlm_shape(config.vlm).depth)
+        dinov2_layer = resolve_dinov2_layer(config.dinov2.layer, dinov2_shape(config.dinov2).depth)
         pixels = torch.full((timing.batch_size, 3, config.data.image_px, config.data.image_px), 0.5, device=device)
 
         def run_pass(measure: Measure) -> None:
             vlm_BVC: Tensor = measure("vlm", lambda: encode_vlm(vlm, pixels, [layer])[layer])
-            spatial_BSC: Tensor = measure("dinov2", lambda: encode_dinov2(dinov2, pixels))
+            spatial_BSC: Tensor = measure("dinov2", lambda: encode_dinov2(dinov2, pixels, [dinov2_layer])[dinov2_layer])
             features = Features(vlm_BVC.to(dtype), None, spatial_BSC.to(dtype), None)
             tokens_BQC = measure("fusion", lambda: bridge.condition(features))
             measure("decoder", lambda: bridge.decoder(tokens_BQC))

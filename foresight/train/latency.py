@@ -7,8 +7,8 @@ import torch
 
 from foresight.config import TrialConfig
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
-from foresight.encoders.qwen_vl import build_vlm, encode_vlm
-from foresight.encoders.shapes import feature_shapes, resolve_layer
+from foresight.encoders.qwen_vl import build_vlm, encode_vlm, without_later_layers
+from foresight.encoders.shapes import feature_shapes, resolve_dinov2_layer, resolve_vlm_layer
 from foresight.metrics.cost import measure_latency
 from foresight.models.bridge import Features, build_bridge
 
@@ -24,31 +24,34 @@ class Pipeline:
         """Median and quartiles in ms over 30 repeats after 5 warm-ups, with its two parts, and what it ran on."""
         device, image_px = self.device, config.data.image_px
         vlm = self._encoder(f"vlm {config.vlm.checkpoint}", lambda: build_vlm(config.vlm, device))
-        dinov2 = self._encoder(f"dinov2 {config.dinov2}", lambda: build_dinov2(config.dinov2, image_px, device))
+        dinov2 = self._encoder(
+            f"dinov2 {config.dinov2.checkpoint} {config.dinov2.size}",
+            lambda: build_dinov2(config.dinov2, image_px, device),
+        )
         bridge = build_bridge(config, feature_shapes(config)).to(device).eval()
         pixels = torch.full((1, 3, image_px, image_px), 0.5, device=device)
-        all_layers = vlm.language_model.layers
-        layer = resolve_layer(config.vlm.layer, len(all_layers))
+        vlm_layer = resolve_vlm_layer(config.vlm.layer, len(vlm.language_model.layers))
+        dinov2_layer = resolve_dinov2_layer(config.dinov2.layer, len(dinov2.blocks))
         unread = torch.empty(1, 0, 0, device=device)
 
         @torch.no_grad()
         def encode() -> Features:
-            vlm_BVC = encode_vlm(vlm, pixels, [layer])[layer] if config.streams != "dinov2" else unread
-            return Features(vlm_BVC, None, encode_dinov2(dinov2, pixels) if config.streams != "vlm" else unread, None)
+            vlm_BVC = spatial_BSC = unread
+            if config.streams != "dinov2":
+                vlm_BVC = encode_vlm(vlm, pixels, [vlm_layer])[vlm_layer]
+            if config.streams != "vlm":
+                spatial_BSC = encode_dinov2(dinov2, pixels, [dinov2_layer])[dinov2_layer]
+            return Features(vlm_BVC, None, spatial_BSC, None)
 
         @torch.no_grad()
         def run_bridge(features: Features) -> None:
             bridge(features)
 
-        # A pipeline that reads an early layer need not compute the later ones.
-        vlm.language_model.layers = all_layers[:layer]
-        try:
+        with without_later_layers(vlm, vlm_layer):  # a DINOv2 stops at its layer by itself
             features = encode()
             whole = measure_latency(lambda: run_bridge(encode()), device)
             encoders = measure_latency(encode, device)
             bridge_alone = measure_latency(lambda: run_bridge(features), device)
-        finally:
-            vlm.language_model.layers = all_layers
         return {
             "latency_ms": whole["median_ms"],
             "latency_q25_ms": whole["q25_ms"],

@@ -9,7 +9,7 @@ from torch import nn
 from foresight.config import TrialConfig
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, without_later_layers
-from foresight.encoders.shapes import checkpoint_name, resolve_layer, vlm_shape
+from foresight.encoders.shapes import checkpoint_name, dinov2_shape, resolve_dinov2_layer, resolve_vlm_layer, vlm_shape
 from foresight.metrics.cost import timed
 from foresight.models.bridge import Bridge, Features
 from foresight.train.precision import autocast
@@ -29,14 +29,15 @@ def measure_overhead(config: TrialConfig, bridge: Bridge, context: Context) -> d
     vlm = kept_vlm(config, context)
     name = f"dinov2 {checkpoint_name(config.dinov2)} {config.dinov2.size} {image_px} px"
     dinov2 = _kept(name, context, lambda: build_dinov2(config.dinov2, image_px, device))
-    layer = resolve_layer(config.vlm.layer, vlm_shape(config.vlm).depth)
+    layer = resolve_vlm_layer(config.vlm.layer, vlm_shape(config.vlm).depth)
+    dinov2_layer = resolve_dinov2_layer(config.dinov2.layer, dinov2_shape(config.dinov2).depth)
     pixels = torch.full((1, 3, image_px, image_px), 0.5, device=device)
     unread = torch.empty(1, 0, 0, device=device)
     bridge.eval()
 
     def run_pass() -> tuple[float, float]:
         vlm_BVC, vlm_ms = timed(lambda: encode_vlm(vlm, pixels, [layer])[layer], device)
-        spatial_BSC, dinov2_ms = timed(lambda: encode_dinov2(dinov2, pixels), device)
+        spatial_BSC, dinov2_ms = timed(lambda: encode_dinov2(dinov2, pixels, [dinov2_layer])[dinov2_layer], device)
         reads_vlm, reads_dinov2 = config.streams != "dinov2", config.streams != "vlm"
         features = Features(vlm_BVC if reads_vlm else unread, None, spatial_BSC if reads_dinov2 else unread, None)
         tokens_BQC, fusion_ms = timed(lambda: bridge.condition(features), device)

@@ -17,11 +17,13 @@ from foresight.train.curve import compute_convergence_epoch, compute_loss_varian
 from foresight.train.detection import Detection
 from foresight.train.end_to_end import EndToEnd
 from foresight.train.loop import Ended, train
+from foresight.train.probe import SpatialProbe
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Measurement, Task, TrialResult, set_hash
 
 TASKS: dict[str, type[Task]] = {
     "reconstruction": Reconstruction,
+    "probe": SpatialProbe,
     "detection": Detection,
     "end_to_end": EndToEnd,
 }

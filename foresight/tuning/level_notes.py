@@ -12,6 +12,8 @@ def level_notes(factor: Factor, baseline: TrialConfig) -> dict[str, str]:
         config = baseline.with_fields(factor.changes(level))
         if factor.field == "vlm.layer":
             notes[str(level)] = layer_note(config.vlm)
+        elif factor.field == "dinov2.layer":
+            notes[str(level)] = layer_note(config.dinov2)
         elif factor.field == "dinov2.size":
             notes[str(level)] = size_note(config.dinov2)
         elif factor.field in ("adapter.architecture", "adapter.budget_params"):

@@ -56,6 +56,7 @@ def make_plan(study: Study) -> dict[str, Any]:
             {
                 "name": factor.name,
                 "field": factor.field,
+                "instead": dict(factor.instead),
                 "levels": [str(level) for level in factor.levels],
                 "level_notes": level_notes(factor, space.baseline),
                 "coverage": _coverage(factor, trials, statuses),
@@ -130,9 +131,9 @@ def extraction_flops(configs: list[TrialConfig], store: ArrayStore) -> float:
         for request in stage:
             config = request.configs[0]
             if request.kind == "vlm":
-                total += vlm_extraction_flops(config.data, config.vlm)
+                total += vlm_extraction_flops(config.data, [c.vlm for c in request.configs])
             elif request.kind == "dinov2":
-                total += dinov2_extraction_flops(config.data, config.dinov2)
+                total += dinov2_extraction_flops(config.data, [c.dinov2 for c in request.configs])
     return total
 
 
@@ -159,9 +160,9 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     table = Table("factor", "level", "stands for", "complete", title="Factors and coverage", title_justify="left")
     for factor in plan["factors"]:
         for i, level in enumerate(factor["levels"]):
-            name = f"{factor['name']}\n{factor['field']}".split("\n")[i] if i < 2 else ""
             note = factor["level_notes"].get(level, "")
-            table.add_row(name, level, note, factor["coverage"].get(level, "0 of 0"))
+            names = [factor["name"], factor["field"], *(f"at {k}={value}" for k, value in factor["instead"].items())]
+            table.add_row(names[i] if i < len(names) else "", level, note, factor["coverage"].get(level, "0 of 0"))
         table.add_section()
     console.print(table)
     least, most = plan["params_trained"]["least"], plan["params_trained"]["most"]
@@ -193,7 +194,9 @@ def _coverage(factor: Factor, trials: list[Trial], statuses: dict[str, str]) -> 
     planned: Counter[str] = Counter()
     complete: Counter[str] = Counter()
     for trial in trials:
-        level = str(trial.config.flat()[factor.field])
-        planned[level] += 1
-        complete[level] += statuses.get(trial.key) == "complete"
+        config = trial.config.flat()
+        if all(config[name] == value for name, value in factor.instead.items()):
+            level = str(config[factor.field])
+            planned[level] += 1
+            complete[level] += statuses.get(trial.key) == "complete"
     return {level: f"{complete[level]} of {n}" for level, n in planned.items()}

@@ -17,7 +17,7 @@ from foresight.config import DATA_WITHOUT_MASKS, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
-from foresight.features.keys import readings
+from foresight.features.keys import entries_of, readings
 from foresight.metrics import METRICS_OF_MASKS
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
@@ -115,13 +115,16 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
 
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
     """Size of the images of all distinct data and of the features of all distinct encoders, in half precision."""
-    sizes: dict[tuple[object, ...], int] = {}
-    for config in [reading for trial in configs if trial.is_trained for reading in readings(trial).values()]:
+    sizes: dict[str, int] = {}  # of a store entry, by its key
+    for config in [reading for trial in configs for reading in readings(trial).values()]:
         data, shapes = config.data, feature_shapes(config)
-        bytes_per_image = 3 * data.image_px**2 + 5 * data.target_px**2  # with targets, masks and content
-        sizes["images", data] = data.n_pictures * bytes_per_image
-        sizes["vlm", data, config.vlm] = 2 * data.n_pictures * shapes.vlm_grid**2 * shapes.vlm_dim
-        sizes["dinov2", data, config.dinov2] = 2 * data.n_pictures * shapes.spatial_grid**2 * shapes.spatial_dim
+        bytes_of = {
+            "images": data.n_pictures
+            * (3 * data.image_px**2 + 5 * data.target_px**2),  # with targets, masks and content
+            "vlm": 2 * data.n_pictures * shapes.vlm_grid**2 * shapes.vlm_dim,
+            "dinov2": 2 * data.n_pictures * shapes.spatial_grid**2 * shapes.spatial_dim,
+        }
+        sizes |= {key: bytes_of[kind] for kind, (key, _) in entries_of(config).items()}
     return sum(sizes.values())
 
 

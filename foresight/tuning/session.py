@@ -159,6 +159,7 @@ class Session:
                         "name": factor.name,
                         "field": factor.field,
                         "levels": list(factor.levels),
+                        "instead": dict(factor.instead),
                         "with_level": {str(level): dict(fields) for level, fields in factor.with_level.items()},
                         "level_notes": level_notes(factor, self.space.baseline),
                     }

@@ -76,7 +76,13 @@ class StudyWriter:
         log = RunLog(self.root)
         baseline = self.space.baseline.flat()
         factors = [
-            {"name": f.name, "field": f.field, "levels": list(f.levels), "level_notes": LEVEL_NOTES.get(f.name, {})}
+            {
+                "name": f.name,
+                "field": f.field,
+                "instead": dict(f.instead),
+                "levels": list(f.levels),
+                "level_notes": LEVEL_NOTES.get(f.name, {}),
+            }
             for f in self.space.factors
         ]
         declared = {"design": self.space.design, "baseline": baseline, "factors": factors}

@@ -10,10 +10,12 @@ from study_writer import FACTORS, space
 
 import analysis
 from analysis.compare import compute_estimate
+from analysis.figure_factor import level_values
 from analysis.pareto import build_pareto
+from foresight.config import TrialConfig
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog
-from foresight.space import Factor
+from foresight.space import Factor, SearchSpace
 
 
 def primary(study):
@@ -257,3 +259,26 @@ def test_factor_without_trials_keeps_its_place(write_study):
 def test_space_of_one_factor(write_study):
     only = (Factor("fusion layers", "fusion.layers", (2, 4)),)
     assert len(analysis.load(write_study(space=space(only))).pareto()) == 2
+
+
+def test_a_factor_of_something_that_the_baseline_does_without_has_the_baseline_as_its_first_level(write_study):
+    instead = Factor("VLM layer", "vlm.layer", ("8", "final"), instead={"streams": "vlm"})
+    small = SearchSpace(TrialConfig(streams="dinov2"), (Factor("DINOv2 size", "dinov2.size", ("B", "L")), instead))
+    study = analysis.load(write_study(space=small, n_seeds=2))
+    size, vlm = study.data.factors
+    assert (size.levels, size.baseline_level) == (("B", "L"), "L")
+    assert (vlm.levels, vlm.baseline_level) == (("baseline", "8", "final"), "baseline")
+    # The VLM's last layer is an arm, though the baseline's config has the same value in a field that it does not read.
+    assert [vlm.arm_at(level) for level in vlm.levels] == ["baseline", "vlm.layer=8", "vlm.layer=final"]
+    table = study.table()
+    arms = table[(table["role"] == "primary") & (table["kind"] == "arm")].set_index("arm")
+    assert arms["n_seeds"].to_dict() == dict.fromkeys(
+        ["baseline", "dinov2.size=B", "vlm.layer=8", "vlm.layer=final"], 2
+    )
+    assert arms.loc["vlm.layer=final", "factor"] == "VLM layer"
+    values = level_values(study.data, vlm, "mask_iou")
+    assert values.groupby("level")["seed"].count().tolist() == [2, 2, 2]
+    coverage = study.coverage()
+    own = coverage[(coverage["scope"] == "level") & (coverage["factor"] == "VLM layer")]
+    assert own["completed"].tolist() == [2, 2, 2]
+    assert not [caution for caution in study.cautions() if caution.kind == "foreign"]

@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from foresight.config import VLMConfig
-from foresight.encoders.qwen_vl import build_vlm, encode_vlm, patchify, to_pixels
+from foresight.encoders.qwen_vl import CLIP_MEAN, CLIP_STD, build_vlm, encode_vlm, patchify, to_pixels
 
 DEPTH = 4  # of the toy model
 
@@ -21,7 +23,7 @@ class WithoutTokenTypes:
     """The model as it is when nobody tells it which tokens are image tokens."""
 
     def __init__(self, model):
-        self.model, self.config, self.dtype = model, model.config, model.dtype
+        self.model, self.visual, self.config, self.dtype = model, model.visual, model.config, model.dtype
 
     def __call__(self, mm_token_type_ids, **inputs):
         return self.model(**inputs)
@@ -100,6 +102,69 @@ def test_tokens_are_in_raster_order(vlm, layer):
         assert moved.argmax() == cell
 
 
+@pytest.mark.parametrize(
+    "px", [56, 112, 140, 224]
+)  # of windows of 112 px: part of one, one, four with three cut off, four
+def test_tokens_before_the_merger_are_those_of_a_convolution_over_the_picture(vlm, monkeypatch, px):
+    # Without its blocks the vision tower only embeds patches, which is a convolution, and puts them in window order.
+    monkeypatch.setitem(vlm.visual._modules, "blocks", torch.nn.ModuleList())
+    tokens = encode_vlm(vlm, pictures(3, px), ["pre_merge"])["pre_merge"]
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+    kernel = vlm.visual.patch_embed.proj.weight.sum(dim=2)  # a still picture fills both frames
+    reference = torch.nn.functional.conv2d((pictures(3, px) - mean) / std, kernel, stride=14)
+    assert torch.allclose(tokens, reference.flatten(2).transpose(1, 2), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("px", [112, 196])
+@pytest.mark.parametrize(("layer", "token_px"), [("pre_merge", 14), ("post_merge", 28)])
+def test_tokens_of_the_vision_tower_are_in_raster_order(vlm, layer, token_px, px):
+    blank = torch.full((1, 3, px, px), 0.5)
+    plain = encode_vlm(vlm, blank, [layer])[layer]
+    n = px // token_px
+    assert plain.shape[1] == n * n
+    for cell in range(0, n * n, 5):
+        y, x = (token_px * place for place in divmod(cell, n))
+        changed = blank.clone()
+        changed[:, :, y : y + token_px, x : x + token_px] = pictures(1, token_px)
+        assert (encode_vlm(vlm, changed, [layer])[layer] - plain).norm(dim=-1).argmax() == cell
+
+
+def test_the_merger_makes_one_token_of_each_2x2(vlm):
+    tokens = encode_vlm(vlm, pictures(2, 140), ["pre_merge", "post_merge"])
+    cells = tokens["pre_merge"].view(2, 5, 2, 5, 2, 64).transpose(2, 3).reshape(-1, 64)
+    assert torch.allclose(vlm.visual.merger(cells).view(2, 25, 64), tokens["post_merge"], rtol=0, atol=1e-5)
+
+
+def test_the_language_model_starts_from_the_merged_tokens_and_one_pass_gives_all(vlm):
+    passes = []
+    handle = vlm.visual.register_forward_hook(lambda *_: passes.append(1))
+    first = vlm.language_model.layers[0].register_forward_pre_hook(
+        lambda _, given, named: passes.append(given[0] if given else named["hidden_states"]), with_kwargs=True
+    )
+    try:
+        together = encode_vlm(vlm, pictures(2), ["post_merge", 2, "pre_merge", DEPTH])
+    finally:
+        handle.remove(), first.remove()
+    assert len(passes) == 2
+    assert torch.equal(together["post_merge"], passes[1][:, 1:-1])
+    assert list(together) == ["post_merge", 2, "pre_merge", DEPTH]
+    assert not vlm.visual._forward_hooks
+
+
+def test_the_vision_tower_alone_gives_the_same_without_the_language_model(vlm):
+    together = encode_vlm(vlm, pictures(2), ["pre_merge", "post_merge", 1])
+
+    def refuse(*_):
+        raise AssertionError("the language model was run")
+
+    handle = vlm.language_model.register_forward_pre_hook(refuse)
+    try:
+        alone = encode_vlm(vlm, pictures(2), ["pre_merge", "post_merge"])
+    finally:
+        handle.remove()
+    assert all(torch.equal(alone[layer], together[layer]) for layer in alone)
+
+
 def test_tokens_know_their_row_and_column(vlm):
     seen = {}
     handle = vlm.language_model.register_forward_pre_hook(lambda _, __, inputs: seen.update(inputs), with_kwargs=True)
@@ -121,9 +186,9 @@ def test_tokens_differ_from_those_of_a_model_that_counts_in_one_dimension(vlm):
 
 
 def test_toy_layers_differ_after_standardisation(vlm):
-    states = encode_vlm(vlm, pictures(8), [1, 2, DEPTH])
+    states = encode_vlm(vlm, pictures(8), ["post_merge", 1, 2, 3, DEPTH])
     standard = {layer: (x - x.mean(dim=(0, 1))) / x.std(dim=(0, 1)) for layer, x in states.items()}
-    for first, second in ((1, 2), (1, DEPTH), (2, DEPTH)):  # 0 for equal layers, 1.41 for unrelated ones
+    for first, second in itertools.combinations(standard, 2):  # 0 for equal layers, 1.41 for unrelated ones
         assert (standard[first] - standard[second]).square().mean().sqrt() > 0.25
 
 
@@ -148,7 +213,8 @@ def test_a_saved_model_gives_equal_features(vlm, tmp_path, monkeypatch):
     saved.save_pretrained(tmp_path / "toy-vl")
     monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path))
     loaded = build_vlm(VLMConfig(checkpoint="org/toy-vl"))
-    ours, theirs = (encode_vlm(model, pictures(2), [1, DEPTH]) for model in (saved, loaded))
+    layers = ["pre_merge", "post_merge", 1, DEPTH]
+    ours, theirs = (encode_vlm(model, pictures(2), layers) for model in (saved, loaded))
     assert all(torch.equal(ours[layer], theirs[layer]) for layer in ours)
     assert not torch.equal(theirs[1], encode_vlm(vlm, pictures(2), [1])[1])
 

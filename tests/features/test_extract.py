@@ -16,7 +16,9 @@ from foresight.features.requests import Request, missing_requests
 from foresight.features.store import ArrayStore
 
 BASE = TrialConfig(data=DataConfig(n_train=8, n_val=2, n_test=2, image_px=56))
-LAYERS = [BASE.with_fields({"vlm.layer": layer}) for layer in ("8", "14", "final")]
+DINOV2_LAYERS = [BASE.with_fields({"dinov2.layer": layer}) for layer in ("12", "final")]
+READINGS = {"pre_merge": "pre_merge", "post_merge": "post_merge", "8": 1, "14": 2, "final": 4}
+LAYERS = [BASE.with_fields({"vlm.layer": layer}) for layer in READINGS]
 
 
 def fill(store: ArrayStore, *configs: TrialConfig) -> ArrayStore:
@@ -28,7 +30,7 @@ def fill(store: ArrayStore, *configs: TrialConfig) -> ArrayStore:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory) -> ArrayStore:
-    return fill(ArrayStore(tmp_path_factory.mktemp("cache")), *LAYERS)
+    return fill(ArrayStore(tmp_path_factory.mktemp("cache")), *LAYERS, *DINOV2_LAYERS)
 
 
 @pytest.fixture
@@ -65,9 +67,10 @@ def test_stored_tokens_are_the_encoders_in_half_precision(filled):
     vlm, dinov2 = build_vlm(BASE.vlm), build_dinov2(BASE.dinov2, 56)
     for split, images in load_splits(BASE.data).items():
         pixels = to_pixels(images.images, "cpu")
-        states = encode_vlm(vlm, pixels, [1, 2, 4])
-        expected = {vlm_entry(c.data, c.vlm)[0]: states[n] for c, n in zip(LAYERS, (1, 2, 4), strict=True)}
-        expected[dinov2_entry(BASE.data, BASE.dinov2)[0]] = encode_dinov2(dinov2, pixels)
+        states = encode_vlm(vlm, pixels, list(READINGS.values()))
+        expected = {vlm_entry(c.data, c.vlm)[0]: states[READINGS[c.vlm.layer]] for c in LAYERS}
+        tokens = encode_dinov2(dinov2, pixels, [1, 2])
+        expected |= {dinov2_entry(c.data, c.dinov2)[0]: tokens[n] for c, n in zip(DINOV2_LAYERS, (1, 2), strict=True)}
         for key, tokens in expected.items():
             assert np.array_equal(filled.load(key)[split], tokens.half().numpy())
 
@@ -80,7 +83,19 @@ def test_several_layers_take_one_pass_of_one_vlm(with_images, monkeypatch):
     ((request,),) = ([r for r in stage if r.kind == "vlm"] for stage in missing_requests(LAYERS, with_images))
     compute(request, with_images)
     assert len(built) == 1
-    assert passes == [[1, 2, 4]] * len(SPLITS)
+    assert passes == [list(READINGS.values())] * len(SPLITS)
+
+
+def test_several_layers_take_one_pass_of_one_dinov2(with_images, monkeypatch):
+    built, passes = [], []
+    build, encode = extract.build_dinov2, extract.encode_dinov2
+    monkeypatch.setattr(extract, "build_dinov2", lambda *a: built.append(1) or build(*a))
+    monkeypatch.setattr(extract, "encode_dinov2", lambda *a: passes.append(a[2]) or encode(*a))
+    stages = missing_requests(DINOV2_LAYERS, with_images)
+    ((request,),) = ([r for r in stage if r.kind == "dinov2"] for stage in stages)
+    compute(request, with_images)
+    assert len(built) == 1
+    assert passes == [[1, 2]] * len(SPLITS)
 
 
 def test_what_another_process_finished_meanwhile_is_not_computed_again(filled, monkeypatch):
@@ -127,11 +142,11 @@ def test_entries_know_what_they_were_computed_with(filled):
     assert content["dinov2"]["size"] == "L"
     contents = [filled.content(vlm_entry(config.data, config.vlm)[0]) for config in LAYERS]
     assert {c["n_params"] for c in contents} == {sum(p.numel() for p in build_vlm(BASE.vlm).parameters())}
-    assert [c["vlm"]["layer"] for c in contents] == ["8", "14", "final"]
+    assert [c["vlm"]["layer"] for c in contents] == list(READINGS)
 
 
 def test_activations_beyond_half_precision_stay_numbers(with_images, monkeypatch):
-    monkeypatch.setattr(extract, "encode_dinov2", lambda _, pixels: torch.full((len(pixels), 16, 64), -1e9))
+    monkeypatch.setattr(extract, "encode_dinov2", lambda _, pixels, __: {2: torch.full((len(pixels), 16, 64), -1e9)})
     compute(Request("dinov2", (BASE,)), with_images)
     for array in with_images.load(dinov2_entry(BASE.data, BASE.dinov2)[0]).values():
         assert np.isfinite(array).all()
@@ -139,10 +154,10 @@ def test_activations_beyond_half_precision_stay_numbers(with_images, monkeypatch
 
 
 def test_an_encoder_that_fails_half_way_publishes_nothing(with_images, monkeypatch):
-    def fail_on_val(_, pixels):
+    def fail_on_val(_, pixels, layers):
         if len(pixels) == 2:
             raise RuntimeError("out of memory")
-        return torch.zeros(len(pixels), 16, 64)
+        return {2: torch.zeros(len(pixels), 16, 64)}
 
     monkeypatch.setattr(extract, "encode_dinov2", fail_on_val)
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -65,6 +65,20 @@ def test_the_vlm_is_run_for_absent_layers_only(store):
     assert [request.label for request in stage] == ["VLM features, layers 8, 14"]
 
 
+def test_one_pass_of_each_encoder_gives_all_its_layers(store):
+    publish(store, keys_of(BASE)["images"])
+    changes = [("vlm.layer", "pre_merge"), ("vlm.layer", "post_merge"), ("vlm.layer", "8"), ("dinov2.layer", "12")]
+    readings = [BASE.with_fields({field: layer}) for field, layer in changes]
+    small = BASE.with_fields({"dinov2.size": "B", "dinov2.layer": "12"})
+    assert listed(missing_requests([*readings, small], store)) == [
+        [
+            "DINOv2 L features, layers final, 12",
+            "DINOv2 B features, layers 12",
+            "VLM features, layers pre_merge, post_merge, 8, final",
+        ]
+    ]
+
+
 def test_two_vlms_or_two_data_sets_are_two_passes(store):
     other_vlm = BASE.with_fields({"vlm.checkpoint": "org/other"})
     other_data = BASE.with_fields({"data.seed": 1})
@@ -81,7 +95,11 @@ def test_other_data_shares_no_entry(field):
 
 def test_an_encoder_field_changes_the_key_of_its_own_entry_only():
     base = keys_of(BASE)
-    for changes, expected in (({"vlm.layer": "8"}, "vlm"), ({"dinov2.size": "B"}, "dinov2")):
+    for changes, expected in (
+        ({"vlm.layer": "8"}, "vlm"),
+        ({"dinov2.size": "B"}, "dinov2"),
+        ({"dinov2.layer": "12"}, "dinov2"),
+    ):
         other = keys_of(BASE.with_fields(changes))
         assert [kind for kind in base if base[kind] != other[kind]] == [expected]
 

@@ -23,7 +23,9 @@ def test_every_part_of_the_pipeline_is_timed(few_repeats, pipeline):
     assert row["latency_q25_ms"] <= row["latency_ms"] <= row["latency_q75_ms"]
 
 
-@pytest.mark.parametrize(("layer", "n_blocks"), [("8", 1), ("14", 2), ("final", 4)])
+@pytest.mark.parametrize(
+    ("layer", "n_blocks"), [("pre_merge", 0), ("post_merge", 0), ("8", 1), ("14", 2), ("final", 4)]
+)
 def test_an_early_layer_computes_no_later_ones(few_repeats, pipeline, layer, n_blocks):
     vlm = pipeline._encoder("vlm random", lambda: latency.build_vlm(small().vlm, "cpu"))
     ran = set()
@@ -38,6 +40,22 @@ def test_an_early_layer_computes_no_later_ones(few_repeats, pipeline, layer, n_b
             handle.remove()
     assert ran == set(range(n_blocks))
     assert len(vlm.language_model.layers) == 4
+
+
+@pytest.mark.parametrize(("layer", "n_blocks"), [("12", 1), ("final", 2)])
+def test_an_early_layer_of_dinov2_computes_no_later_ones(few_repeats, pipeline, layer, n_blocks):
+    dinov2 = pipeline._encoder("dinov2 random L", lambda: latency.build_dinov2(small().dinov2, 56, "cpu"))
+    ran = set()
+    handles = [
+        block.register_forward_hook(lambda *_, number=number: ran.add(number))
+        for number, block in enumerate(dinov2.blocks)
+    ]
+    try:
+        pipeline.measure(small(dinov2__layer=layer))
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert ran == set(range(n_blocks))
 
 
 def test_a_measurement_that_fails_leaves_the_whole_model_behind(pipeline, monkeypatch):

@@ -20,10 +20,11 @@ from foresight.space import Factor, SearchSpace
 from foresight.tuning.launch import build_app
 from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Sweep, resolve_space
-from search_spaces import c2_architectures
+from search_spaces import c2_architectures, p2_spatial_probe
 
 SWEEP = small_study.SWEEP
 FOLDERS = ("coco", "ssv2", "davis")
+PROBE = Sweep("p2_spatial_probe", "?", p2_spatial_probe.space, p2_spatial_probe.CLAIM)
 C2 = Sweep("c2_architectures", "?", c2_architectures.space, c2_architectures.CLAIM)
 
 
@@ -96,6 +97,15 @@ def test_plan_counts_what_the_run_log_holds(command, tmp_path):
     plan = json.loads(command("--plan", "--json").stdout)
     assert plan["status"] == {"complete": 1, "failed": 1, "pending": 4}
     assert plan["factors"][0]["coverage"] == {"1": "1 of 4", "2": "0 of 2"}
+
+
+def test_plan_shows_what_all_levels_set_and_counts_their_own_trials_only(command):
+    result = command("--plan", sweep=PROBE)
+    assert "at streams=vlm" in result.stdout
+    plan = json.loads(command("--plan", "--json", "--seeds", "2", sweep=PROBE).stdout)
+    factor = plan["factors"][-1]
+    assert factor["instead"] == {"streams": "vlm"}
+    assert factor["coverage"] == dict.fromkeys(factor["levels"], "0 of 2")
 
 
 @pytest.mark.parametrize(("scale", "label"), [("tiny", "10M / 100"), ("full", "10M")])
