@@ -1,4 +1,4 @@
-"""The one error that is the user's to fix: a wrong request, said in one sentence before any compute is spent."""
+"""The errors that are the user's to fix, each said in one sentence: a wrong request, and what ends a run half-way."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 class RequestError(ValueError):
     """A request that cannot be carried out as given. The commands print its text and exit with code 2."""
+
+
+class RunEndedError(RuntimeError):
+    """The machine cannot go on with a run, such as with a full disk. The commands print its text and exit with code 1."""
 
 
 def nearest_name(given: str, allowed: Iterable[str]) -> str:

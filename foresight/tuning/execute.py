@@ -7,13 +7,14 @@ from typing import Any
 from rich.console import Console
 
 from foresight.claim import Claim
-from foresight.errors import RequestError
-from foresight.features.requests import discard_corrupt, missing_requests
+from foresight.features.requests import discard_corrupt
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
+from foresight.tuning.feature_pool import fill_cache
 from foresight.tuning.progress import SweepProgress
+from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Placement
 
@@ -28,19 +29,13 @@ class Runner:
     def check_sensitivity(self, arms: list[Arm]) -> dict[str, float]:
         """Arm name to the change of the model's output against the baseline. Raises InertFactorError."""
         self.console.print(f"checking that each of {len(arms) - 1} arms changes the model's output ...")
-        return self._result(self._task(tasks.run_sensitivity, arms, self.placement))
+        return result_of(self.ray, self._task(tasks.run_sensitivity, arms, self.placement))
 
     def compute_features(self, trials: Sequence[Trial]) -> None:
-        """Computes the store entries that are missing, as many at once as there are slots."""
-        store = ArrayStore(self.placement.cache)
+        """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
-        discard_corrupt(configs, store)
-        for stage in missing_requests(configs, store):
-            running = [self._task(tasks.run_extraction, request, self.placement) for request in stage]
-            while running:
-                done, running = self.ray.wait(running)
-                for task in done:
-                    self.console.print(f"computed {self._result(task)}")
+        discard_corrupt(configs, ArrayStore(self.placement.cache))
+        fill_cache(self.ray, configs, self.placement, self.console)
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
@@ -76,18 +71,9 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            self._result(self._task(tasks.run_latency, arms, self.placement, self.log.root))
+            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log.root))
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.
         remote = self.ray.remote(**self.resources, max_retries=0)(function)
         return remote.remote(*arguments)
-
-    def _result(self, task: Any) -> Any:
-        """What a task returns. A wrong request that it found is raised here without Ray's account of it."""
-        try:
-            return self.ray.get(task)
-        except self.ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, RequestError):
-                raise error.cause from error
-            raise

@@ -1,8 +1,8 @@
-"""Work that runs in Ray tasks around the trials: the sensitivity check, feature extraction, and latency."""
+"""Work that runs in Ray tasks around the trials: the sensitivity check, and latency."""
 
 from pathlib import Path
 
-from foresight.features.requests import Request, missing_requests
+from foresight.features.requests import missing_requests
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm
@@ -24,17 +24,6 @@ def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
         for request in stage:
             compute(request, store, placement.roots, placement.device)
     return check_sensitivity(probes, store, worker_context(placement))
-
-
-def run_extraction(request: Request, placement: Placement) -> str:
-    """Computes the entries of one request. Returns its label."""
-    import torch
-
-    from foresight.features.extract import compute
-
-    torch.set_num_threads(1)
-    compute(request, ArrayStore(placement.cache), placement.roots, placement.device)
-    return request.label
 
 
 def run_latency(arms: list[Arm], placement: Placement, study_dir: Path) -> int:

@@ -28,8 +28,8 @@ C2 = Sweep("c2_architectures", "?", c2_architectures.space, c2_architectures.CLA
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Ray, training and feature extraction are out of bounds, and so are this machine's own caches and GPUs."""
-    for name in ("start_ray", "record_trial"):
-        monkeypatch.setattr(f"foresight.tuning.session.{name}", lambda *a: pytest.fail("something was started"))
+    for name in ("ray_runtime.start_ray", "session.record_trial"):
+        monkeypatch.setattr(f"foresight.tuning.{name}", lambda *a: pytest.fail("something was started"))
     monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
     monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FORESIGHT_CHECKPOINTS", raising=False)

@@ -37,8 +37,8 @@ def run_with(tmp_path, monkeypatch):
 
     def run(ray: PlayedRay) -> Result:
         monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr("foresight.tuning.session.start_ray", lambda slots: ray)
-        monkeypatch.setattr("foresight.tuning.session.signal.signal", lambda *a: None)
+        monkeypatch.setattr("foresight.tuning.ray_runtime.start_ray", lambda slots: ray)
+        monkeypatch.setattr("foresight.tuning.ray_runtime.signal.signal", lambda *a: None)
         arguments = ["--scale", "tiny", "--runs", str(tmp_path / "runs")]
         return CliRunner().invoke(build_app(small_study.SWEEP), arguments)
 
