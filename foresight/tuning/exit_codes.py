@@ -12,9 +12,10 @@ from rich.console import Console
 
 from foresight.config import explain
 from foresight.errors import RequestError, RunEndedError
+from foresight.interrupts import INTERRUPTED
 from foresight.tuning.session import SOME_FAILED
 
-WRONG_REQUEST, INTERRUPTED = 2, 130
+WRONG_REQUEST = 2
 
 
 @contextlib.contextmanager

@@ -115,7 +115,7 @@ class FeaturePool:
             for work in works:
                 work.bar = progress.add(work.request.label, work.n_pictures, work.n_left, work.is_counted)
             while not all(work.is_done for work in works):
-                self._deal([work for work in works if work.waiting])
+                self._deal([work for work in works if work.waiting], progress)
                 done, _ = self.ray.wait(list(self.working), timeout=1.0)
                 for reference in done:
                     self._collect(reference, progress)
@@ -127,13 +127,14 @@ class FeaturePool:
             self.ray.kill(process)
         self.idle, self.working = [], {}
 
-    def _deal(self, works: list[Work]) -> None:
+    def _deal(self, works: list[Work], progress: FeatureProgress) -> None:
         """Gives every process something to do, and starts more while there are free slots."""
         while works and (self.idle or len(self.working) < self.placement.slots):
             process = self.idle.pop() if self.idle else self.extractor.remote(self.placement)
             work = self.last_work.get(process)
             if work not in works:
                 work = max(works, key=self._urgency)
+            progress.begin(work.bar)
             step = work.take()
             self.last_work[process] = work
             self.working[getattr(process, step.method).remote(*step.arguments)] = (process, work, step)

@@ -22,19 +22,24 @@ class Pass:
     n_left: int
     is_counted: bool  # or a single step, such as the decoding of a data set
     n_computed: int = 0
+    began: float | None = None  # when a process first turned to it
 
-    def pace(self, elapsed_s: float) -> str:
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self.began if self.began is not None else 0.0
+
+    def pace(self) -> str:
         """`85 images/s, left 2:03`; empty before anything is done."""
-        if not self.n_computed or not elapsed_s:
+        if not self.n_computed:
             return ""
-        rate = self.n_computed / elapsed_s
+        rate = self.n_computed / max(self.elapsed_s, 1e-3)
         return f"{rate:,.0f} images/s, left {clock(self.n_left / rate)}"
 
-    def line(self, elapsed_s: float) -> str:
+    def line(self) -> str:
         """Where it stands."""
         done = f"{self.n_images - self.n_left:,} of {self.n_images:,} images"
-        state = [done, self.pace(elapsed_s)] if self.is_counted else [f"{self.n_images:,} images in one step"]
-        return f"{self.label}: {', '.join([*filter(None, state), f'elapsed {clock(elapsed_s)}'])}"
+        state = [done, self.pace()] if self.is_counted else [f"{self.n_images:,} images in one step"]
+        return f"{self.label}: {', '.join([*filter(None, state), f'elapsed {clock(self.elapsed_s)}'])}"
 
 
 class FeatureProgress:
@@ -51,7 +56,7 @@ class FeatureProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self.started = self.last_plain = time.monotonic()
+        self.last_plain = time.monotonic()
         self.passes: dict[TaskID, Pass] = {}
 
     def __enter__(self) -> Self:
@@ -66,24 +71,28 @@ class FeatureProgress:
     def add(self, label: str, n_images: int, n_left: int, is_counted: bool) -> TaskID:
         """A request with `n_left` of its images to compute."""
         total = n_images if is_counted else None
-        bar = self.bars.add_task(label, total=total, completed=n_images - n_left, pace="")
+        bar = self.bars.add_task(label, total=total, completed=n_images - n_left, pace="", start=False)
         self.passes[bar] = Pass(label, n_images, n_left, is_counted)
         return bar
+
+    def begin(self, bar: TaskID) -> None:
+        """A process turns to a request."""
+        if self.passes[bar].began is None:
+            self.passes[bar].began = time.monotonic()
+            self.bars.start_task(bar)
 
     def advance(self, bar: TaskID, n_images: int) -> None:
         """So many more images of a request are done."""
         of = self.passes[bar]
         of.n_left -= n_images
         of.n_computed += n_images
-        pace = of.pace(time.monotonic() - self.started)
-        self.bars.update(bar, total=of.n_images, completed=of.n_images - of.n_left, pace=pace)
+        self.bars.update(bar, total=of.n_images, completed=of.n_images - of.n_left, pace=of.pace())
 
     def tick(self) -> None:
         """Tells where each unfinished request stands, where there is no live display and some time has passed."""
-        now = time.monotonic()
-        if self.console.is_terminal or now - self.last_plain < PLAIN_INTERVAL_S:
+        if self.console.is_terminal or time.monotonic() - self.last_plain < PLAIN_INTERVAL_S:
             return
-        self.last_plain = now
+        self.last_plain = time.monotonic()
         for of in self.passes.values():
-            if of.n_left:
-                self.console.print(of.line(now - self.started), soft_wrap=True, markup=False)
+            if of.n_left and of.began is not None:
+                self.console.print(of.line(), soft_wrap=True, markup=False)

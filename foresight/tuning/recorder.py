@@ -1,10 +1,12 @@
 """Tune's callback: keeps the display, and writes the row of a trial whose process died without writing one."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.record import Planned, write_failure
@@ -28,6 +30,9 @@ class TrialRecorder(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item = self.planned[trial.config["key"]]
+        cause = cause_of_death(trial)
+        if isinstance(cause, RunEndedError):
+            raise cause
         if not self._wrote_its_row(item):
             write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
         self._finish(item.key)
@@ -42,6 +47,12 @@ class TrialRecorder(tune.Callback):
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None
         self.progress.finish(key, self.planned[key].trial.arm.name, row["error"], value)
+
+
+def cause_of_death(trial: Any) -> BaseException | None:
+    """The exception that a trial's process raised; None where the process itself was lost."""
+    path = Path(trial.pickled_error_file) if trial.pickled_error_file else None
+    return getattr(pickle.loads(path.read_bytes()), "cause", None) if path is not None and path.exists() else None
 
 
 def last_lines(trial: Any, n: int = 3) -> str:

@@ -1,5 +1,7 @@
 """Work that runs in Ray tasks around the trials: the sensitivity check, and latency."""
 
+import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 from foresight.features.requests import missing_requests
@@ -39,6 +41,8 @@ def run_latency(arms: list[Arm], placement: Placement, study_dir: Path) -> int:
     torch.set_num_threads(1)
     log = RunLog(study_dir)
     pipeline = Pipeline(placement.device)
+    # What these rows share: milliseconds of another hour or machine cannot be compared with them.
+    occasion = {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "host": socket.gethostname()}
     for arm in arms:
-        log.write_latency(arm.config.arm_key, {"arm": arm.name, **pipeline.measure(arm.config)})
+        log.write_latency(arm.config.arm_key, {"arm": arm.name, **pipeline.measure(arm.config), **occasion})
     return len(arms)
