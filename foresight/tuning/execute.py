@@ -1,12 +1,14 @@
 """Running what was planned: features, the sensitivity check, the trials through Ray Tune, then latency arm by arm."""
 
+import contextlib
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from foresight.claim import Claim
+from foresight.errors import RunEndedError, find_disk_error
 from foresight.features.requests import discard_corrupt
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
@@ -17,6 +19,9 @@ from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Placement
+
+if TYPE_CHECKING:
+    from foresight.tuning.recorder import TrialRecorder
 
 
 class Runner:
@@ -49,8 +54,9 @@ class Runner:
         trainable = tune.with_parameters(
             TrialActor, planned=by_key, placement=self.placement, claim=self.claim, study_dir=self.log.root
         )
+        recorder = TrialRecorder(self.log, by_key, self.claim.primary, progress)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
-        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress:
+        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
                 param_space={"key": tune.grid_search(list(by_key))},
@@ -62,7 +68,7 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[TrialRecorder(self.log, by_key, self.claim.primary, progress)],
+                    callbacks=[recorder],
                     failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
                 ),
             ).fit()
@@ -77,3 +83,20 @@ class Runner:
         # A failed task is our own error: retrying it would only hide it.
         remote = self.ray.remote(**self.resources, max_retries=0)(function)
         return remote.remote(*arguments)
+
+
+@contextlib.contextmanager
+def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
+    """Raises RunEndedError for what Tune makes a page of: a trial that cannot be written, or its own full disk."""
+    try:
+        yield
+    except Exception as error:
+        full = find_disk_error(error)
+        if recorder.ended is not None:
+            raise recorder.ended from error
+        if full is not None:
+            raise RunEndedError(
+                f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "
+                "the same command goes on here once there is room"
+            ) from error
+        raise

@@ -1,12 +1,11 @@
 """The process that fills the feature cache: an actor of `foresight.tuning.feature_pool` that keeps its encoder loaded."""
 
 import contextlib
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foresight.errors import RunEndedError
+from foresight.errors import RunEndedError, find_disk_error
 from foresight.features.requests import Request
 from foresight.features.shards import Shard, join_shards
 from foresight.features.store import ArrayStore
@@ -14,8 +13,6 @@ from foresight.tuning.sweep import Placement
 
 if TYPE_CHECKING:
     from foresight.features.extract import Encoder
-
-DISK_IS_AT_FAULT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Extractor:
@@ -58,9 +55,10 @@ def _full_disk_said(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in DISK_IS_AT_FAULT:
-            raise RunEndedError(
-                f"the feature cache cannot be written to {root} ({error.strerror}); what is finished of it is kept, "
-                "and the same command goes on here once there is room"
-            ) from error
-        raise
+        full = find_disk_error(error)
+        if full is None:
+            raise
+        raise RunEndedError(
+            f"the feature cache cannot be written to {root} ({full.strerror}); what is finished of it is kept, and the "
+            "same command goes on here once there is room"
+        ) from error

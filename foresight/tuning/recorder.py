@@ -17,6 +17,7 @@ class TrialRecorder(tune.Callback):
 
     def __init__(self, log: RunLog, planned: dict[str, Planned], primary: str, progress: SweepProgress):
         self.log, self.planned, self.primary, self.progress = log, planned, primary, progress
+        self.ended: RunEndedError | None = None  # why no trial can go on; Tune hides it in an error of its own
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks into snapshots that are never read back."""
@@ -31,10 +32,14 @@ class TrialRecorder(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item = self.planned[trial.config["key"]]
         cause = cause_of_death(trial)
-        if isinstance(cause, RunEndedError):
-            raise cause
-        if not self._wrote_its_row(item):
-            write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
+        try:
+            if isinstance(cause, RunEndedError):
+                raise cause
+            if not self._wrote_its_row(item):
+                write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
+        except RunEndedError as error:
+            self.ended = error
+            raise
         self._finish(item.key)
 
     def _wrote_its_row(self, item: Planned) -> bool:
