@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from foresight.config import TrialConfig
@@ -16,6 +16,21 @@ class Request:
 
     kind: Literal["images", "vlm", "dinov2"]
     configs: tuple[TrialConfig, ...]  # one for each entry
+
+    @property
+    def keys(self) -> list[str]:
+        """The entries it fills."""
+        return [entries_of(config)[self.kind][0] for config in self.configs]
+
+    @property
+    def images_key(self) -> str:
+        """The entry whose pictures it reads; of a request for images, its own."""
+        return entries_of(self.configs[0])["images"][0]
+
+    def without_finished(self, store: ArrayStore) -> "Request":
+        """The same for the entries that are absent."""
+        pairs = zip(self.keys, self.configs, strict=True)
+        return replace(self, configs=tuple(config for key, config in pairs if not store.has(key)))
 
     @property
     def label(self) -> str:

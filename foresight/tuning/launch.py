@@ -1,25 +1,19 @@
-"""`main`: what `python sweeps/<study>.py` does. Flags say how to run, never what.
+"""`main`: what `python sweeps/<study>.py` does. Flags say how to run, never what; how it ends is in `exit_codes`."""
 
-Exit codes: 0 done, 1 some trials failed, 2 the request is wrong (nothing started), 130 interrupted.
-"""
-
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
-from foresight.config import explain
-from foresight.errors import RequestError
+from foresight.tuning.exit_codes import one_sentence
+from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, check_flags, choose_scale, place
 from foresight.tuning.plan_report import make_plan, plan_json, print_plan
 from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.session import DONE
 from foresight.tuning.study import check_roots, open_study, require_needs, run_needs
-from foresight.tuning.sweep import Placement, Sweep
-
-WRONG_REQUEST, INTERRUPTED = 2, 130
+from foresight.tuning.sweep import Sweep
 
 
 def main(sweep: Sweep) -> None:
@@ -41,36 +35,23 @@ def build_app(sweep: Sweep) -> typer.Typer:
         one: Annotated[str | None, typer.Option(metavar="KEY", help="One trial, in this process, without Ray.")] = None,
         runs: Annotated[Path, typer.Option(help="Where run logs are kept.")] = Path("runs"),
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
-        data: Annotated[
-            Literal["shapes", "scenes", "coco", "clips", "ssv2", "davis"] | None,
-            typer.Option(help="Default: what the study is declared on."),
-        ] = None,
-        coco_root: Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")] = None,
-        ssv2_root: Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")] = None,
-        davis_root: Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")] = None,
+        data: Annotated[DataName | None, typer.Option(help="Default: what the study is declared on.")] = None,
+        coco_root: CocoRoot = None,
+        ssv2_root: Ssv2Root = None,
+        davis_root: DavisRoot = None,
     ) -> None:
-        console, errors = Console(stderr=plan and json, highlight=False), Console(stderr=True, highlight=False)
-        try:
-            if json and not plan:
-                raise RequestError("--json belongs to --plan; add --plan or leave it out")
+        # Plain text: a bracket in a path or a question is no markup.
+        console = Console(stderr=plan and json, highlight=False, markup=False)
+        with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
+            check_flags(plan, json)
             n_gpus = cluster_gpus()
             if scale is None:
-                scale = "full" if n_gpus else "tiny"
-                console.print(f"scale: {scale} ({n_gpus:.0f} GPUs here); choose with --scale tiny|full", soft_wrap=True)
-            placement = Placement(
-                runs=runs.absolute(),
-                slots=max(1, int(n_gpus)) if scale == "full" and n_gpus else os.cpu_count() or 1,
-                gpus=1.0 if scale == "full" and n_gpus else 0.0,
-                roots={
-                    name: root.absolute()
-                    for name, root in (("coco", coco_root), ("ssv2", ssv2_root), ("davis", davis_root))
-                    if root is not None
-                },
-            )
+                scale = choose_scale(n_gpus, console)
+            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root})
             study = open_study(sweep, scale, data, seeds, placement)
-            check_roots(study)
+            check_roots([study])
             if plan:
-                made = make_plan(study)
+                made = make_plan(replace(study, trials=study.trials[:limit]), n_whole=len(study.trials))
                 if json:
                     print(plan_json(made))
                 else:
@@ -85,17 +66,6 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 study = open_study(sweep, scale, data, seeds, placement)
                 study.check()
             raise typer.Exit(code or study.session(console).run(study.trials[:limit], retry_failed))
-        except ValidationError as error:
-            errors.print(f"error: {explain(error)}", style="red", soft_wrap=True, markup=False)
-            raise typer.Exit(WRONG_REQUEST) from error
-        except RequestError as error:
-            errors.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
-            raise typer.Exit(WRONG_REQUEST) from error
-        except KeyboardInterrupt as error:
-            console.print(
-                "interrupted; every finished trial is kept, and the same command goes on here", soft_wrap=True
-            )
-            raise typer.Exit(INTERRUPTED) from error
 
     command.__doc__ = sweep.question
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

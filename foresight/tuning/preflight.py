@@ -17,7 +17,8 @@ from foresight.config import DATA_WITHOUT_MASKS, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
-from foresight.features.keys import entries_of, readings
+from foresight.features.size import missing_bytes
+from foresight.features.store import ArrayStore
 from foresight.metrics import METRICS_OF_MASKS
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
@@ -105,27 +106,21 @@ def check_budgets(configs: Iterable[TrialConfig]) -> None:
             solve_size(config.adapter, feature_shapes(config))
 
 
-def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog, cached: bool) -> None:
-    """Raises RequestError for a missing LPIPS trunk, or a disk without room for what the trials will write."""
+def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog) -> None:
+    """Raises RequestError for an LPIPS trunk that is none, or a disk without room for what the trials will write."""
     configs = list(configs)
-    find_trunk()
+    check_trunk(will_measure=bool(configs))
     check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
-    check_disk(placement.cache, 0 if cached else feature_bytes(configs), "the feature cache")
+    check_disk(placement.cache, missing_bytes(configs, ArrayStore(placement.cache)), "the feature cache")
 
 
-def feature_bytes(configs: Iterable[TrialConfig]) -> int:
-    """Size of the images of all distinct data and of the features of all distinct encoders, in half precision."""
-    sizes: dict[str, int] = {}  # of a store entry, by its key
-    for config in [reading for trial in configs for reading in readings(trial).values()]:
-        data, shapes = config.data, feature_shapes(config)
-        bytes_of = {
-            "images": data.n_pictures
-            * (3 * data.image_px**2 + 5 * data.target_px**2),  # with targets, masks and content
-            "vlm": 2 * data.n_pictures * shapes.vlm_grid**2 * shapes.vlm_dim,
-            "dinov2": 2 * data.n_pictures * shapes.spatial_grid**2 * shapes.spatial_dim,
-        }
-        sizes |= {key: bytes_of[kind] for kind, (key, _) in entries_of(config).items()}
-    return sum(sizes.values())
+def check_trunk(will_measure: bool) -> None:
+    """Raises RequestError for a pretrained LPIPS trunk that is missing where it was named, or cannot be read."""
+    trunk = find_trunk()
+    if trunk is not None and will_measure:
+        from foresight.metrics.lpips import load_lpips  # needs torch, as the trials do
+
+        load_lpips(trunk)
 
 
 def check_disk(path: Path, n_bytes: int, purpose: str) -> None:

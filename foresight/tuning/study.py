@@ -1,6 +1,6 @@
 """Study: a sweep on this machine's data and run log, with the studies that it needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -93,12 +93,12 @@ def run_needs(study: Study, console: Console) -> int:
     return DONE
 
 
-def check_roots(study: Study) -> None:
-    """Raises RequestError for a folder that neither the study nor one that it needs reads."""
-    unread = set(study.placement.roots) - _read_roots(study)
+def check_roots(studies: Sequence[Study]) -> None:
+    """Raises RequestError for a folder that none of the studies reads, nor one that they need."""
+    unread = set(studies[0].placement.roots).difference(*map(_read_roots, studies))
     if unread:
-        name = min(unread)
-        raise RequestError(f"'{study.sweep.name}' does not read --{name}-root here; add --data {name} or leave it out")
+        name, asked = min(unread), ", ".join(study.sweep.name for study in studies)
+        raise RequestError(f"'{asked}' does not read --{name}-root here; add --data {name} or leave it out")
 
 
 def _read_roots(study: Study) -> set[str]:
