@@ -65,12 +65,12 @@ def test_every_variant_reaches_every_parameter_and_counts_what_was_planned(varia
 
 
 def test_a_detector_learns_eight_images_by_heart(data):
-    config = small_detector(train__epochs=120, train__batch_size=8, train__lr=5e-3, data__n_val=3)
+    config = small_detector(train__epochs=90, train__batch_size=8, train__lr=5e-3, data__n_val=3)
     task = Detection(config, Context("cpu"))
     model = task.build(shapes_of(data))
     data.val.objects, data.val.features = data.train.objects[:3], data.train.features[:3]
     rows = list(train(task, model, data))
-    assert rows[0]["train/loss"] > 4 * rows[-1]["train/loss"]
+    assert rows[0]["train/loss"] > 3 * rows[-1]["train/loss"]
     assert rows[-1]["val/map_50"] > 0.9
 
 
