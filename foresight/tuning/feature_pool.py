@@ -16,7 +16,6 @@ from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
 from foresight.features.requests import Request, missing_requests, needed_entries
 from foresight.features.shards import is_finished, request_shards, tidy_shards
-from foresight.features.size import n_pictures
 from foresight.features.store import ArrayStore
 from foresight.tuning.extractor import Extractor
 from foresight.tuning.feature_progress import FeatureProgress
@@ -59,7 +58,7 @@ class Work:
         self.request = request
         self.is_counted = request.kind != "images"  # a data set is read in one step
         self.joins: list[Step] = []
-        self.n_pictures = n_pictures(request.configs[0].data)
+        self.n_pictures = request.configs[0].data.n_pictures
         if not self.is_counted:
             steps = [Step("images", (request,), self.n_pictures)]
         else:

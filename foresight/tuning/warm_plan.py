@@ -11,7 +11,7 @@ from foresight.config import TrialConfig
 from foresight.features.keys import entries_of
 from foresight.features.requests import missing_requests
 from foresight.features.shards import pictures_done
-from foresight.features.size import entry_sizes, flops_left, missing_bytes, n_pictures, pass_flops
+from foresight.features.size import entry_sizes, flops_left, missing_bytes, pass_flops
 from foresight.features.store import ArrayStore
 from foresight.tuning.plan_report import ASSUMED_EXTRACTION_FLOPS, USD_PER_GPU_HOUR
 from foresight.tuning.progress import clock
@@ -34,8 +34,8 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
             {
                 "key": key,
                 "kind": kind,
-                "n_images": n_pictures(config.data),
-                "n_images_done": n_pictures(config.data) if store.has(key) else pictures_done(key, store),
+                "n_images": config.data.n_pictures,
+                "n_images_done": config.data.n_pictures if store.has(key) else pictures_done(key, store),
                 "bytes": sizes[key],
                 "cached": store.has(key),
             }

@@ -50,7 +50,9 @@ def passes(monkeypatch) -> list[int]:
     seen: list[int] = []
     encode = extract.encode_dinov2
     monkeypatch.setattr(
-        extract, "encode_dinov2", lambda model, pixels: seen.append(len(pixels)) or encode(model, pixels)
+        extract,
+        "encode_dinov2",
+        lambda model, pixels, layers: seen.append(len(pixels)) or encode(model, pixels, layers),
     )
     return seen
 
@@ -94,7 +96,7 @@ def test_entries_hold_what_the_encoders_give_for_batches_of_the_split(store):
         for start in range(0, len(pictures), 32):
             pixels = to_pixels(pictures[start : start + 32], "cpu")
             expected = dict(zip(VLM.keys, encode_vlm(vlm, pixels, [1, 2, 4]).values(), strict=True))
-            expected[dinov2_key] = encode_dinov2(dinov2, pixels)
+            expected[dinov2_key] = encode_dinov2(dinov2, pixels, [2])[2]
             for key, tokens in expected.items():
                 assert np.array_equal(store.load(key)[split][start : start + 32], tokens.half().numpy())
 
@@ -112,10 +114,10 @@ def test_a_finished_shard_is_never_computed_again(store, monkeypatch, passes):
     encode = extract.encode_dinov2
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of memory"):
 
-        def fail_at_the_third(model, pixels):
+        def fail_at_the_third(model, pixels, layers):
             if len(passes) == 2:
                 raise RuntimeError("out of memory")
-            return encode(model, pixels)
+            return encode(model, pixels, layers)
 
         patch.setattr(extract, "encode_dinov2", fail_at_the_third)
         compute(DINOV2, store)
