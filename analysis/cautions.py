@@ -4,6 +4,7 @@ In: a study and its ablation table. Out: a list of cautions, each a kind and a s
 makes a comparison impossible is not here: `analysis.load` refuses it.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     return [
         *_extra_seeds(data),
         *_still_improving(data),
+        *_cut_short(data),
         *_trivial(data, table),
         *_inert_arms(data),
         *_seedless_arms(data, table),
@@ -68,15 +70,30 @@ def _still_improving(data: StudyData) -> list[Caution]:
     if column not in data.curves:
         return []
     sign = 1 if METRICS[data.claim.primary].direction == "higher" else -1
-    medians = data.curves.groupby(["arm", "epoch"])[column].median()
+    # Trial by trial, as trainings that end by a criterion have as many epochs as they need.
+    gains = data.curves.sort_values("epoch").groupby(["arm", "seed"])[column].agg(_last_change).groupby("arm").median()
     named = []
     for arm in data.arms:
-        last = medians[arm].sort_index().tolist()[-2:] if arm in medians.index.get_level_values("arm") else []
-        if len(last) == 2 and sign * (last[1] - last[0]) > data.claim.margin:
-            named.append(f"{arm} (by {number(abs(last[1] - last[0]), decimals_of(data.claim.primary) + 1)})")
+        gain = sign * gains.get(arm, math.nan)
+        if gain > data.claim.margin:
+            named.append(f"{arm} (by {number(gain, decimals_of(data.claim.primary) + 1)})")
     text = f"Training had not converged: the median validation {metric_phrase(data.claim.primary)} over seeds improved "
     text += f"by more than the margin of {data.claim.margin:g} between the last two epochs in {_listed(named)}."
     return [Caution("not_converged", text)] if named else []
+
+
+def _last_change(values: pd.Series) -> float:
+    return float(values.iloc[-1] - values.iloc[-2]) if len(values) > 1 else math.nan
+
+
+def _cut_short(data: StudyData) -> list[Caution]:
+    """Arms with trials that were to be trained until they converge and reached the most epochs allowed instead."""
+    if "train/converged" not in data.complete:
+        return []
+    rows = data.complete[data.complete["train/converged"].astype(float) == 0]
+    named = [f"{arm} ({count(n, 'trial')})" for arm, n in rows["arm"].value_counts(sort=False).items()]
+    text = f"Training ended at the most epochs allowed and not by its criterion in {_listed(named)}."
+    return [Caution("cut_short", text)] if named else []
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -237,6 +237,30 @@ def test_many_arms_that_had_not_converged_are_counted(write_study):
     assert "not_converged" not in with_curves(path, dict.fromkeys(arms, (0.03,)), "val/mse")
 
 
+def test_trainings_of_different_lengths_are_each_held_against_their_own_last_epoch(write_study):
+    # Medians over seeds, epoch by epoch, would jump where the short trainings end.
+    study = write_study(n_seeds=3)
+    log = RunLog(study)
+    for trial in log.trials().to_dict("records"):
+        row = {column: value for column, value in trial.items() if pd.notna(value)}
+        value, n_epochs = {0: (0.5, 3), 1: (0.6, 3), 2: (0.7, 5)}[row["seed"]]
+        log.write_trial(row, epochs=[{"epoch": e, "val/mask_iou": value} for e in range(1, n_epochs + 1)])
+    assert "not_converged" not in {c.kind for c in analysis.load(study).cautions()}
+
+
+def test_caution_for_trials_that_their_criterion_did_not_end(write_study):
+    def change(trial, row):
+        if trial.arm.name == "fusion.layers=2":
+            return row | {"train/converged": None}  # its length was fixed
+        return row | {"train/converged": float(trial.seed > 0 or trial.arm.name != "vlm.layer=8")}
+
+    texts = {c.kind: c.text for c in analysis.load(write_study(n_seeds=2, change_row=change)).cautions()}
+    assert texts["cut_short"] == (
+        "Training ended at the most epochs allowed and not by its criterion in vlm.layer=8 (1 trial)."
+    )
+    assert "cut_short" not in {c.kind for c in analysis.load(write_study(n_seeds=1)).cautions()}
+
+
 def test_trials_of_another_configuration_are_left_out(write_study):
     def change(trial, row):
         return row | {"config/scale": "full"} if trial.seed == 1 else row
