@@ -1,0 +1,29 @@
+"""E2.1, beforehand: which learning rate suits each size of adapter?
+
+Question   5M, 10M, 20M, 50M and 100M parameters at three learning rates, each trained until its validation loss stalls: which
+           rate ends with the least validation loss? `c2_scaling` trains each size at its own; test images choose nothing.
+Command    python sweeps/c2_scaling_lr.py
+Trials     15 cells x 2 seeds = 30, whole blocks first
+Cost       tiny: TODO. full: see --plan, which assumes the most epochs
+Answer     tiny scale: not run yet
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from foresight.tuning.launch import main
+from foresight.tuning.sweep import Sweep
+from search_spaces.c2_scaling_lr import CLAIM, space
+
+SWEEP = Sweep(
+    name="c2_scaling_lr",
+    question="Which learning rate suits each size of adapter?",
+    space=space,
+    claim=CLAIM,
+    seeds=2,
+)
+
+if __name__ == "__main__":
+    main(SWEEP)
