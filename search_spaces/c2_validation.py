@@ -19,8 +19,8 @@ from search_spaces.c2_training import choose_recipe
 
 SMALL, LARGE = c2_training.BUDGET_PARAMS, 10 * c2_training.BUDGET_PARAMS
 DATA_SEED = 2  # generated images that no earlier study has trained, chosen or measured on
-LARGE_LR = {"tiny": 3e-3, "full": 5e-5}  # lower than the small adapter's, as wider layers want
-EPOCHS = {"tiny": 8, "full": 60}
+LARGE_LR = {"tiny": 6e-3, "full": 5e-5}  # lower than the small adapter's, as wider layers want
+EPOCHS = {"tiny": 12, "full": 60}
 
 
 def baseline(scale: str) -> TrialConfig:

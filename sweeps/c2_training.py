@@ -4,7 +4,7 @@ Question   Loss, learning-rate schedule, augmentation, dropout and weight decay 
            reconstruct held-out images better than the plan?
 Command    python sweeps/c2_training.py
 Trials     12 arms x 5 seeds = 60, whole blocks first
-Cost       tiny: COST. full: see --plan
+Cost       tiny: 4 to 6 min on 2 cores. full: 9 GPU-hours by --plan's assumption, which counts no LPIPS
 Answer     tiny scale: not run yet
 """
 

@@ -4,7 +4,7 @@ Question   Of each factor of c2_training the level with the best validation mask
            reconstruct held-out images better than the planned recipe, at seeds that chose nothing?
 Command    python sweeps/c2_training_combined.py             (c2_training runs first where it is not complete)
 Trials     2 arms x 5 seeds = 10, whole blocks first
-Cost       tiny: COST. full: see --plan
+Cost       tiny: 1 min on 2 cores. full: 1.5 GPU-hours by --plan's assumption, which counts no LPIPS
 Answer     tiny scale: not run yet
 """
 

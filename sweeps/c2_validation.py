@@ -4,7 +4,7 @@ Question   Trained by the recipe that c2_training chose, each at a learning rate
            has used: is the small adapter no worse than the large one, and is either good enough in absolute terms?
 Command    python sweeps/c2_validation.py                    (photographs: --data coco --coco-root DIR --runs runs-coco)
 Trials     2 arms x 5 seeds = 10, whole blocks first
-Cost       tiny: COST. full: see --plan
+Cost       tiny: 2 to 3 min on 2 cores. full: 6 GPU-hours by --plan's assumption, which counts no LPIPS
 Answer     tiny scale: not run yet
 """
 
