@@ -4,7 +4,7 @@ Question   The same attention probe on the same images, over DINOv2 B, L and G, 
            its vision tower to its last layer: which source gives the one object's box best?
 Command    python sweeps/p2_spatial_probe.py
 Trials     10 arms x 5 seeds = 50, whole blocks first (full: 13 arms, as real encoders have more layers)
-Cost       tiny: 3 min on 2 cores. full: by --plan
+Cost       tiny: 3 min on 2 quiet cores. full: 1.6 GPU-hours by --plan's assumption
 Answer     tiny scale: not run yet
 """
 

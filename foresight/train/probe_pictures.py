@@ -40,8 +40,8 @@ def draw_probe_examples(
     colours_BNN3 = principal_colours(tokens_BNC.cpu(), valid_BN.cpu() if valid_BN is not None else None)
     true_B4, predicted_B4 = (cxcywh_to_xyxy(boxes.cpu()).tolist() for boxes in (true_cxcywh_B4, predicted_cxcywh_B4))
     for column in range(B):
-        picture = _enlarged(pictures_B3HW[column].permute(1, 2, 0).cpu().numpy())
-        tokens = _enlarged((colours_BNN3[column] * 255).round().byte().numpy())
+        picture = _in_cell(pictures_B3HW[column].permute(1, 2, 0).cpu().numpy())
+        tokens = _in_cell((colours_BNN3[column] * 255).round().byte().numpy())
         for image in (picture, tokens):
             _outline(image, true_B4[column], TRUE_COLOUR)
         _outline(picture, predicted_B4[column], PREDICTED_COLOUR)
@@ -74,8 +74,10 @@ def principal_colours(tokens_BNC: Tensor, valid_BN: Tensor | None) -> Tensor:
     return colours_BN3.view(B, side, side, 3)
 
 
-def _enlarged(pixels_HW3: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels_HW3).resize((CELL_PX, CELL_PX), Image.Resampling.NEAREST)
+def _in_cell(pixels_HW3: np.ndarray) -> Image.Image:
+    """Enlarged pixel by pixel, or shrunk smoothly."""
+    how = Image.Resampling.NEAREST if len(pixels_HW3) <= CELL_PX else Image.Resampling.BOX
+    return Image.fromarray(pixels_HW3).resize((CELL_PX, CELL_PX), how)
 
 
 def _outline(image: Image.Image, box_xyxy: list[float], colour: str) -> None:
