@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.cautions import Caution, build_cautions
 from analysis.coverage import build_coverage
+from analysis.efficiency import build_efficiency
 from analysis.load import StudyData, read_study
 from analysis.pareto import build_pareto
 from analysis.table import build_table
@@ -31,6 +32,10 @@ class Study:
         """One row per criterion of the claim and per arm, with its sentence."""
         return self._verdicts.copy()
 
+    def efficiency(self) -> pd.DataFrame:
+        """One row per arm: how near it comes to the claim's reference arm, with warnings; empty without a reference."""
+        return self._efficiency.copy()
+
     def coverage(self) -> pd.DataFrame:
         """Planned, completed, failed, stopped and missing trials: of the study, per factor level, per arm."""
         return self._coverage.copy()
@@ -50,6 +55,10 @@ class Study:
     @cached_property
     def _verdicts(self) -> pd.DataFrame:
         return build_verdicts(self.data, self._table)
+
+    @cached_property
+    def _efficiency(self) -> pd.DataFrame:
+        return build_efficiency(self.data, self._table)
 
     @cached_property
     def _coverage(self) -> pd.DataFrame:

@@ -76,6 +76,9 @@ def print_summary(study: Study) -> None:
             "trivial predictor" if trivial else _verdict_cell(verdict_of.get(row["arm"], "")),
         )
     console.print(table)
+    for _, row in study.efficiency().iterrows():
+        shown = f"{wording.number(row['efficiency'])} {wording.interval(row['low'], row['high'])}".strip()
+        console.print(f"{row['arm']}: {row['metric']} {shown}. {row['warnings']}".strip(), markup=False)
     for note in (data.sweep.get("scale_note"), *verdicts.loc[verdicts["kind"] == "criterion", "sentence"]):
         if note:
             console.print(note, markup=False)

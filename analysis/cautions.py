@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.load import StudyData
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, metric_phrase, number
-from foresight.metrics import METRICS
+from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.runlog import PROVENANCES
 from foresight.space import BASELINE
 
@@ -100,7 +100,7 @@ def _trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
 
 def _inert_arms(data: StudyData) -> list[Caution]:
     """Arms that repeat the baseline's numbers exactly: the factor does not reach the computation."""
-    columns = [f"test/{metric}" for metric in data.metrics]
+    columns = [f"test/{metric}" for metric in data.metrics if metric not in RELATIVE_METRICS]
     wide = data.complete.set_index(["arm", "seed"])[columns]
     if BASELINE not in wide.index.get_level_values("arm"):
         return []
@@ -221,7 +221,7 @@ def _undeclared(data: StudyData) -> list[Caution]:
     undeclared = [name for name in measured if name not in METRICS]
     if undeclared:
         found.append(Caution("undeclared", f"Not declared in METRICS and so left out: {', '.join(undeclared)}."))
-    for metric in data.metrics:
+    for metric in [name for name in data.metrics if name not in RELATIVE_METRICS]:
         without = data.complete.loc[data.complete[f"test/{metric}"].isna(), "key"]
         if len(without):
             text = f"{count(len(without), 'complete trial')} without {METRICS[metric].label}: {', '.join(without)}."

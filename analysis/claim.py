@@ -1,7 +1,7 @@
 """The claim that was fixed before the run, read back from sweep.json. Nothing here looks at a result."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from foresight.claim import Claim, Criterion
@@ -18,6 +18,7 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
     stored["criteria"] = tuple(
         Criterion(**_parts(Criterion, row, "a criterion of the claim")) for row in stored.get("criteria", ())
     )
+    stored["judged"] = tuple(stored.get("judged", ()))
     claim = Claim(**stored)
     claim.check()
     registered = sweep.get("claim_hash")
@@ -30,7 +31,7 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
 
 def _parts(kind: type[Claim] | type[Criterion], stored: Mapping[str, Any], where: str) -> dict[str, Any]:
     names = [field.name for field in fields(kind)]
-    missing = [name for name in names if name not in stored and name != "criteria"]
+    missing = [field.name for field in fields(kind) if field.name not in stored and field.default is MISSING]
     if missing:
         raise RequestError(f"{where} lacks {', '.join(missing)}")
     return {name: stored[name] for name in names if name in stored}

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.claim import read_claim
+from analysis.relative import add_relative_metrics
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
@@ -100,6 +101,8 @@ def read_study(path: Path) -> StudyData:
         found = ", ".join(f"{n} {status}" for status, n in trials["status"].value_counts().items())
         left_out = f", {int((foreign != '').sum())} of another configuration" if (foreign != "").any() else ""
         raise RequestError(f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})")
+    _check_blocks(complete)
+    complete = add_relative_metrics(complete, claim.reference)
     columns = [str(name) for name in complete]
     measured = [name.removeprefix("test/") for name in columns if name.startswith("test/")]
     measured = [name for name in measured if complete[f"test/{name}"].notna().any()]
@@ -108,13 +111,13 @@ def read_study(path: Path) -> StudyData:
             f"the claim's primary metric '{claim.primary}' is in no complete trial of '{path.name}', "
             f"which measured {', '.join(measured) or 'nothing'}"
         )
-    _check_blocks(complete)
     _check_ranges(complete)
     manifest = _read(log.read_manifest, [path / "manifest.parquet"])
     latency = _read(log.read_latency, (path / "latency").glob("[!.]*.parquet"))
     planned = manifest[_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
     if planned.empty:
         planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
+    claim.check_arms([str(arm) for arm in dict.fromkeys([*planned["arm"], *trials["arm"]])])
     return StudyData(
         log=log,
         name=path.name,

@@ -48,9 +48,14 @@ def write_report(study: Study, folder: Path) -> Path:
         "pareto_front": study.pareto(),
         "verdicts": study.verdicts(),
         "coverage": study.coverage(),
+        "param_efficiency": study.efficiency(),
     }
     for name, frame in frames.items():
-        atomic_write_bytes(folder / f"{name}.csv", frame.to_csv(index=False).encode())
+        path = folder / f"{name}.csv"
+        if len(frame):
+            atomic_write_bytes(path, frame.to_csv(index=False).encode())
+        else:  # an earlier run of the analysis must not leave its table behind
+            path.unlink(missing_ok=True)
     drawings = draw_figures(study)
     for stale in (folder / "figures").glob("*"):  # a factor that is gone must not leave its figure behind
         if stale.suffix in (".png", ".svg") and stale.stem not in {drawing.stem for drawing in drawings}:
@@ -80,6 +85,7 @@ def render_report(study: Study, drawings: list[Drawing]) -> str:
         sweep=dict.fromkeys(SWEEP_FIELDS, "") | data.sweep,
         w=wording,
         metrics=METRICS,
+        judged=data.claim.judged_arm(data.arms),
         criteria=_records(verdicts[verdicts["kind"] == "criterion"]),
         arms=_records(arms),
         verdict_counts=[
@@ -91,6 +97,7 @@ def render_report(study: Study, drawings: list[Drawing]) -> str:
         cautions=study.cautions(),
         rows=_table_rows(table, dict(zip(arms["name"], arms["verdict"], strict=True))),
         pareto=_records(study.pareto()),
+        efficiency=_records(study.efficiency()),
         figures=[(drawing, inline_svg(drawing)) for drawing in drawings],
         examples=_examples(study),
         costs=_costs(data.trials),

@@ -24,7 +24,7 @@ VERDICT_COLUMNS = (
 
 
 def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
-    """One row per criterion (`kind` criterion, `estimate` the baseline's mean) and per arm (`arm`, its difference)."""
+    """One row per criterion (`kind` criterion, `estimate` the judged arm's mean) and per arm (`arm`, its difference)."""
     rows = [_criterion_row(data, table, criterion) for criterion in data.claim.criteria]
     primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
     rows += [_arm_row(data, row) for _, row in primary.iterrows() if row["arm"] != BASELINE]
@@ -123,31 +123,30 @@ def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim) -> s
 
 
 def _criterion_row(data: StudyData, table: pd.DataFrame, criterion: Criterion) -> dict[str, object]:
-    metric = criterion.metric
+    metric, arm = criterion.metric, data.claim.judged_arm(data.arms)
+    who = "the baseline" if arm == BASELINE else arm
     row: dict[str, object] = {
-        "kind": "criterion", "name": BASELINE, "factor": "", "level": "", "metric": metric, "n_seeds": 0, "seeds": "",
+        "kind": "criterion", "name": arm, "factor": "", "level": "", "metric": metric, "n_seeds": 0, "seeds": "",
         "n_test": data.n_test, "target": criterion.target, "acceptable": criterion.acceptable,
         "failure": criterion.failure,
     }  # fmt: skip
-    found = table[(table["arm"] == BASELINE) & (table["metric"] == metric)]
+    found = table[(table["arm"] == arm) & (table["metric"] == metric)]
     if metric not in data.metrics or found["mean"].isna().all():
         measured = ", ".join(data.metrics)
-        sentence = (
-            f"{metric} was not measured on the baseline (the run log has {measured}), so its criterion is not met."
-        )
+        sentence = f"{metric} was not measured on {who} (the run log has {measured}), so its criterion is not met."
         return row | {"verdict": "not measured", "sentence": sentence}
     values = seed_values(data, metric).sort_values("seed")
-    values = values[(values["arm"] == BASELINE) & values["seed"].isin(data.registered_seeds)]
+    values = values[(values["arm"] == arm) & values["seed"].isin(data.registered_seeds)]
     estimate, higher = compute_estimate(values["value"].tolist()), METRICS[metric].direction == "higher"
     enough = estimate.n >= data.claim.seeds
     verdict = decide_criterion(estimate.low, estimate.high, criterion.acceptable, higher) if enough else "undecided"
     decimals = decimals_of(metric)
     shown = f"{number(estimate.mean, decimals)} {interval(estimate.low, estimate.high, decimals)}".strip()
-    n_failed = _count_failed(data, {BASELINE}, set(values["seed"]))
+    n_failed = _count_failed(data, {arm}, set(values["seed"]))
     seeds = count(estimate.n, "seed") if enough else _share(estimate.n, data.claim.seeds, n_failed)
     sentence = (
         f"Criterion {metric_phrase(metric)} at {'least' if higher else 'most'} {criterion.acceptable:g} is {verdict}: "
-        f"the baseline has {shown} ({seeds}, {data.n_test} test images; target {criterion.target:g})."
+        f"{who} has {shown} ({seeds}, {data.n_test} test images; target {criterion.target:g})."
     )
     return row | {
         "verdict": verdict, "n_seeds": estimate.n, "seeds": " ".join(map(str, values["seed"])),

@@ -65,8 +65,8 @@ def train_plainly(config: TrialConfig, data: Any) -> None:
 
     from foresight.features.stage import StagedSplit
     from foresight.models.bridge import Features, build_bridge
-    from foresight.train.loop import learning_rate_factor
-    from foresight.train.reconstruction import compute_losses, weighted_loss
+    from foresight.train.losses import Prediction, compute_losses
+    from foresight.train.schedules import Length, warmup_cosine
     from foresight.train.trial import shapes_of
 
     class Images(Dataset):
@@ -84,16 +84,14 @@ def train_plainly(config: TrialConfig, data: Any) -> None:
     def loss_of(batch: list[torch.Tensor]) -> torch.Tensor:
         vlm, spatial, target, mask, content = batch
         picture, mask_logits = bridge(Features(vlm, None, spatial, None))
-        return weighted_loss(compute_losses(picture, mask_logits, target, mask, content), config.loss)
+        return compute_losses(Prediction(picture, mask_logits, target, mask, content), config.loss)["loss"]
 
     bridge = build_bridge(config, shapes_of(data))
     optimiser = torch.optim.AdamW(bridge.parameters(), lr=config.train.lr, weight_decay=config.train.weight_decay)
     loader = DataLoader(Images(data.train), batch_size=config.train.batch_size, shuffle=True)
     val_loader = DataLoader(Images(data.val), batch_size=64)
-    n_steps = config.train.epochs * len(loader)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: learning_rate_factor(step, n_steps, config.train.warmup_frac)
-    )
+    length = Length(config.train.epochs * len(loader), len(loader))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: warmup_cosine(step, length, config.train))
     for _ in range(config.train.epochs):
         bridge.train()
         total = 0.0

@@ -6,11 +6,13 @@ claim, and analysis judges by the stored one.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from foresight.errors import RequestError, nearest_name
-from foresight.metrics import METRICS
+from foresight.metrics import METRICS, RELATIVE_METRICS
+from foresight.space import BASELINE
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,12 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Claim:
-    """`margin` is the largest loss of the primary metric that still counts as no loss; `seeds` the least for a verdict."""
+    """`margin` is the largest loss of the primary metric that still counts as no loss; `seeds` the least for a verdict.
+
+    `reference` is the arm that relative metrics compare with; without one there are none. All criteria are judged on one
+    arm, so that no gate is passed by the best numbers of several: the first of `judged` that the study has (a level that
+    is a size differs between scales, and so does the arm's name), or the baseline.
+    """
 
     statement: str
     primary: str
@@ -33,6 +40,8 @@ class Claim:
     alpha: float
     seeds: int
     criteria: tuple[Criterion, ...] = ()
+    reference: str = ""
+    judged: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raises RequestError for an unknown metric or levels that are not in order."""
@@ -41,6 +50,14 @@ class Claim:
                 raise RequestError(
                     f"the claim names an unknown metric '{name}'{nearest_name(name, METRICS)}; known: {', '.join(METRICS)}"
                 )
+        if self.primary in RELATIVE_METRICS:
+            raise RequestError(
+                f"the primary metric is compared with the baseline's, so it cannot be '{self.primary}', which is relative "
+                "to a reference already; make it a criterion"
+            )
+        relative = [c.metric for c in self.criteria if c.metric in RELATIVE_METRICS]
+        if relative and not self.reference:
+            raise RequestError(f"the criterion on '{relative[0]}' needs the claim to name its reference arm")
         if not (0 < self.alpha < 0.5 and self.margin > 0 and self.seeds >= 2):
             raise RequestError(
                 f"a claim needs 0 < alpha < 0.5, margin > 0 and seeds >= 2, got {self.alpha}, {self.margin}, {self.seeds}"
@@ -53,9 +70,38 @@ class Claim:
                     f"'{c.metric}': target, acceptable and failure must go from best to worst, got {levels}"
                 )
 
+    def check_arms(self, arms: Sequence[str]) -> None:
+        """Raises RequestError when the study lacks an arm that the claim names, or judges the reference against itself."""
+        if self.reference and self.reference not in arms:
+            hint = nearest_name(self.reference, arms)
+            raise RequestError(
+                f"the claim's reference '{self.reference}' is no arm of the study{hint}; its arms are {', '.join(arms)}"
+            )
+        judged = self.judged_arm(arms)
+        relative = [c.metric for c in self.criteria if c.metric in RELATIVE_METRICS]
+        if relative and judged == self.reference:
+            raise RequestError(
+                f"the criterion on '{relative[0]}' would judge the reference '{judged}' against itself; "
+                "name another arm in 'judged'"
+            )
+
+    def judged_arm(self, arms: Sequence[str]) -> str:
+        """The arm that all criteria are judged on. Raises RequestError when the study has none of those named."""
+        found = [arm for arm in self.judged or (BASELINE,) if arm in arms or not self.judged]
+        if not found:
+            raise RequestError(
+                f"the claim is judged on {' or '.join(map(repr, self.judged))}, which is no arm of the study; "
+                f"its arms are {', '.join(arms)}"
+            )
+        return found[0]
+
     def to_json(self) -> dict[str, Any]:
-        """A plain tree for sweep.json."""
-        return json.loads(json.dumps(asdict(self)))
+        """A plain tree for sweep.json.
+
+        A reference or judged arm that is not named is left out: claims without them keep the hashes that run logs hold.
+        """
+        tree = json.loads(json.dumps(asdict(self)))
+        return {name: value for name, value in tree.items() if value or name not in ("reference", "judged")}
 
     @property
     def hash(self) -> str:

@@ -63,3 +63,49 @@ def test_a_claim_that_decides_nothing_is_refused(changed):
 )
 def test_levels_against_the_metrics_direction_are_refused(metric, levels):
     assert "from best to worst" in refused(replace(CLAIM, criteria=(Criterion(metric, *levels),)))
+
+
+RELATIVE = replace(
+    CLAIM,
+    reference="baseline",
+    judged=("size=2", "size=3"),
+    criteria=(Criterion("param_efficiency", 0.90, 0.85, 0.80),),
+)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"reference": "size=9"}, {"judged": ("size=2",)}, {"judged": ("size=3", "size=2")}]
+)
+def test_the_arms_of_a_claim_are_part_of_its_hash(changed):
+    RELATIVE.check()
+    assert replace(RELATIVE, **changed).hash != RELATIVE.hash
+
+
+def test_a_claim_that_names_no_arm_keeps_the_hash_that_run_logs_hold():
+    assert not {"reference", "judged"} & set(CLAIM.to_json())
+    assert CLAIM.hash == "970c8aae9fd61763"
+
+
+def test_the_judged_arm_is_the_first_that_the_study_has():
+    assert CLAIM.judged_arm(["baseline", "size=2"]) == "baseline"
+    assert RELATIVE.judged_arm(["baseline", "size=3", "size=2"]) == "size=2"
+    assert RELATIVE.judged_arm(["baseline", "size=3"]) == "size=3"
+    RELATIVE.check_arms(["baseline", "size=3"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "arms", "said"),
+    [
+        ({"reference": "size=9"}, ["baseline", "size=2"], "reference 'size=9' is no arm of the study"),
+        ({}, ["baseline", "size=4"], "judged on 'size=2' or 'size=3', which is no arm of the study"),
+        ({"judged": ()}, ["baseline", "size=2"], "would judge the reference 'baseline' against itself"),
+    ],
+)
+def test_arms_that_a_study_lacks_are_refused(changed, arms, said):
+    with pytest.raises(RequestError, match=said):
+        replace(RELATIVE, **changed).check_arms(arms)
+
+
+def test_a_relative_metric_needs_a_reference_and_is_never_the_primary():
+    assert "needs the claim to name its reference arm" in refused(replace(RELATIVE, reference=""))
+    assert "cannot be 'training_time_ratio'" in refused(replace(RELATIVE, primary="training_time_ratio"))

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from foresight.config import (
     FIELDS_IGNORED_BY_FUSION,
+    FIELDS_IGNORED_BY_SCHEDULE,
     N_CLASSES,
     DataConfig,
     FusionConfig,
@@ -17,6 +18,7 @@ from foresight.config import (
     TrialConfig,
     explain,
     field_names,
+    trial,
 )
 from foresight.data.scenes import CLASSES
 from foresight.errors import RequestError
@@ -58,10 +60,14 @@ OTHER_VALUES: dict[str, Any] = {
     "decoder.grid": 16,
     "train.epochs": 11,
     "train.batch_size": 4,
+    "train.accumulate": 2,
+    "train.schedule": "cosine",
+    "train.patience": 3,
     "train.lr": 1e-3,
     "train.weight_decay": 0.0,
     "train.warmup_frac": 0.2,
     "train.grad_clip": 2.0,
+    "loss.name": "two_stage",
     "loss.l1_weight": 0.2,
     "loss.mask_weight": 0.2,
     "train.precision": "bf16",
@@ -88,6 +94,8 @@ OTHER_VALUES: dict[str, Any] = {
     "detector.giou_weight": 1.0,
     "streams": "vlm",
     "data.n_frames": 5,
+    "data.augmentation": "mixup",
+    "data.views": 3,
     "seed": 1,
 }
 FIELDS_WITH_ONE_VALUE = {"decoder.name"}
@@ -101,6 +109,10 @@ def start(field: str) -> TrialConfig:
         return TrialConfig(data=DataConfig(name="scenes"))
     if field.startswith("detector."):
         return TrialConfig(task="detection", data=DataConfig(name="scenes"))
+    if field in ("data.augmentation", "data.views"):
+        return TrialConfig(data=DataConfig(augmentation="random_crop", views=2))
+    if field == "train.patience":
+        return TrialConfig(train=TrainConfig(schedule="plateau", patience=5))
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
 
 
@@ -275,6 +287,13 @@ def test_an_unknown_choice_is_refused_with_the_known_ones():
         ({"data.target_px": 36}, "multiple of 8"),
         ({"data.target_px": 48}, "power of two"),
         ({"data.target_px": 32, "decoder.grid": 64}, "power of two"),
+        ({"train.schedule": "plateau"}, "needs patience"),
+        ({"data.views": 2}, "with augmentation 'none' views must be 1, not 2"),
+        ({"data.augmentation": "mixup"}, "with augmentation 'mixup' views must be at least 2, not 1"),
+        (
+            {"data.name": "clips", "data.n_frames": 9, "data.augmentation": "mixup", "data.views": 2},
+            "only pictures can be augmented",
+        ),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):
@@ -308,6 +327,7 @@ def test_a_reconstruction_does_not_read_the_detector(field):
         ({"detector.class_cost": 0.0, "detector.l1_cost": 0.0, "detector.giou_cost": 0.0}, "nothing decides"),
         ({"detector.l1_weight": 0.0, "detector.giou_weight": 0.0}, "boxes are not trained"),
         ({"detector.width": 36, "detector.heads": 8}, "multiple of 4 and of heads"),
+        ({"data.augmentation": "random_crop", "data.views": 2}, "task 'detection' does not read 'data.augmentation'"),
     ],
 )
 def test_a_detection_that_means_nothing_is_refused(changes, said):
@@ -316,6 +336,16 @@ def test_a_detection_that_means_nothing_is_refused(changes, said):
 
 def test_a_detector_tells_apart_the_classes_that_scenes_have():
     assert N_CLASSES["scenes"] == len(CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "field"), [(name, field) for name, fields in FIELDS_IGNORED_BY_SCHEDULE.items() for field in fields]
+)
+def test_a_field_that_the_schedule_ignores_must_keep_its_default(schedule, field):
+    patience = 5 if schedule == "plateau" else None
+    value = OTHER_VALUES[f"train.{field}"]
+    message = refused({"train.schedule": schedule, "train.patience": patience, f"train.{field}": value})
+    assert f"schedule '{schedule}' does not read '{field}'" in message
 
 
 def test_every_fusion_says_which_fields_it_ignores():
@@ -332,3 +362,14 @@ def test_a_part_refuses_a_field_it_does_not_know(given, nearest):
     message = explain(caught.value)
     assert message.startswith(f"unknown field '{given}'")
     assert nearest is None or f"did you mean '{nearest}'?" in message
+
+
+def test_a_task_whose_targets_are_not_augmented_refuses_it(monkeypatch):
+    monkeypatch.setattr(trial, "AUGMENTED_TASKS", ())
+    message = refused({"data.augmentation": "mixup", "data.views": 2})
+    assert "task 'reconstruction' does not read 'data.augmentation'" in message
+
+
+@pytest.mark.parametrize(("fields", "n_rows"), [({}, 100), ({"augmentation": "mixup", "views": 3}, 400)])
+def test_the_rows_that_are_encoded_are_the_images_and_their_views(fields, n_rows):
+    assert DataConfig(n_train=100, **fields).n_train_rows == n_rows

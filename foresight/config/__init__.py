@@ -16,13 +16,15 @@ from foresight.config.data import CLIP_DATA, N_CLASSES, PIXELS_PER_VLM_TOKEN, Da
 from foresight.config.detector import DetectorConfig
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
-from foresight.config.training import LossConfig, TrainConfig
+from foresight.config.training import FIELDS_IGNORED_BY_LOSS, FIELDS_IGNORED_BY_SCHEDULE, LossConfig, TrainConfig
 from foresight.config.trial import TrialConfig
 
 __all__ = [
     "BUDGET_DIVISOR",
     "CLIP_DATA",
     "FIELDS_IGNORED_BY_FUSION",
+    "FIELDS_IGNORED_BY_LOSS",
+    "FIELDS_IGNORED_BY_SCHEDULE",
     "N_CLASSES",
     "PIXELS_PER_VLM_TOKEN",
     "AdapterConfig",

@@ -24,6 +24,7 @@ PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "reconstruction": ("fusion", "adapter", "decoder", "loss"),
     "detection": ("detector",),
 }
+AUGMENTED_TASKS = ("reconstruction",)  # whose targets `foresight.data.augment` changes with the images
 OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "detector")
 
 
@@ -68,6 +69,8 @@ class TrialConfig(Part):
         for name in OPTIONAL_PARTS:
             if name not in read:
                 refuse_unread(f"task '{self.task}'", getattr(self, name), path=f"{name}.")
+        if self.task not in AUGMENTED_TASKS:
+            refuse_unread(f"task '{self.task}'", self.data, ("augmentation", "views"), path="data.")
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")

@@ -136,7 +136,7 @@ def vlm_extraction_flops(data: DataConfig, vlm: VLMConfig) -> float:
         return 0.0
     n_tokens = (data.image_px // PIXELS_PER_VLM_TOKEN) ** 2
     per_image = 2 * (REAL_VISION_TOWER_PARAMS * 4 * n_tokens + REAL_LANGUAGE_PARAMS * (n_tokens + 2))
-    return per_image * (data.n_train + data.n_val + data.n_test)
+    return per_image * (data.n_train_rows + data.n_val + data.n_test)
 
 
 def dinov2_extraction_flops(data: DataConfig, dinov2: DINOv2Config) -> float:
@@ -144,4 +144,4 @@ def dinov2_extraction_flops(data: DataConfig, dinov2: DINOv2Config) -> float:
     if dinov2.checkpoint == RANDOM:
         return 0.0
     n_tokens = (data.image_px // DINOV2_PATCH_PX) ** 2 + 1
-    return 2 * REAL_DINOV2_PARAMS[dinov2.size] * n_tokens * (data.n_train + data.n_val + data.n_test)
+    return 2 * REAL_DINOV2_PARAMS[dinov2.size] * n_tokens * (data.n_train_rows + data.n_val + data.n_test)

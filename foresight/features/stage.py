@@ -45,12 +45,12 @@ class StagedSplit:
 
     features: Features
     targets_N3HW: Tensor  # uint8
-    masks_NHW: Tensor  # bool
+    masks_NHW: Tensor  # bool; of mixed views the object's share, half precision in [0, 1]
     content_NHW: Tensor  # bool, False in letterbox padding
     boxes_xyxy_N4: Tensor  # normalised to [0, 1]
     sample_hash: np.ndarray
     scene: np.ndarray
-    objects: StagedObjects | None = None  # None: there is one in each image, and it has no class
+    objects: StagedObjects | None = None  # None: there is one in each image and it has no class, or these are views
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
@@ -58,7 +58,10 @@ class StagedSplit:
 
 @dataclass
 class StagedData:
-    """The three splits, and how many frozen parameters their features came from."""
+    """The three splits, and how many frozen parameters their features came from.
+
+    `train` are the training images as they are, `views` the augmented views of them that are trained on in their place.
+    """
 
     train: StagedSplit
     val: StagedSplit
@@ -66,6 +69,11 @@ class StagedData:
     n_encoder_params: int
     # Scores of the predictors that ignore the input, filled by the first trial that measures them on these images.
     trivial_scores: dict[str, float] = field(default_factory=dict)
+    views: tuple[StagedSplit, ...] = ()
+
+    def train_view(self, epoch: int) -> StagedSplit:
+        """What an epoch, counted from 1, is trained on: image i in row i, as it is or in the epoch's view."""
+        return self.views[(epoch - 1) % len(self.views)] if self.views else self.train
 
 
 def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
@@ -78,23 +86,50 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
     vlm = _stage_stream(store, keys.get("vlm"), images, device)
     spatial = _stage_stream(store, keys.get("dinov2"), images, device)
 
-    def split_of(name: str) -> StagedSplit:
-        def on_device(array: str) -> Tensor:
-            return torch.from_numpy(np.array(images[f"{name}-{array}"])).to(device)
+    def splits_of(name: str) -> list[StagedSplit]:
+        """The split, and after `train` its views."""
+        arrays = {
+            array: torch.from_numpy(np.array(images[f"{name}-{array}"])).to(device)
+            for array in ("targets", "masks", "content", "boxes_xyxy")
+        }
+        sample_hash, scene = np.array(images[f"{name}-sample_hash"]), np.array(images[f"{name}-scene"])
+        n, objects = len(sample_hash), _stage_objects(images, name, device)
+        return [
+            StagedSplit(
+                _rows(vlm[name], spatial[name], rows),
+                arrays["targets"][rows],
+                _masks(arrays["masks"][rows], is_view=rows.start > 0),
+                arrays["content"][rows],
+                arrays["boxes_xyxy"][rows],
+                sample_hash,
+                scene,
+                objects if rows.start == 0 else None,
+            )
+            for rows in (slice(start, start + n) for start in range(0, len(arrays["targets"]), n))
+        ]
 
-        return StagedSplit(
-            Features(*vlm[name], *spatial[name]),
-            on_device("targets"),
-            on_device("masks"),
-            on_device("content"),
-            on_device("boxes_xyxy"),
-            np.array(images[f"{name}-sample_hash"]),
-            np.array(images[f"{name}-scene"]),
-            _stage_objects(images, name, device),
-        )
-
+    train, *views = splits_of("train")
+    (val,), (test,) = splits_of("val"), splits_of("test")
     n_params = sum(int(store.content(keys[kind])["n_params"]) for kind in ("vlm", "dinov2") if kind in keys)
-    return StagedData(split_of("train"), split_of("val"), split_of("test"), n_params)
+    return StagedData(train, val, test, n_params, views=tuple(views))
+
+
+def _rows(vlm: tuple[Tensor, Tensor | None], spatial: tuple[Tensor, Tensor | None], rows: slice) -> Features:
+    """Some rows of both streams, in the precision and the memory that they are kept in."""
+    (vlm_NVC, vlm_valid_NV), (spatial_NSC, spatial_valid_NS) = vlm, spatial
+    return Features(
+        vlm_NVC[rows],
+        None if vlm_valid_NV is None else vlm_valid_NV[rows],
+        spatial_NSC[rows],
+        None if spatial_valid_NS is None else spatial_valid_NS[rows],
+    )
+
+
+def _masks(masks_NHW: Tensor, is_view: bool) -> Tensor:
+    """As StagedSplit has them; stored as bytes where views are mixed, then the images' own are 0 or 255."""
+    if masks_NHW.dtype == torch.bool:
+        return masks_NHW
+    return masks_NHW.half() / 255 if is_view else masks_NHW == 255
 
 
 def _stage_objects(images: dict[str, np.ndarray], split: str, device: str) -> StagedObjects | None:

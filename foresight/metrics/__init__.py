@@ -4,6 +4,7 @@ A metric's name carries what it measures with: LPIPS with its pretrained trunk i
 `lpips_random_trunk`, and they are two metrics. Changing how a number is computed means raising its version.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,7 @@ class Metric:
     low: float
     high: float
     definition: str
+    compares: str = ""  # the run-log column that a relative metric sets against the reference arm's, seed by seed
 
     @property
     def id(self) -> str:
@@ -34,6 +36,8 @@ _MAP = (
     "image at most); a detection is a query's best class with its probability, and no score is too low to count"
 )
 _PAIRED = "objects and detections of one class, whatever their score, are paired one to one for the largest sum of IoU"
+# 1 is parity. An arm without any distance has 2; one beside a reference that comes near none has no lower bound.
+_EFFICIENCY = "1 - (arm - reference) / reference, of the claim's reference arm at the same seed, on"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -71,5 +75,24 @@ METRICS: dict[str, Metric] = {
             "matched_iou", 1, "Matched box IoU", "fraction", "higher", 0.0, 1.0,
             f"mean over an image's objects of the IoU with their detection, 0 without one; {_PAIRED}",
         ),
+        Metric(
+            "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
+            "mean MSE + mask BCE of the test images minus that of as many training images, the first of them, without "
+            "dropout; not a metric of one image",
+        ),
+        Metric(
+            "param_efficiency", 1, "Parameter efficiency", "ratio", "higher", -math.inf, 2.0, f"{_EFFICIENCY} lpips",
+            compares="test/lpips",
+        ),
+        Metric(
+            "param_efficiency_random_trunk", 1, "Parameter efficiency (random trunk)", "ratio", "higher", -math.inf, 2.0,
+            f"{_EFFICIENCY} lpips_random_trunk", compares="test/lpips_random_trunk",
+        ),
+        Metric(
+            "training_time_ratio", 1, "Training time ratio", "ratio", "lower", 0.0, math.inf,
+            "training seconds of the arm / those of the claim's reference arm at the same seed", compares="cost/train_s",
+        ),
     )
 }  # fmt: skip
+# Derived from the run log by `analysis.relative`, not measured by a trial: the reference is another trial.
+RELATIVE_METRICS = tuple(name for name, metric in METRICS.items() if metric.compares)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from foresight.errors import RequestError
 
+LEAST_PX = 32  # sides of the smallest picture that AlexNet's layers leave something of
+
 
 @dataclass(frozen=True)
 class Lpips:
@@ -25,10 +27,14 @@ class Lpips:
     trunk: str
     network: nn.Module
 
+    def distance(self, prediction_B3HW: Tensor, target_B3HW: Tensor) -> Tensor:
+        """[B] distances of pictures in [0, 1], at least LEAST_PX wide, with a gradient."""
+        return self.network(prediction_B3HW * 2 - 1, target_B3HW * 2 - 1).flatten()
+
     @torch.no_grad()
     def __call__(self, prediction_B3HW: Tensor, target_B3HW: Tensor) -> Tensor:
-        """[B] distances of pictures in [0, 1], at least 32 x 32."""
-        return self.network(prediction_B3HW * 2 - 1, target_B3HW * 2 - 1).flatten()
+        """As `distance`, for measuring: without a gradient."""
+        return self.distance(prediction_B3HW, target_B3HW)
 
 
 def load_lpips(trunk: Path | None, device: str = "cpu") -> Lpips:

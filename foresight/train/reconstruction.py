@@ -6,10 +6,8 @@ Axes: B batch, H W pixels.
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from foresight.config import LossConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
@@ -18,29 +16,10 @@ from foresight.metrics.evaluate import compute_image_metrics
 from foresight.metrics.reconstruction import fill_padding
 from foresight.metrics.spatial import compute_mask_iou
 from foresight.models.bridge import Bridge, Features
+from foresight.train.losses import Prediction, compute_losses, plain_loss
 from foresight.train.pictures import N_EXAMPLES, picture_strip
 from foresight.train.precision import autocast
 from foresight.train.task import EVAL_BATCH, Evaluation, Task
-
-
-def compute_losses(
-    picture_B3HW: Tensor, mask_logits_BHW: Tensor, target_B3HW: Tensor, mask_BHW: Tensor, content_BHW: Tensor
-) -> dict[str, Tensor]:
-    """Scalars `mse`, `l1` and `mask_bce`, averaged over the pixels inside the pictures. Targets are in [0, 1]."""
-    inside_BHW = content_BHW.float()
-    n_inside = inside_BHW.sum()
-    difference = (picture_B3HW.float() - target_B3HW) * inside_BHW[:, None]
-    bce_BHW = F.binary_cross_entropy_with_logits(mask_logits_BHW.float(), mask_BHW.float(), reduction="none")
-    return {
-        "mse": difference.square().sum() / (3 * n_inside),
-        "l1": difference.abs().sum() / (3 * n_inside),
-        "mask_bce": (bce_BHW * inside_BHW).sum() / n_inside,
-    }
-
-
-def weighted_loss(losses: dict[str, Tensor], config: LossConfig) -> Tensor:
-    """What is minimised: `mse + l1_weight l1 + mask_weight mask_bce`."""
-    return losses["mse"] + config.l1_weight * losses["l1"] + config.mask_weight * losses["mask_bce"]
 
 
 class Reconstruction(Task):
@@ -54,10 +33,7 @@ class Reconstruction(Task):
         return model.decoder
 
     def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
-        picture, mask_logits = model(split.features[index])
-        target = split.targets_N3HW[index].float() / 255
-        losses = compute_losses(picture, mask_logits, target, split.masks_NHW[index], split.content_NHW[index])
-        return {"loss": weighted_loss(losses, self.config.loss), **losses}
+        return compute_losses(self._predict(model, split, index), self.config.loss, done_frac)
 
     @torch.no_grad()
     def validate(self, model: nn.Module, split: StagedSplit) -> dict[str, float]:
@@ -65,17 +41,21 @@ class Reconstruction(Task):
         totals: dict[str, Tensor] = {}
         for index in torch.arange(len(split), device=self.device).split(EVAL_BATCH):
             with autocast(self.device, self.config.train.precision):
-                picture, mask_logits = model(split.features[index])
-            target = split.targets_N3HW[index].float() / 255
-            mask, content = split.masks_NHW[index], split.content_NHW[index]
-            losses = compute_losses(picture, mask_logits, target, mask, content)
-            losses |= {
-                "loss": weighted_loss(losses, self.config.loss),
-                "mask_iou": compute_mask_iou(mask_logits.sigmoid(), mask, content).mean(),
-            }
+                prediction = self._predict(model, split, index)
+            losses = compute_losses(prediction, self.config.loss)
+            losses["mask_iou"] = compute_mask_iou(
+                prediction.mask_logits_BHW.sigmoid(), prediction.mask_BHW, prediction.content_BHW
+            ).mean()
             for name, value in losses.items():
                 totals[name] = totals.get(name, torch.zeros((), device=self.device)) + value * len(index)
         return {name: (total / len(split)).item() for name, total in totals.items()}
+
+    def _predict(self, model: nn.Module, split: StagedSplit, index: Tensor) -> Prediction:
+        picture, mask_logits = model(split.features[index])
+        target = split.targets_N3HW[index].float() / 255
+        return Prediction(
+            picture, mask_logits, target, split.masks_NHW[index], split.content_NHW[index], self.context.lpips
+        )
 
     @torch.no_grad()
     def output(self, model: nn.Module, split: StagedSplit) -> Tensor:
@@ -114,8 +94,24 @@ class Reconstruction(Task):
         samples.insert(2, "scene", split.scene)
         if not data.trivial_scores:
             data.trivial_scores.update(self.score_trivial_predictors(data))
-        scores = {f"test/{name}": float(samples[name].mean()) for name in columns}
-        return Evaluation(samples, scores | data.trivial_scores, {"examples": examples_png}, list(columns))
+        scores = {name: float(samples[name].mean()) for name in columns}
+        scores["generalisation_gap"] = self.compute_generalisation_gap(model, data)
+        test_columns = {f"test/{name}": value for name, value in scores.items()}
+        return Evaluation(samples, test_columns | data.trivial_scores, {"examples": examples_png}, list(scores))
+
+    @torch.no_grad()
+    def compute_generalisation_gap(self, model: nn.Module, data: StagedData) -> float:
+        """Mean `plain_loss` of the test images minus that of as many training images, the first, both without dropout."""
+        model.eval()
+        means = []
+        for split, n in ((data.test, len(data.test)), (data.train, min(len(data.test), len(data.train)))):
+            total = torch.zeros((), device=self.device)
+            for index in torch.arange(n, device=self.device).split(EVAL_BATCH):
+                with autocast(self.device, self.config.train.precision):
+                    prediction = self._predict(model, split, index)
+                total += plain_loss(prediction.single_precision()).sum()
+            means.append((total / n).item())
+        return means[0] - means[1]
 
     def score_trivial_predictors(self, data: StagedData) -> dict[str, float]:
         """`baseline/<predictor>/<metric>`: predictors that ignore the input, fitted on train and scored on test."""

@@ -17,7 +17,7 @@ from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
 from foresight.train.detection import Detection
-from foresight.train.loop import kept_row, train
+from foresight.train.loop import Ended, train
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Task
 
@@ -54,7 +54,13 @@ def run_trial(
     columns["cost/budget_params"] = config.adapter.budget_params if config.bridge == "adapter" else None
     columns["cost/flops"] = task.count_flops(model, data.test.features[:1])
     epochs: list[dict[str, float]] = []
-    for row in train(task, model, data):
+    training = train(task, model, data)
+    while True:
+        try:
+            row = next(training)
+        except StopIteration as end:
+            ended: Ended = end.value
+            break
         epochs.append(row)
         paused = time.perf_counter()
         yield row
@@ -62,13 +68,15 @@ def run_trial(
     train_s = epochs[-1]["wall_s"]
     evaluation = task.evaluate(model, data)
     columns |= evaluation.columns
-    kept = kept_row(task, epochs)
+    kept = epochs[ended.kept_epoch - 1]
     columns |= {name: value for name, value in kept.items() if name.startswith("val/")}
     losses = [row["train/loss"] for row in epochs]
     columns |= {
         "train/loss_variance": compute_loss_variance(losses),
         "train/convergence_epoch": compute_convergence_epoch(losses),
-        "train/kept_epoch": kept["epoch"],
+        "train/epochs_run": len(epochs),
+        "train/kept_epoch": ended.kept_epoch,
+        "train/converged": None if ended.converged is None else float(ended.converged),
         "cost/train_s": train_s,
         "cost/trial_s": time.perf_counter() - started,
         "cost/gpu_s": train_s if on_gpu else 0.0,

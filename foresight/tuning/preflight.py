@@ -102,15 +102,15 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
 
 
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
-    """Size of the images and of the features of all distinct encoders, in half precision."""
-    sizes: dict[tuple[str, str], int] = {}
+    """Size of the images of all distinct data and of the features of all distinct encoders, in half precision."""
+    sizes: dict[tuple[object, ...], int] = {}
     for config in configs:
-        shapes = feature_shapes(config)
-        n_images = config.data.n_train + config.data.n_val + config.data.n_test
+        data, shapes = config.data, feature_shapes(config)
+        n_images = data.n_train_rows + data.n_val + data.n_test
         bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
-        sizes["images", config.data.name] = n_images * bytes_per_image
-        sizes["vlm", config.vlm.layer] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
-        sizes["dinov2", config.dinov2.size] = 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim
+        sizes["images", data] = n_images * bytes_per_image
+        sizes["vlm", data, config.vlm] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
+        sizes["dinov2", data, config.dinov2] = 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim
     return sum(sizes.values())
 
 

@@ -48,18 +48,23 @@ class Placement:
 def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str, Path]) -> SearchSpace:
     """The sweep's space at a scale, on the data that was asked for; None: that of the study.
 
-    A folder that holds fewer images than planned is trained on for as many steps: the epochs rise in proportion.
+    A folder that holds fewer images than planned is trained on for as many steps: the epochs, and the epochs that a
+    training waits for a better loss, rise in proportion.
     Raises RequestError for a folder that cannot be used (see `foresight.data.resolve_data`).
     """
     space = sweep.space(scale)
     planned = space.baseline if data is None else space.baseline.with_fields({"data.name": data})
     resolved = resolve_data(planned.data, roots.get(planned.data.name))
     changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
-    epochs = round(planned.train.epochs * planned.data.n_train / resolved.n_train)
-    return replace(space, baseline=planned.with_fields(changes | {"train.epochs": epochs}))
+    for name in ("epochs", "patience"):
+        n_epochs = getattr(planned.train, name)
+        if n_epochs is not None:
+            changes[f"train.{name}"] = round(n_epochs * planned.data.n_train / resolved.n_train)
+    return replace(space, baseline=planned.with_fields(changes))
 
 
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     """Every trial of the sweep, block after block. Raises RequestError for a claim or a space that is wrong."""
     sweep.claim.check()
+    sweep.claim.check_arms([arm.name for arm in space.arms()])
     return space.trials(n_seeds)

@@ -1,5 +1,5 @@
 import itertools
-import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,11 +7,13 @@ from small_trials import small
 
 from foresight.config import TrialConfig
 from foresight.features.stage import StagedData, StagedSplit
+from foresight.metrics.spatial import compute_mask_iou
 from foresight.models.bridge import Bridge
 from foresight.models.fusion import FUSIONS
 from foresight.train import reconstruction
-from foresight.train.loop import DivergedError, learning_rate_factor, train
-from foresight.train.reconstruction import Reconstruction, compute_losses, weighted_loss
+from foresight.train.loop import DivergedError, train
+from foresight.train.reconstruction import Reconstruction
+from foresight.train.schedules import SCHEDULES, Length
 from foresight.train.task import Context
 from foresight.train.trial import shapes_of
 
@@ -132,35 +134,43 @@ def test_validation_trains_nothing_and_drops_nothing(data):
     assert all(torch.equal(before[name], value) for name, value in bridge.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    ("step", "factor"),
-    [(0, 0.25), (1, 0.5), (2, 0.75), (3, 1.0), (7, 0.75), (9, 0.5), (11, 0.25), (15, 0.0)],
-)
-def test_the_learning_rate_of_fifteen_steps_with_a_fifth_of_warm_up(step, factor):
-    assert learning_rate_factor(step, 15, 0.2) == pytest.approx(factor, abs=1e-9)
-
-
-def test_without_warm_up_the_learning_rate_starts_at_its_peak():
-    assert [learning_rate_factor(step, 4, 0.0) for step in range(4)] == pytest.approx(
-        [1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]
-    )
-
-
-def test_the_learning_rate_never_jumps():
-    for n_steps, warmup_frac in ((7, 0.1), (128, 0.1), (33, 0.5)):
-        factors = [learning_rate_factor(step, n_steps, warmup_frac) for step in range(n_steps)]
-        assert all(0 < factor <= 1 for factor in factors)
-        peak = factors.index(max(factors))
-        assert factors[: peak + 1] == sorted(factors[: peak + 1])
-        assert factors[peak:] == sorted(factors[peak:], reverse=True)
-
-
-def test_every_step_takes_the_scheduled_learning_rate(data, monkeypatch):
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_step_takes_the_scheduled_learning_rate(data, monkeypatch, schedule):
     taken = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: taken.append(self.param_groups[0]["lr"]) or step(self))
-    run(small(train__epochs=2, train__batch_size=2, train__lr=0.01, train__warmup_frac=0.25), data)
-    assert taken == pytest.approx([0.01 * learning_rate_factor(step, 8, 0.25) for step in range(8)])
+    patience = 5 if schedule == "plateau" else None
+    config = small(train__batch_size=2, train__lr=0.01, train__schedule=schedule, train__patience=patience)
+    run(config, data)
+    length = Length(n_steps=8, steps_per_epoch=4)
+    assert taken == pytest.approx([0.01 * SCHEDULES[schedule](step, length, config.train) for step in range(8)])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_accumulated_batches_train_like_one_large_batch(data, batch_size):
+    # Of eight images: steps of 8, of 4 and 4, and of 6 and 2, the last from a batch that is not full.
+    n = {1: 8, 2: 2, 3: 2}[batch_size]
+    whole, parts = (
+        run(small(train__batch_size=b, train__accumulate=k, fusion__layers=1), data)
+        for b, k in ((batch_size * n, 1), (batch_size, n))
+    )
+    assert [row["step"] for row in parts[1]] == [row["step"] for row in whole[1]]
+    for ours, theirs in zip(parts[1], whole[1], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_the_gradient_of_accumulated_batches_is_that_of_one_large_batch(data, monkeypatch):
+    # Five images and three: an average of the two means would give the three too much weight.
+    gradients = []
+
+    def record(self):
+        gradients.append(torch.cat([p.grad.flatten() for group in self.param_groups for p in group["params"]]))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", record)
+    for batch_size, accumulate in ((8, 1), (5, 2)):
+        run(small(train__epochs=1, train__batch_size=batch_size, train__accumulate=accumulate), data)
+    assert len(gradients) == 2
+    assert (gradients[0] - gradients[1]).norm() < 1e-5 * gradients[0].norm()
 
 
 def test_a_nan_ends_the_trial_and_names_the_steps(data):
@@ -209,27 +219,20 @@ def test_bf16_trains_near_single_precision(data):
     assert half["train/loss"] == pytest.approx(single["train/loss"], rel=0.05)
 
 
-def test_losses_by_hand():
-    target, mask = torch.full((1, 3, 2, 2), 0.5), torch.tensor([[[True, False], [False, False]]])
-    picture = target.clone()
-    picture[:, 0, 0, 0] += 0.3  # one of twelve numbers
-    losses = compute_losses(picture, torch.zeros(1, 2, 2), target, mask, torch.ones(1, 2, 2, dtype=torch.bool))
-    assert losses["mse"].item() == pytest.approx(0.09 / 12)
-    assert losses["l1"].item() == pytest.approx(0.3 / 12)
-    assert losses["mask_bce"].item() == pytest.approx(math.log(2))
-    config = small(loss__l1_weight=2.0, loss__mask_weight=3.0).loss
-    expected = 0.09 / 12 + 2 * 0.3 / 12 + 3 * math.log(2)
-    assert weighted_loss(losses, config).item() == pytest.approx(expected)
+def test_an_epoch_is_trained_on_its_view(data):
+    other = replace(data.train, targets_N3HW=255 - data.train.targets_N3HW)
+    plain = run(small(train__epochs=2), data)[1]
+    viewed = run(small(train__epochs=2), replace(data, views=(data.train, other)))[1]
+    assert viewed[0] == plain[0]
+    assert viewed[1]["train/loss"] != plain[1]["train/loss"]
+    turned = run(small(train__epochs=2), replace(data, views=(other, data.train)))[1]
+    assert turned[0]["train/loss"] != plain[0]["train/loss"]
 
 
-def test_losses_do_not_see_the_padding():
-    target, mask = torch.full((1, 3, 2, 2), 0.5), torch.tensor([[[True, False], [False, False]]])
-    content = torch.tensor([[[True, True], [False, False]]])
-    picture, logits = target.clone(), torch.zeros(1, 2, 2)
-    picture[:, :, 0, 0] += 0.3  # half of the picture
-    clean = compute_losses(picture, logits, target, mask, content)
-    picture[:, :, 1], logits[:, 1] = 9.0, 50.0
-    dirty = compute_losses(picture, logits, target, mask, content)
-    assert clean == dirty
-    assert clean["mse"].item() == pytest.approx(0.09 / 2)
-    assert clean["mask_bce"].item() == pytest.approx(math.log(2))
+def test_soft_masks_are_learned_as_shares(data):
+    half = replace(data.train, masks_NHW=data.train.masks_NHW.half() / 2)
+    whole, shared = (run(small(), replace(data, views=views))[1][0] for views in ((), (half,)))
+    assert shared["train/mask_bce"] != whole["train/mask_bce"]
+    logits, content = torch.zeros(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.bool)
+    shares = torch.tensor([[[0.25, 1.0], [0.0, 0.0]]], dtype=torch.float16)
+    assert compute_mask_iou(logits + 0.9, shares, content).item() == pytest.approx(1 / 4)  # 0.25 is no object

@@ -23,6 +23,7 @@ IDENTITY = {
     "attempt": 1, "provenance": "trained", "schema_version": 2,
 }  # fmt: skip
 MEASURED_AFTERWARDS = {"cost/latency_ms"}  # per arm, alone on the machine
+SPLIT_METRICS = {"generalisation_gap"}  # of two splits, so neither of an image nor of a trivial predictor
 IMAGE_METRICS = {
     "mask_iou",
     "box_iou",
@@ -61,7 +62,8 @@ def test_a_trial_leaves_a_row_that_the_run_log_accepts(finished):
 
 def test_every_declared_metric_is_measured_on_test_val_and_for_every_trivial_predictor(finished):
     columns = finished[2].columns
-    assert {name for name in columns if name.startswith("test/")} == {f"test/{name}" for name in IMAGE_METRICS}
+    measured = {f"test/{name}" for name in IMAGE_METRICS | SPLIT_METRICS}
+    assert {name for name in columns if name.startswith("test/")} == measured
     baselines = {f"baseline/{predictor}/{name}" for predictor in TRIVIAL_PREDICTORS for name in IMAGE_METRICS}
     assert {name for name in columns if name.startswith("baseline/")} == baselines
     assert all(np.isfinite(columns[name]) for name in columns if name.startswith(("test/", "val/", "baseline/")))
@@ -92,7 +94,11 @@ def test_the_learning_curve_is_summed_up_from_the_epochs(finished):
         "train/loss_variance",
         "train/convergence_epoch",
         "train/kept_epoch",
+        "train/epochs_run",
+        "train/converged",
     }
+    assert result.columns["train/epochs_run"] == 2
+    assert result.columns["train/converged"] is None  # its length was fixed
     first, last = (row["train/loss"] for row in rows)
     assert result.columns["train/convergence_epoch"] == (1 if first < 1.1 * last else 2)
     assert result.columns["train/loss_variance"] is None  # one epoch after the first
@@ -150,6 +156,27 @@ def test_the_same_trial_gives_the_same_columns_after_another(finished, store, lp
         ours, theirs = ({n: v for n, v in r.columns.items() if n not in timed} for r in (result, again))
         assert ours == theirs
         assert result.samples.equals(again.samples)
+
+
+def test_the_generalisation_gap_is_the_loss_on_new_images_beyond_that_on_old_ones(data, lpips):
+    task = Reconstruction(small(fusion__dropout=0.3), Context("cpu", lpips))
+    bridge = task.build(shapes_of(data)).train()
+    on_test, on_train = task.validate(bridge, data.test), task.validate(bridge, data.train)
+    data.test, data.train = data.train, data.test  # eight test images, and only five of training to compare with
+    swapped = task.compute_generalisation_gap(bridge, data)
+    expected = on_train["mse"] + on_train["mask_bce"] - on_test["mse"] - on_test["mask_bce"]
+    assert swapped == pytest.approx(expected, rel=1e-4)
+    assert swapped != 0
+
+
+def test_the_training_images_of_the_generalisation_gap_are_the_first(data, lpips):
+    task = Reconstruction(small(), Context("cpu", lpips))
+    bridge = task.build(shapes_of(data))
+    gap = task.compute_generalisation_gap(bridge, data)
+    data.train.targets_N3HW[len(data.test) :] = 0
+    assert task.compute_generalisation_gap(bridge, data) == gap
+    data.train.targets_N3HW[len(data.test) - 1] = 0
+    assert task.compute_generalisation_gap(bridge, data) != gap
 
 
 def test_trivial_predictors_are_scored_on_test_and_fitted_on_train(finished, lpips):

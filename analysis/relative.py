@@ -1,0 +1,46 @@
+"""Metrics relative to the claim's reference arm, derived trial by trial from stored columns.
+
+In: the complete trials of a study. Out: the same rows with a `test/<metric>` column for each relative metric of METRICS
+whose source they have. A trial is compared with the reference's trial at the same seed, so both saw the same data in the
+same order.
+"""
+
+import pandas as pd
+
+from foresight.metrics import METRICS, RELATIVE_METRICS
+
+
+def compute_param_efficiency(value: pd.Series, reference: pd.Series) -> pd.Series:
+    """1 - (value - reference) / reference, of distances: 1 is parity, more is nearer than the reference."""
+    return 1 - (value - reference) / reference
+
+
+def compute_ratio(value: pd.Series, reference: pd.Series) -> pd.Series:
+    """value / reference."""
+    return value / reference
+
+
+FORMULAS = {
+    "param_efficiency": compute_param_efficiency,
+    "param_efficiency_random_trunk": compute_param_efficiency,
+    "training_time_ratio": compute_ratio,
+}
+
+
+def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The rows with relative metrics; as they are where the claim names no reference (``).
+
+    Missing where the reference has no complete trial at the seed or its value is not above 0, and for the reference
+    itself: it has 1 by definition, and must not meet a criterion by definition. `complete` has one row per arm and seed.
+    """
+    if not reference:
+        return complete
+    is_reference = complete["arm"] == reference
+    derived = {}
+    for name in RELATIVE_METRICS:
+        source = METRICS[name].compares
+        if source in complete:
+            of_seed = complete[is_reference].set_index("seed")[source].astype(float)
+            partner = complete["seed"].map(of_seed[of_seed > 0]).mask(is_reference)
+            derived[f"test/{name}"] = FORMULAS[name](complete[source].astype(float), partner)
+    return complete.assign(**derived)
