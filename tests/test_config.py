@@ -376,6 +376,7 @@ def test_a_reconstruction_does_not_read_the_detector(field):
         ({"detector.class_cost": 0.0, "detector.l1_cost": 0.0, "detector.giou_cost": 0.0}, "nothing decides"),
         ({"detector.l1_weight": 0.0, "detector.giou_weight": 0.0}, "boxes are not trained"),
         ({"detector.width": 36, "detector.heads": 8}, "multiple of 4 and of heads"),
+        ({"data.augmentation": "random_crop", "data.views": 2}, "task 'detection' does not read 'data.augmentation'"),
     ],
 )
 def test_a_detection_that_means_nothing_is_refused(changes, said):
