@@ -30,7 +30,7 @@ def baseline(scale: str) -> TrialConfig:
     if scale == "full":
         return TrialConfig(
             scale="full",
-            data=DataConfig(n_train=10_000, n_val=500, n_test=500, image_px=224, target_px=224),
+            data=DataConfig(name="scenes", n_train=10_000, n_val=500, n_test=500, image_px=224, target_px=224),
             vlm=VLMConfig(checkpoint="Qwen/Qwen2.5-VL-7B-Instruct"),
             dinov2=DINOv2Config(checkpoint="lvd142m"),
             fusion=FusionConfig(width=1024, heads=8, dropout=0.1, conditioning_dim=4096),
@@ -40,9 +40,9 @@ def baseline(scale: str) -> TrialConfig:
         )
     return TrialConfig(
         scale="tiny",
-        data=DataConfig(n_train=256, n_val=32, n_test=128, image_px=112, target_px=32, seed=1),
+        data=DataConfig(name="scenes", n_train=384, n_val=32, n_test=128, image_px=112, target_px=32, seed=1),
         loss=loss,
-        train=TrainConfig(epochs=5, batch_size=4, accumulate=4, lr=1e-2),
+        train=TrainConfig(epochs=6, batch_size=4, lr=5e-3),
     )
 
 

@@ -145,8 +145,9 @@ class EndToEnd(Task):
         assert self.context.lpips is not None
         scores = self.detection.score_trivial_detectors(data)
         for prefix, split in {"": data.test, **{f"heldout/{n}/": s for n, s in data.heldout.items()}}.items():
+            asked = semantic if split is data.test else None  # a pass of the VLM for each predictor and picture
             found = score_trivial_predictors(
-                data.train, split, self.context.lpips, EVAL_BATCH, semantic, self.config.data.image_px
+                data.train, split, self.context.lpips, EVAL_BATCH, asked, self.config.data.image_px
             )
             scores |= {f"{prefix}baseline/{name}": value for name, value in found.items()}
         return scores
