@@ -156,11 +156,11 @@ class RunLog:
         trial = _parquet(_trial_table(row))
         directory = self.trials_dir / row["key"]
         (directory / "trial.parquet").unlink(missing_ok=True)  # an old row never stands beside new files
-        files = {name: content for name, content in files.items() if content is not None}
+        new = {name: content for name, content in files.items() if content is not None}
         for old in directory.glob("[!.]*"):
-            if old.name not in files:
+            if old.name not in new:
                 old.unlink()
-        for name, content in files.items():
+        for name, content in new.items():
             atomic_write_bytes(directory / name, content)
         atomic_write_bytes(directory / "trial.parquet", trial)
 
