@@ -42,10 +42,10 @@ def test_no_detections_score_nothing():
 
 def test_average_precision_by_hand():
     # Cats by score: wrong .9, right .8, right .7: precision 0, 1/2, 2/3, so 2/3 wherever recall is reached (0 to 1).
-    # The bus is found with an IoU of .63: right at .5 and .55 and .6, wrong from .65 on.
-    wide_bus = [0.6, 0.6, 1.0, 0.852]
+    # The bus is found with an IoU of .25 / .4 = .625: right at .5 and .55 and .6, wrong from .65 on.
+    flat_bus = [0.6, 0.6, 1.0, 0.85]
     found = detections(
-        [(LEFT, CAT, 0.8), (wide_bus, BUS, 0.5)],
+        [(LEFT, CAT, 0.8), (flat_bus, BUS, 0.5)],
         [(LEFT, CAT, 0.9), (RIGHT, CAT, 0.7)],
     )
     assert compute_map(found, OBJECTS) == pytest.approx(

@@ -191,7 +191,9 @@ def test_pictures_show_true_boxes_above_and_sure_ones_below():
     objects = StagedObjects(torch.tensor([[[0.25, 0.25, 0.75, 0.75]]]), torch.tensor([[1]]), ("cat", "bus"))
     boxes = torch.tensor([[[0.5, 0.5, 0.9, 0.9], [0.1, 0.1, 0.4, 0.4]]])
     found = ScoredBoxes(boxes, torch.tensor([[0, 1]]), torch.tensor([[0.9, 0.4]]))
-    strip = np.asarray(Image.open(io.BytesIO(box_strip(torch.zeros(1, 3, 80, 80), objects, found))))
+    image = Image.open(io.BytesIO(box_strip(torch.zeros(1, 3, 80, 80), objects, found)))
+    assert "score above 0.5" in image.text["Caption"]
+    strip = np.asarray(image)
     assert strip.shape == (320, 160, 3)
     true, predicted = strip[:160], strip[160:]
     assert tuple(true[100, 40]) == tuple(true[120, 80]) == class_colour(1)
