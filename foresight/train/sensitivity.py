@@ -28,12 +28,11 @@ def probe_config(config: TrialConfig) -> TrialConfig:
     """The same trial on a handful of images for one epoch, so that training and data factors act as well."""
     return config.with_fields(
         {
-            "data.n_train": min(config.data.n_train, 8),
+            # Two steps: the first alone hides what acts on the second.
+            "data.n_train": min(config.data.n_train, 8 * config.train.accumulate),
             "data.n_val": min(config.data.n_val, 2),
             "data.n_test": min(config.data.n_test, 2),
-            "train.batch_size": min(
-                config.train.batch_size, 4
-            ),  # two steps: the first alone hides what acts on the second
+            "train.batch_size": min(config.train.batch_size, 4),
             "detector.keep_best": False,  # chooses among epochs, and the probe has one
         }
     )

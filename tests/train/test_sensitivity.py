@@ -91,6 +91,15 @@ def test_a_probe_is_a_handful_of_images_and_keeps_what_is_smaller():
     assert probe_config(small(data__n_train=3)).data.n_train == 3
 
 
+def test_a_probe_of_accumulated_batches_is_two_steps_as_well(store):
+    # After the first step, a constant and a falling rate have done the same.
+    fields = {"data__n_train": 64, "train__accumulate": 2}
+    arms = {name: probe_config(small(train__schedule=name, **fields)) for name in ("constant", "cosine")}
+    fill(store, *arms.values())
+    assert arms["cosine"].data.n_train == 16
+    assert check_sensitivity(arms, store, CONTEXT)["cosine"] > 1e-3
+
+
 def test_an_arm_that_a_fusion_ignores_is_refused_by_name(store, monkeypatch):
     monkeypatch.setitem(FUSIONS, "cross_attention", DeafFusion)
     arms = {
