@@ -20,7 +20,7 @@ from foresight.tuning.ray_runtime import cluster_gpus, running_ray
 from foresight.tuning.session import DONE
 from foresight.tuning.study import Study, check_roots, open_study
 from foresight.tuning.sweep import Placement, Sweep
-from foresight.tuning.warm_plan import make_warm_plan, print_warm_plan, warm_plan_json
+from foresight.tuning.warm_plan import disk_size, make_warm_plan, print_warm_plan, warm_plan_json
 
 
 def main(known: Iterable[str], load: Callable[[str], Sweep]) -> None:
@@ -102,5 +102,5 @@ def warm(configs: list[TrialConfig], placement: Placement, console: Console) -> 
             fill_cache(ray, configs, placement, console)
     sizes = entry_sizes(configs)
     console.print(
-        f"{len(sizes)} entries are cached, {sum(sizes.values()) / 1e9:,.2f} GB in {placement.cache}", soft_wrap=True
+        f"{len(sizes)} entries are cached, {disk_size(sum(sizes.values()))} in {placement.cache}", soft_wrap=True
     )

@@ -67,13 +67,13 @@ def print_warm_plan(plan: dict[str, Any], console: Console) -> None:
     n_cached = sum(entry["cached"] for entry in entries)
     console.print(
         f"features of {', '.join(plan['studies'])} at {plan['scale']} scale, data {plan['data']['name']}: "
-        f"{len(entries)} entries, {plan['bytes'] / 1e9:,.2f} GB, {n_cached} cached, in {plan['cache']}",
+        f"{len(entries)} entries, {disk_size(plan['bytes'])}, {n_cached} cached, in {plan['cache']}",
         soft_wrap=True,
     )
-    table = Table("entry", "images", "GB", "done")
+    table = Table("entry", "images", "on disk", "done")
     for entry in entries:
         done = "cached" if entry["cached"] else f"{entry['n_images_done'] / entry['n_images']:.0%}"
-        table.add_row(entry["key"], f"{entry['n_images']:,}", f"{entry['bytes'] / 1e9:,.2f}", done)
+        table.add_row(entry["key"], f"{entry['n_images']:,}", disk_size(entry["bytes"]), done)
     console.print(table)
     for encoder_pass in plan["passes"]:
         work = f", {encoder_pass['pflop_left']:,.2f} PFLOP" if encoder_pass["pflop"] else ""
@@ -82,7 +82,7 @@ def print_warm_plan(plan: dict[str, Any], console: Console) -> None:
         console.print("nothing to compute")
         return
     console.print(
-        f"disk: up to {plan['bytes_needed'] / 1e9:,.2f} GB more, with the copy that joining the largest entry takes"
+        f"disk: up to {disk_size(plan['bytes_needed'])} more, with the copy that joining the largest entry takes"
     )
     if "usd" in cost:
         console.print(
@@ -93,6 +93,11 @@ def print_warm_plan(plan: dict[str, Any], console: Console) -> None:
         )
     else:
         console.print("estimate: seconds, as the encoders are toys")
+
+
+def disk_size(n_bytes: int) -> str:
+    """`4.59 GB`, or `12.3 MB` below one."""
+    return f"{n_bytes / 1e9:,.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
 
 
 def warm_plan_json(plan: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def test_it_fills_what_the_studies_read_and_then_has_nothing_to_do(command, ray,
     assert result.exit_code == 0, result.output
     configs = [t.config for s in (small_study.SWEEP, faulty_study.SWEEP) for t in s.space("tiny").trials(2)]
     assert missing_requests(configs, ArrayStore(tmp_path / "cache")) == []
-    assert "4 entries are cached, 0.00 GB in" in result.stdout  # images, VLM, and DINOv2 L and B
+    assert "4 entries are cached, 0.5 MB in" in result.stdout  # images, VLM, and DINOv2 L and B
     assert ray.is_shut_down
     assert not (tmp_path / "runs").exists()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 import wide_study
 from driver import Ended, Study
 
@@ -13,6 +14,7 @@ from foresight.features.extract import compute
 from foresight.features.requests import missing_requests
 from foresight.features.store import ArrayStore
 
+torch.set_num_threads(1)  # as the processes that fill the cache do
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 CONFIGS = [arm.config for arm in wide_study.space("tiny").arms()]
 
