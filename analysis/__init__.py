@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.breakdown import build_breakdown
 from analysis.cautions import Caution, build_cautions
 from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
+from analysis.heldout import build_heldout
 from analysis.load import StudyData, read_study
 from analysis.pareto import build_pareto
 from analysis.shares import build_shares
@@ -44,6 +46,14 @@ class Study:
         """One row per arm: how near it comes to the claim's reference arm, with warnings; empty without a reference."""
         return self._efficiency.copy()
 
+    def breakdown(self) -> pd.DataFrame:
+        """One row per arm, scene type and metric; empty where there is one type, and for a factorial."""
+        return self._breakdown.copy()
+
+    def heldout(self) -> pd.DataFrame:
+        """One row per further set, arm or trivial predictor, and metric; empty where none was measured."""
+        return self._heldout.copy()
+
     def coverage(self) -> pd.DataFrame:
         """Planned, completed, failed, stopped and missing trials: of the study, per factor level, per arm."""
         return self._coverage.copy()
@@ -71,6 +81,14 @@ class Study:
     @cached_property
     def _efficiency(self) -> pd.DataFrame:
         return build_efficiency(self.data, self._table)
+
+    @cached_property
+    def _breakdown(self) -> pd.DataFrame:
+        return build_breakdown(self.data)
+
+    @cached_property
+    def _heldout(self) -> pd.DataFrame:
+        return build_heldout(self.data)
 
     @cached_property
     def _coverage(self) -> pd.DataFrame:

@@ -7,6 +7,14 @@ from analysis import Study
 from analysis.figure_effects import plot_effects
 from analysis.figure_factor import level_values, plot_factor
 from analysis.figure_learning import curve_metric, plot_learning
+from analysis.figure_pictures import (
+    FAILURES,
+    SIDE_BY_SIDE,
+    plot_failures,
+    plot_side_by_side,
+    trials_with,
+    worst_samples,
+)
 from analysis.figure_style import Drawing, capitalised, draw
 from analysis.figure_tradeoff import plot_tradeoff
 from analysis.load import FactorInfo, StudyData
@@ -48,6 +56,26 @@ def draw_figures(study: Study) -> list[Drawing]:
         caption = f"Validation {metric_phrase(metric)} after each epoch: median, and band from lowest to highest trial."
         alt = f"Learning curves of {data.curves['arm'].nunique()} arms over {int(data.curves['epoch'].max())} epochs."
         drawings.append(draw("learning_curves", caption, alt, plot_learning, data, metric))
+    return [*drawings, *_picture_drawings(data)]
+
+
+def _picture_drawings(data: StudyData) -> list[Drawing]:
+    """Arms side by side, and the failures of the judged arm, where the trials left such pictures."""
+    drawings, phrase = [], metric_phrase(data.claim.primary)
+    beside = trials_with(data, SIDE_BY_SIDE)
+    if beside:
+        caption = "The first test pictures as they are, and as each arm reconstructs them."
+        alt = f"Originals above the reconstructions of {', '.join(beside)}."
+        drawings.append(draw("side_by_side", caption, alt, plot_side_by_side, data, beside))
+    failed, judged = trials_with(data, FAILURES), data.claim.judged_arm(data.arms)
+    if judged in failed and data.claim.primary in worst_samples(data, failed[judged]):
+        worst = worst_samples(data, failed[judged])
+        rows = "Rows: target, reconstruction, true mask, predicted mask"
+        caption = f"What was done worst by {phrase}. {rows}. Under each column: {phrase} and type of scene."
+        listed = [f"{row['sample_hash']} ({row['scene']}) {row[data.claim.primary]:.3f}" for _, row in worst.iterrows()]
+        drawings.append(
+            draw("failures", caption, f"{caption} {'; '.join(listed)}.", plot_failures, data, failed, judged)
+        )
     return drawings
 
 

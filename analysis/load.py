@@ -121,8 +121,8 @@ def read_study(path: Path) -> StudyData:
             f"which measured {', '.join(measured) or 'nothing'}"
         )
     _check_ranges(complete)
-    manifest = _read(log.read_manifest, [path / "manifest.parquet"])
-    latency = _read(log.read_latency, (path / "latency").glob("[!.]*.parquet"))
+    manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
+    latency = read_checked(log.read_latency, (path / "latency").glob("[!.]*.parquet"))
     planned = manifest[_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
     if planned.empty:
         planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
@@ -154,7 +154,7 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         known = sorted(entry.name for entry in path.parent.iterdir() if entry.is_dir())
         listed = f"; it has {', '.join(known)}" if known else ", which is empty"
         raise RequestError(f"no study '{path.name}' in '{path.parent}'{nearest_name(path.name, known)}{listed}")
-    sweep = _read(log.read_sweep, [path / "sweep.json"])
+    sweep = read_checked(log.read_sweep, [path / "sweep.json"])
     if sweep is None:
         raise RequestError(f"study '{path.name}' has no sweep.json, so nothing says what was claimed")
     if not isinstance(sweep, dict):
@@ -162,13 +162,13 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     trial_files = (
         file for pattern in ("consolidated.parquet", "trials/*/trial.parquet") for file in path.glob(pattern)
     )
-    recorded = _read(log.trials, trial_files)
+    recorded = read_checked(log.trials, trial_files)
     if recorded.empty:
         raise RequestError(f"study '{path.name}' has an empty run log: no trial has been recorded yet")
     return sweep, recorded
 
 
-def _read(read: Callable[[], Content], files: Iterable[Path]) -> Content:
+def read_checked(read: Callable[[], Content], files: Iterable[Path]) -> Content:
     """What `read` returns; where it fails, a RequestError naming the first of `files` that cannot be read."""
     try:
         return read()
@@ -187,7 +187,7 @@ def _read(read: Callable[[], Content], files: Iterable[Path]) -> Content:
 def _read_curves(log: RunLog, complete: pd.DataFrame) -> pd.DataFrame:
     frames = []
     for key, arm, seed in zip(complete["key"], complete["arm"], complete["seed"], strict=True):
-        epochs = _read(partial(log.read_epochs, key), [log.trials_dir / key / "epochs.parquet"])
+        epochs = read_checked(partial(log.read_epochs, key), [log.trials_dir / key / "epochs.parquet"])
         if len(epochs):
             frames.append(epochs.assign(arm=arm, seed=seed))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -237,7 +237,7 @@ def _check_blocks(complete: pd.DataFrame) -> None:
 def _check_ranges(complete: pd.DataFrame) -> None:
     for column in map(str, complete.columns):
         name = column.split("/")[-1]
-        if not column.startswith(("test/", "val/", "baseline/")) or name not in METRICS:
+        if not column.startswith(("test/", "val/", "baseline/", "heldout/")) or name not in METRICS:
             continue
         metric, values = METRICS[name], complete[column].astype(float)
         outside = values[(values < metric.low - RANGE_TOLERANCE) | (values > metric.high + RANGE_TOLERANCE)]

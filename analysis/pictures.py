@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from analysis.figure_pictures import FAILURES, SIDE_BY_SIDE
 from analysis.load import StudyData
 from foresight.space import BASELINE
 
@@ -44,6 +45,8 @@ def read_pictures(data: StudyData) -> list[PictureGroup]:
     for arm in data.arms:
         for key in complete.loc[(complete["arm"] == arm) & (complete["seed"] == first), "key"]:
             for path in sorted((data.log.trials_dir / key).glob("[!.]*.png")):
+                if path.stem in (SIDE_BY_SIDE, FAILURES):
+                    continue
                 content = path.read_bytes()
                 group = groups.setdefault(path.stem, PictureGroup(path.stem, first, read_caption(content)))
                 if len(group.pictures) < MOST_PICTURES:

@@ -48,6 +48,8 @@ def write_report(study: Study, folder: Path) -> Path:
         "coverage": study.coverage(),
         "param_efficiency": study.efficiency(),
         "stream_shares": study.shares(),
+        "breakdown": study.breakdown(),
+        "heldout": study.heldout(),
     }
     for name, frame in frames.items():
         path = folder / f"{name}.csv"
@@ -98,6 +100,9 @@ def render_report(study: Study, drawings: list[Drawing]) -> str:
         pareto=_records(study.pareto()),
         efficiency=_records(study.efficiency()),
         figures=[(drawing, inline_svg(drawing)) for drawing in drawings],
+        scenes=(scenes := _scene_rows(study)),
+        scene_types={row["scene"]: row["n_images"] for found in scenes.values() for row in found.values()},
+        heldout=_heldout_rows(study),
         shares=_share_rows(study),
         share_names=SHARES,
         picture_groups=read_pictures(data),
@@ -137,6 +142,23 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {str(name): v for name, v in row.items()} for row in plain.where(frame.notna(), math.nan).to_dict("records")
     ]
+
+
+def _scene_rows(study: Study) -> dict[str, dict[str, dict[str, Any]]]:
+    """Arm to its row of the primary metric for each scene type."""
+    rows = study.breakdown()
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in _records(rows[rows["metric"] == study.data.claim.primary]):
+        found.setdefault(row["arm"], {})[row["scene"]] = row
+    return found
+
+
+def _heldout_rows(study: Study) -> dict[str, dict[tuple[str, str], dict[str, dict[str, Any]]]]:
+    """Set to (kind, arm or predictor) to its row of each metric."""
+    found: dict[str, dict[tuple[str, str], dict[str, dict[str, Any]]]] = {}
+    for row in _records(study.heldout()):
+        found.setdefault(row["set"], {}).setdefault((row["kind"], row["arm"]), {})[row["metric"]] = row
+    return found
 
 
 def _share_rows(study: Study) -> dict[str, dict[str, dict[str, Any]]]:

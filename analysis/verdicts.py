@@ -10,6 +10,7 @@ import math
 import pandas as pd
 
 from analysis.compare import compute_estimate
+from analysis.heldout import heldout_size, heldout_values
 from analysis.load import StudyData
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
@@ -130,13 +131,16 @@ def _criterion_row(data: StudyData, table: pd.DataFrame, criterion: Criterion) -
         "n_test": data.n_test, "target": criterion.target, "acceptable": criterion.acceptable,
         "failure": criterion.failure,
     }  # fmt: skip
-    found = table[(table["arm"] == arm) & (table["metric"] == metric)]
-    if metric not in data.metrics or found["mean"].isna().all():
+    values = _criterion_values(data, criterion, arm)
+    if values.empty:
         measured = ", ".join(data.metrics)
-        sentence = f"{metric} was not measured on {who} (the run log has {measured}), so its criterion is not met."
+        where = f" on the further set '{criterion.on}'" if criterion.on else f" (the run log has {measured})"
+        sentence = f"{metric} was not measured of {who}{where}, so its criterion is not met."
         return row | {"verdict": "not measured", "sentence": sentence}
-    values = seed_values(data, metric).sort_values("seed")
-    values = values[(values["arm"] == arm) & values["seed"].isin(data.registered_seeds)]
+    items = data.items
+    if criterion.on:
+        row["n_test"], items = heldout_size(data.complete, criterion.on), f"of the further set {criterion.on}"
+    values = values[values["seed"].isin(data.registered_seeds)]
     estimate, higher = compute_estimate(values["value"].tolist()), METRICS[metric].direction == "higher"
     enough = estimate.n >= data.claim.seeds
     verdict = decide_criterion(estimate.low, estimate.high, criterion.acceptable, higher) if enough else "undecided"
@@ -146,13 +150,24 @@ def _criterion_row(data: StudyData, table: pd.DataFrame, criterion: Criterion) -
     seeds = count(estimate.n, "seed") if enough else _share(estimate.n, data.claim.seeds, n_failed)
     sentence = (
         f"Criterion {metric_phrase(metric)} at {'least' if higher else 'most'} {criterion.acceptable:g} is {verdict}: "
-        f"{who} has {shown} ({seeds}, {data.n_test} {data.items}; target {criterion.target:g})."
+        f"{who} has {shown} ({seeds}, {row['n_test']} {items}; target {criterion.target:g})."
     )
     return row | {
         "verdict": verdict, "n_seeds": estimate.n, "seeds": " ".join(map(str, values["seed"])),
         "estimate": estimate.mean, "low": estimate.low, "high": estimate.high,
         "band": _band(estimate.mean, criterion, higher) if estimate.n else "", "sentence": sentence,
     }  # fmt: skip
+
+
+def _criterion_values(data: StudyData, criterion: Criterion, arm: str) -> pd.DataFrame:
+    """Seed and value of the arm's trials that measured the criterion's metric, on the test split or a further set."""
+    if criterion.on:
+        found = heldout_values(data.complete[data.complete["arm"] == arm], criterion.on, criterion.metric)
+        return pd.DataFrame({"seed": found.index, "value": found.to_numpy()}).sort_values("seed")
+    if criterion.metric not in data.metrics:
+        return pd.DataFrame(columns=["seed", "value"])
+    values = seed_values(data, criterion.metric).sort_values("seed")
+    return values[values["arm"] == arm]
 
 
 def _band(mean: float, criterion: Criterion, higher: bool) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from foresight.config import HELDOUT_SETS
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.space import BASELINE
@@ -17,12 +18,16 @@ from foresight.space import BASELINE
 
 @dataclass(frozen=True)
 class Criterion:
-    """Levels that a test metric is held against, in the metric's own direction (see METRICS)."""
+    """Levels that a test metric is held against, in the metric's own direction (see METRICS).
+
+    `on` is a further set that the trials are measured on, by its name; without one it is the test split.
+    """
 
     metric: str
     target: float
     acceptable: float
     failure: float
+    on: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,11 @@ class Claim:
                 f"a claim needs 0 < alpha < 0.5, margin > 0 and seeds >= 2, got {self.alpha}, {self.margin}, {self.seeds}"
             )
         for c in self.criteria:
+            if c.on and c.on not in HELDOUT_SETS:
+                raise RequestError(
+                    f"the criterion on '{c.metric}' names an unknown set '{c.on}'{nearest_name(c.on, HELDOUT_SETS)}; known: "
+                    f"{', '.join(HELDOUT_SETS)}"
+                )
             levels = (c.target, c.acceptable, c.failure)
             descending = METRICS[c.metric].direction == "higher"
             if list(levels) != sorted(levels, reverse=descending):
@@ -98,9 +108,13 @@ class Claim:
     def to_json(self) -> dict[str, Any]:
         """A plain tree for sweep.json.
 
-        A reference or judged arm that is not named is left out: claims without them keep the hashes that run logs hold.
+        What is not named (a reference, a judged arm, a criterion's further set) is left out: claims without it keep the
+        hashes that run logs hold.
         """
         tree = json.loads(json.dumps(asdict(self)))
+        for criterion in tree["criteria"]:
+            if not criterion["on"]:
+                del criterion["on"]
         return {name: value for name, value in tree.items() if value or name not in ("reference", "judged")}
 
     @property

@@ -60,5 +60,7 @@ CLAIM = Claim(
         Criterion("ssim", target=0.85, acceptable=0.80, failure=0.70),
         Criterion("edge_f1", target=0.65, acceptable=0.55, failure=0.40),
         Criterion("semantic_consistency", target=0.80, acceptable=0.75, failure=0.60),
+        # One limit in the plan; 0.05 is where its temporal score ends (protocols, section 2).
+        Criterion("temporal_lpips_variance", target=0.02, acceptable=0.02, failure=0.05, on="clips"),
     ),
 )

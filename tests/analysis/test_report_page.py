@@ -63,7 +63,8 @@ def test_last_line_is_the_path_of_the_report(reported):
 
 def test_files(reported):
     names = {path.name for path in reported.folder.iterdir()}
-    assert names == {"ablation_table.csv", "pareto_front.csv", "verdicts.csv", "coverage.csv", "figures", "report.html"}
+    tables = {f"{name}.csv" for name in ("ablation_table", "breakdown", "pareto_front", "verdicts", "coverage")}
+    assert names == tables | {"figures", "report.html"}
     for suffix in ("png", "svg"):
         assert {path.stem for path in (reported.folder / "figures").glob(f"*.{suffix}")} == FIGURES
 
