@@ -94,9 +94,7 @@ class SearchSpace:
             raise RequestError(f"a sweep needs at least 1 seed, not {n_seeds}")
         arms = self.arms()
         first = self.baseline.seed
-        trials = [
-            Trial(arm, arm.config.with_fields({"seed": seed})) for seed in range(first, first + n_seeds) for arm in arms
-        ]
+        trials = [Trial(arm, arm.config.at_seed(seed)) for seed in range(first, first + n_seeds) for arm in arms]
         keys = {trial.key for trial in trials}
         if len(keys) < len(trials):
             raise RequestError(f"{len(trials)} trials share {len(keys)} keys; rename or change an arm")

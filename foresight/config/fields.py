@@ -1,6 +1,7 @@
 """Fields by their dotted names: which there are, and one sentence for a wrong one."""
 
 import difflib
+from functools import cache
 
 from pydantic import ValidationError
 
@@ -8,9 +9,10 @@ from foresight.config.trial import TrialConfig
 from foresight.errors import RequestError
 
 
-def field_names() -> list[str]:
+@cache
+def field_names() -> tuple[str, ...]:
     """Every dotted field that a factor can vary."""
-    return list(TrialConfig().flat())
+    return tuple(TrialConfig().flat())
 
 
 def check_field(field: str) -> None:

@@ -1,5 +1,6 @@
 """Part: what every record of the config is made from."""
 
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -12,10 +13,13 @@ class Part(BaseModel):
 
     def changed_fields(self) -> dict[str, Any]:
         """The fields that differ from their defaults: {name: (default, value)}."""
-        defaults = {
-            name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
-        }
+        defaults = _defaults(type(self))
         return {name: (defaults[name], value) for name, value in self if value != defaults[name]}
+
+
+@cache
+def _defaults(kind: type[Part]) -> dict[str, Any]:
+    return {name: field.get_default(call_default_factory=True) for name, field in kind.model_fields.items()}
 
 
 def refuse_unread(who: str, part: Part, names: tuple[str, ...] | None = None, path: str = "") -> None:

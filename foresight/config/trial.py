@@ -163,6 +163,11 @@ class TrialConfig(Part):
         """Dotted field names to values: `{'fusion.layers': 4, ...}`."""
         return flatten(self.model_dump(mode="json"))
 
+    def at_seed(self, seed: int) -> "TrialConfig":
+        """The same arm in another block; not checked anew, as any seed from 0 on goes with every arm."""
+        assert seed >= 0
+        return self.model_copy(update={"seed": seed})
+
     def with_fields(self, changes: dict[str, Any]) -> "TrialConfig":
         """A copy with dotted fields replaced and everything checked again.
 
