@@ -137,6 +137,7 @@ class Session:
         configs = [trial.config for trial in pending]
         cached = not missing_requests(configs, ArrayStore(self.placement.cache))
         preflight.check_machine(configs, self.placement, self.log, cached)
+        preflight.check_continued(configs, self.placement.runs)
         run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if not (cached and c.is_trained)]
         preflight.check_checkpoints(run_encoders)
 
