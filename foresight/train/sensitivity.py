@@ -34,6 +34,7 @@ def probe_config(config: TrialConfig) -> TrialConfig:
             "train.batch_size": min(
                 config.train.batch_size, 4
             ),  # two steps: the first alone hides what acts on the second
+            **({"head_train.batch_size": min(config.head_train.batch_size, 4)} if config.continued() else {}),
             "detector.keep_best": False,  # chooses among epochs, and the probe has one
         }
     )
