@@ -11,8 +11,8 @@ from foresight.config import DataConfig, DetectorConfig, DINOv2Config, TrainConf
 from foresight.space import Factor, SearchSpace
 
 # Images with the epochs that make equal steps; epochs; layers; dropout. The baseline's comes first.
-IMAGES_AND_EPOCHS = {"tiny": ((512, 10), (128, 40)), "full": ((2000, 125), (500, 500))}
-EPOCHS = {"tiny": (10, 20), "full": (125, 2000)}
+IMAGES_AND_EPOCHS = {"tiny": ((512, 8), (128, 32)), "full": ((2000, 125), (500, 500))}
+EPOCHS = {"tiny": (8, 16), "full": (125, 2000)}
 ENCODER_LAYERS = {"tiny": (1, 0), "full": (6, 3)}
 DECODER_LAYERS = {"tiny": (2, 1), "full": (6, 3)}
 DROPOUT = {"tiny": (0.0, 0.1), "full": (0.1, 0.0)}
@@ -40,7 +40,7 @@ def baseline(scale: str) -> TrialConfig:
         scale="tiny",
         data=DataConfig(name="scenes", n_train=512, n_val=48, n_test=200, image_px=112, target_px=80, seed=1),
         streams="dinov2",
-        train=TrainConfig(epochs=10, batch_size=16, lr=4e-3),
+        train=TrainConfig(epochs=8, batch_size=16, lr=4e-3),
     )
 
 

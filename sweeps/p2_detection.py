@@ -4,7 +4,7 @@ Question   Box encoding, reference points, training images, epochs, the best epo
            object, auxiliary loss, denoising queries and dropout, one at a time: which changes the mAP on held-out scenes?
 Command    python sweeps/p2_detection.py
 Trials     14 arms x 5 seeds = 70, whole blocks first
-Cost       tiny: 6 min on 2 cores. full: see --plan
+Cost       tiny: 5 to 8 min on 2 cores. full: 11 GPU-hours by --plan's assumption
 Answer     tiny scale: not run yet
 """
 

@@ -18,6 +18,7 @@ from foresight.config import (
     TrialConfig,
     explain,
     field_names,
+    trial,
 )
 from foresight.data.scenes import CLASSES
 from foresight.errors import RequestError
@@ -114,6 +115,8 @@ OTHER_VALUES: dict[str, Any] = {
     "heldout.davis_fingerprint": "0123456789abcdef",
     "heldout.coco": 8,
     "heldout.coco_fingerprint": "0123456789abcdef",
+    "data.augmentation": "mixup",
+    "data.views": 3,
     "seed": 1,
 }
 # Parts that a task other than reconstruction reads.
@@ -139,6 +142,8 @@ def start(field: str) -> TrialConfig:
             return start.with_fields({"head_train.schedule": "plateau", field: 5})
         count = field.removesuffix("_fingerprint")  # of a set that nothing is taken of, no content is read
         return start if count == field else start.with_fields({count: 4})
+    if field in ("data.augmentation", "data.views"):
+        return TrialConfig(data=DataConfig(augmentation="random_crop", views=2))
     if field == "train.patience":
         return TrialConfig(train=TrainConfig(schedule="plateau", patience=5))
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
@@ -316,6 +321,12 @@ def test_an_unknown_choice_is_refused_with_the_known_ones():
         ({"data.target_px": 48}, "power of two"),
         ({"data.target_px": 32, "decoder.grid": 64}, "power of two"),
         ({"train.schedule": "plateau"}, "needs patience"),
+        ({"data.views": 2}, "with augmentation 'none' views must be 1, not 2"),
+        ({"data.augmentation": "mixup"}, "with augmentation 'mixup' views must be at least 2, not 1"),
+        (
+            {"data.name": "clips", "data.n_frames": 9, "data.augmentation": "mixup", "data.views": 2},
+            "only pictures can be augmented",
+        ),
     ],
 )
 def test_an_impossible_combination_is_refused(changes, said):
@@ -359,6 +370,7 @@ def test_a_reconstruction_does_not_read_the_detector(field):
         ({"detector.class_cost": 0.0, "detector.l1_cost": 0.0, "detector.giou_cost": 0.0}, "nothing decides"),
         ({"detector.l1_weight": 0.0, "detector.giou_weight": 0.0}, "boxes are not trained"),
         ({"detector.width": 36, "detector.heads": 8}, "multiple of 4 and of heads"),
+        ({"data.augmentation": "random_crop", "data.views": 2}, "task 'detection' does not read 'data.augmentation'"),
     ],
 )
 def test_a_detection_that_means_nothing_is_refused(changes, said):
@@ -383,3 +395,14 @@ def test_a_part_refuses_a_field_it_does_not_know(given, nearest):
     message = explain(caught.value)
     assert message.startswith(f"unknown field '{given}'")
     assert nearest is None or f"did you mean '{nearest}'?" in message
+
+
+def test_a_task_whose_targets_are_not_augmented_refuses_it(monkeypatch):
+    monkeypatch.setattr(trial, "AUGMENTED_TASKS", ())
+    message = refused({"data.augmentation": "mixup", "data.views": 2})
+    assert "task 'reconstruction' does not read 'data.augmentation'" in message
+
+
+@pytest.mark.parametrize(("fields", "n_rows"), [({}, 100), ({"augmentation": "mixup", "views": 3}, 400)])
+def test_the_rows_that_are_encoded_are_the_images_and_their_views(fields, n_rows):
+    assert DataConfig(n_train=100, **fields).n_train_rows == n_rows

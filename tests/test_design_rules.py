@@ -61,8 +61,8 @@ def test_only_foresight_tuning_imports_ray_or_optuna():
     assert [line for line in elsewhere if not re.match(r"analysis/\w+\.py: optuna(\.importance|$)", line)] == []
 
 
-def test_a_search_space_imports_only_the_config_the_space_and_the_claim():
-    allowed = ("foresight.config", "foresight.space", "foresight.claim", "search_spaces")
+def test_a_search_space_imports_only_the_config_the_space_the_claim_and_the_error():
+    allowed = ("foresight.config", "foresight.space", "foresight.claim", "foresight.errors", "search_spaces")
     found = importers(("search_spaces",), "foresight", "torch", "ray", "sweeps", "analysis", "pandas")
     assert [line for line in found if not line.split(": ")[1].startswith(allowed)] == []
 

@@ -26,6 +26,10 @@ class DataConfig(Part):
     n_frames: int = Field(1, ge=1)  # frames of a clip, evenly spaced (LTX-Video makes 8 k + 1 of them); 1 for pictures
     image_px: int = Field(112, ge=PIXELS_PER_VLM_TOKEN)  # side of the square image the encoders see
     target_px: int = Field(32, ge=32)  # side of the square reconstruction (LPIPS needs at least 32)
+    # What changes training images before they are encoded, and into how many views of each: epoch e sees view (e - 1) mod
+    # views. Validation and test images stay as they are.
+    augmentation: Literal["none", "colour_jitter", "random_crop", "mixup"] = "none"
+    views: int = Field(1, ge=1)
     seed: int = Field(0, ge=0)  # seed of the generated images or of the dealing of a folder; the same for every block
 
     @model_validator(mode="after")
@@ -43,14 +47,28 @@ class DataConfig(Part):
 
     @property
     def n_pictures(self) -> int:
-        """Pictures of all three splits; every frame of a clip is one."""
-        return (self.n_train + self.n_val + self.n_test) * self.n_frames
+        """Pictures that are encoded: of all three splits, every frame of a clip and every view being one."""
+        return (self.n_train_rows + self.n_val + self.n_test) * self.n_frames
 
     def with_name(self, name: str) -> dict[str, Any]:
         """The fields that change when another data set takes this one's place: {field: value}."""
         if (name in CLIP_DATA) == (self.name in CLIP_DATA):
             return {"name": name}
         return {"name": name, "n_frames": CLIP_FRAMES if name in CLIP_DATA else 1}
+
+    @model_validator(mode="after")
+    def check_augmentation(self) -> Self:
+        if (self.augmentation == "none") != (self.views == 1):
+            allowed = "be 1" if self.augmentation == "none" else "be at least 2"
+            raise ValueError(f"with augmentation '{self.augmentation}' views must {allowed}, not {self.views}")
+        if self.augmentation != "none" and self.name in CLIP_DATA:
+            raise ValueError(f"'{self.name}' holds clips, and only pictures can be augmented")
+        return self
+
+    @property
+    def n_train_rows(self) -> int:
+        """Training pictures that are encoded: the images themselves, and the views of each."""
+        return self.n_train if self.augmentation == "none" else self.n_train * (1 + self.views)
 
 
 class VLMConfig(Part):

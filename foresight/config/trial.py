@@ -30,6 +30,7 @@ PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "end_to_end": ("fusion", "adapter", "decoder", "loss", *PARTS_OF_END_TO_END),
     "latency": ("fusion", "adapter", "decoder", "timing"),
 }
+AUGMENTED_TASKS = ("reconstruction",)  # whose targets `foresight.data.augment` changes with the images
 OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "timing", *PARTS_OF_END_TO_END)
 # Tasks that train nothing and read no data set: of `data` they read the two sizes of a picture, and `train` not at all.
 UNTRAINED_TASKS = ("latency",)
@@ -83,6 +84,8 @@ class TrialConfig(Part):
             unread_data = tuple(name for name in type(self.data).model_fields if name not in DATA_READ_UNTRAINED)
             refuse_unread(f"task '{self.task}'", self.train, path="train.")
             refuse_unread(f"task '{self.task}'", self.data, unread_data, path="data.")
+        if self.task not in AUGMENTED_TASKS:
+            refuse_unread(f"task '{self.task}'", self.data, ("augmentation", "views"), path="data.")
         if "fusion" in read:
             unread = "adapter" if self.bridge == "fusion" else "fusion"
             refuse_unread(f"bridge '{self.bridge}'", getattr(self, unread), path=f"{unread}.")

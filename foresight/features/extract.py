@@ -14,6 +14,7 @@ import torch
 
 from foresight.config import DataConfig, TrialConfig
 from foresight.data import ImageSet, load_splits
+from foresight.data.augment import encoded_rows
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
 from foresight.encoders.shapes import checkpoint_name, resolve_layer
@@ -43,7 +44,8 @@ def compute(
         key, content = images_entry(config.data)
         with store.lock(key):
             if not store.has(key):
-                _write_images(store, key, content, load_splits(config.data, (roots or {}).get(config.data.name)))
+                splits = load_splits(config.data, (roots or {}).get(config.data.name))
+                _write_images(store, key, config.data, content, splits)
         return
     with store.lock(f"{request.kind}-{images_entry(config.data)[0]}"):
         if request.kind == "dinov2":
@@ -52,25 +54,26 @@ def compute(
             _compute_vlm(request.configs, store, device)
 
 
-def _write_images(store: ArrayStore, key: str, content: dict[str, Any], splits: dict[str, ImageSet]) -> None:
+def _write_images(
+    store: ArrayStore, key: str, data: DataConfig, content: dict[str, Any], splits: dict[str, ImageSet]
+) -> None:
+    """One array for each split and name. Those of `train` go on with the views; hashes and scenes are of the images alone."""
     with store.writer(key, content) as create:
         for split, images in splits.items():
-            for name in (
-                "images",
-                "targets",
-                "content",
-                "content_xyxy",
-                "masks",
-                "boxes_xyxy",
-                "sample_hash",
-                "scene",
-            ):
+            for name in ("sample_hash", "scene"):
                 array = np.asarray(getattr(images, name))
                 create(f"{split}-{name}", array.shape, array.dtype)[...] = array
             if images.objects is not None:
                 for name in OBJECT_ARRAYS:
                     array = np.asarray(getattr(images.objects, name))
                     create(f"{split}-objects_{name}", array.shape, array.dtype)[...] = array
+            n_rows = len(images) * (data.n_train_rows // data.n_train if split == "train" else 1)
+            arrays: dict[str, np.ndarray] = {}
+            for start, chunk in encoded_rows(images, data):
+                for name, array in chunk.items():
+                    if start == 0:
+                        arrays[name] = create(f"{split}-{name}", (n_rows, *array.shape[1:]), array.dtype)
+                    arrays[name][start : start + len(array)] = array
 
 
 def _compute_dinov2(config: TrialConfig, store: ArrayStore, device: str) -> None:

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from foresight.config import TrialConfig
-from foresight.data import SPLITS, valid_tokens
+from foresight.data import SPLITS
 from foresight.data.splits import prove_unseen
 from foresight.features.keys import entries_of, readings
+from foresight.features.standardise import Moments, Tokens, compute_moments, load_tokens, standardise
 from foresight.features.store import ArrayStore
 from foresight.models.bridge import Features
 
 ENCODERS = ("vlm", "dinov2")  # in the order of Features
-TokensAndValid = tuple[Tensor, Tensor]
-CHUNK = 256  # images standardised at a time, so that staging needs little more than what it keeps
 
 
 @dataclass
@@ -52,13 +51,13 @@ class StagedSplit:
 
     features: Features
     targets_N3HW: Tensor  # uint8
-    masks_NHW: Tensor  # bool
+    masks_NHW: Tensor  # bool; of mixed views the object's share, half precision in [0, 1]
     content_NHW: Tensor  # bool, False in letterbox padding
     boxes_xyxy_N4: Tensor  # normalised to [0, 1]
     sample_hash: np.ndarray  # of each sample
     scene: np.ndarray  # of each sample
     n_frames: int = 1  # rows of a sample
-    objects: StagedObjects | None = None  # None: there is one in each image, and it has no class
+    objects: StagedObjects | None = None  # None: there is one in each image and it has no class, or these are views
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
@@ -74,7 +73,10 @@ class StagedSplit:
 
 @dataclass
 class StagedData:
-    """The three splits, and how many frozen parameters their features came from."""
+    """The three splits, and how many frozen parameters their features came from.
+
+    `train` are the training images as they are, `views` the augmented views of them that are trained on in their place.
+    """
 
     train: StagedSplit
     val: StagedSplit
@@ -84,14 +86,11 @@ class StagedData:
     heldout: dict[str, StagedSplit] = field(default_factory=dict)
     # Scores of the predictors that ignore the input, filled by the first trial that measures them on these images.
     trivial_scores: dict[str, float] = field(default_factory=dict)
+    views: tuple[StagedSplit, ...] = ()
 
-
-@dataclass(frozen=True)
-class Moments:
-    """Mean and standard deviation of each channel of an encoder's tokens."""
-
-    mean_C: Tensor
-    std_C: Tensor
+    def train_view(self, epoch: int) -> StagedSplit:
+        """What an epoch, counted from 1, is trained on: image i in row i, as it is or in the epoch's view."""
+        return self.views[(epoch - 1) % len(self.views)] if self.views else self.train
 
 
 Entries = dict[str, dict[str, np.ndarray]]  # kind (images, vlm, dinov2) -> name -> array
@@ -105,42 +104,21 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
     """
     own, *further = readings(config).items()
     entries, n_params = _load(own[1], store)
-    tokens = {
-        kind: {split: _tokens(entries, kind, split, device) for split in SPLITS} for kind in ENCODERS if kind in entries
-    }
-    moments = {kind: _moments(*of_split["train"]) for kind, of_split in tokens.items()}
-
-    def split_of(entries: Entries, split: str, n_frames: int, raw: dict[str, TokensAndValid]) -> StagedSplit:
-        images = entries["images"]
-        streams = [_standardise(raw, kind, moments, len(images[f"{split}-targets"]), device) for kind in ENCODERS]
-
-        def on_device(array: str) -> Tensor:
-            return torch.from_numpy(np.array(images[f"{split}-{array}"])).to(device)
-
-        return StagedSplit(
-            Features(*streams[0], *streams[1]),
-            on_device("targets"),
-            on_device("masks"),
-            on_device("content"),
-            on_device("boxes_xyxy"),
-            np.array(images[f"{split}-sample_hash"]),
-            np.array(images[f"{split}-scene"]),
-            n_frames,
-            _stage_objects(images, split, device),
-        )
-
-    splits = {
-        split: split_of(entries, split, config.data.n_frames, {kind: tokens[kind][split] for kind in tokens})
-        for split in SPLITS
-    }
-    heldout = {}
+    tokens = {split: _tokens(entries, split, device) for split in SPLITS}
+    moments = {kind: compute_moments(of_train) for kind, of_train in tokens["train"].items()}
+    n_frames = config.data.n_frames
+    train, *views = _stage_split(entries["images"], "train", tokens["train"], moments, n_frames, device)
+    (val,), (test,) = (
+        _stage_split(entries["images"], split, tokens[split], moments, n_frames, device) for split in ("val", "test")
+    )
+    data = StagedData(train, val, test, n_params, views=tuple(views))
     for name, reading in further:
         of_set, _ = _load(reading, store)
         seen = [entries["images"][f"{split}-images"] for split in ("train", "val")]
         prove_unseen(name, of_set["images"]["test-images"], seen)
-        raw = {kind: _tokens(of_set, kind, "test", device) for kind in moments}
-        heldout[name] = split_of(of_set, "test", reading.data.n_frames, raw)
-    return StagedData(**splits, n_encoder_params=n_params, heldout=heldout)
+        raw = _tokens(of_set, "test", device)
+        (data.heldout[name],) = _stage_split(of_set["images"], "test", raw, moments, reading.data.n_frames, device)
+    return data
 
 
 def _load(reading: TrialConfig, store: ArrayStore) -> tuple[Entries, int]:
@@ -148,6 +126,64 @@ def _load(reading: TrialConfig, store: ArrayStore) -> tuple[Entries, int]:
     keys = {kind: key for kind, (key, _) in entries_of(reading).items()}
     entries = {kind: store.load(key) for kind, key in keys.items()}
     return entries, sum(int(store.content(keys[kind])["n_params"]) for kind in ENCODERS if kind in keys)
+
+
+def _tokens(entries: Entries, split: str, device: str) -> dict[str, Tokens]:
+    """The tokens of each encoder that is read."""
+    content_xyxy = entries["images"][f"{split}-content_xyxy"]
+    return {kind: load_tokens(entries[kind][split], content_xyxy, device) for kind in ENCODERS if kind in entries}
+
+
+def _stage_split(
+    images: dict[str, np.ndarray],
+    split: str,
+    tokens: dict[str, Tokens],
+    moments: dict[str, Moments],
+    n_frames: int,
+    device: str,
+) -> list[StagedSplit]:
+    """The split, and after `train` its views."""
+    arrays = {
+        array: torch.from_numpy(np.array(images[f"{split}-{array}"])).to(device)
+        for array in ("targets", "masks", "content", "boxes_xyxy")
+    }
+    n_rows = len(arrays["targets"])
+    unread = torch.empty(n_rows, 0, 0, dtype=torch.float16, device=device)
+    vlm, spatial = (standardise(tokens[kind], moments[kind]) if kind in tokens else (unread, None) for kind in ENCODERS)
+    sample_hash, scene = np.array(images[f"{split}-sample_hash"]), np.array(images[f"{split}-scene"])
+    n, objects = len(sample_hash) * n_frames, _stage_objects(images, split, device)
+    return [
+        StagedSplit(
+            _rows(vlm, spatial, rows),
+            arrays["targets"][rows],
+            _masks(arrays["masks"][rows], is_view=rows.start > 0),
+            arrays["content"][rows],
+            arrays["boxes_xyxy"][rows],
+            sample_hash,
+            scene,
+            n_frames,
+            objects if rows.start == 0 else None,
+        )
+        for rows in (slice(start, start + n) for start in range(0, n_rows, n))
+    ]
+
+
+def _rows(vlm: tuple[Tensor, Tensor | None], spatial: tuple[Tensor, Tensor | None], rows: slice) -> Features:
+    """Some rows of both streams, in the precision and the memory that they are kept in."""
+    (vlm_NVC, vlm_valid_NV), (spatial_NSC, spatial_valid_NS) = vlm, spatial
+    return Features(
+        vlm_NVC[rows],
+        None if vlm_valid_NV is None else vlm_valid_NV[rows],
+        spatial_NSC[rows],
+        None if spatial_valid_NS is None else spatial_valid_NS[rows],
+    )
+
+
+def _masks(masks_NHW: Tensor, is_view: bool) -> Tensor:
+    """As StagedSplit has them; stored as bytes where views are mixed, then the images' own are 0 or 255."""
+    if masks_NHW.dtype == torch.bool:
+        return masks_NHW
+    return masks_NHW.half() / 255 if is_view else masks_NHW == 255
 
 
 def _stage_objects(images: dict[str, np.ndarray], split: str, device: str) -> StagedObjects | None:
@@ -159,41 +195,3 @@ def _stage_objects(images: dict[str, np.ndarray], split: str, device: str) -> St
     most = max(1, int((classes >= 0).sum(dim=1).max()))  # padding that no image needs is left behind
     names = tuple(str(name) for name in images[f"{split}-objects_class_names"])
     return StagedObjects(boxes[:, :most].to(device), classes[:, :most].to(device), names)
-
-
-def _tokens(entries: Entries, kind: str, split: str, device: str) -> TokensAndValid:
-    """An encoder's tokens as stored [N, T, C], and which of them show the picture [N, T]."""
-    tokens = torch.from_numpy(np.array(entries[kind][split])).to(device)
-    grid = round(tokens.shape[1] ** 0.5)
-    valid = torch.from_numpy(valid_tokens(np.array(entries["images"][f"{split}-content_xyxy"]), grid)).to(device)
-    return tokens, valid
-
-
-def _moments(tokens_NTC: Tensor, valid_NT: Tensor) -> Moments:
-    """Over the valid tokens.
-
-    Layers of a VLM differ in scale by orders of magnitude; without this, training is slower than the comparison is worth.
-    """
-    count, total, squares = 0, 0.0, 0.0
-    for start in range(0, len(tokens_NTC), CHUNK):
-        chunk = tokens_NTC[start : start + CHUNK][valid_NT[start : start + CHUNK]].double()
-        count, total, squares = count + len(chunk), total + chunk.sum(dim=0), squares + chunk.square().sum(dim=0)
-    mean = torch.as_tensor(total / count)
-    return Moments(mean, (squares / count - mean.square()).clamp(min=1e-12).sqrt())
-
-
-def _standardise(
-    raw: dict[str, TokensAndValid], kind: str, moments: dict[str, Moments], n: int, device: str
-) -> tuple[Tensor, Tensor | None]:
-    """The tokens with the training split's mean 0 and variance 1, in place, and which are valid; None: all of them.
-
-    Of an unread encoder, no tokens.
-    """
-    if kind not in raw:
-        return torch.empty(n, 0, 0, dtype=torch.float16, device=device), None
-    tokens_NTC, valid_NT = raw[kind]
-    mean, std = moments[kind].mean_C, moments[kind].std_C
-    for start in range(0, len(tokens_NTC), CHUNK):
-        rows = slice(start, start + CHUNK)
-        tokens_NTC[rows] = ((tokens_NTC[rows] - mean) / std).to(tokens_NTC.dtype)
-    return tokens_NTC, None if bool(valid_NT.all()) else valid_NT  # no mask spares attention the work

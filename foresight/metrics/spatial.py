@@ -14,7 +14,7 @@ MASK_THRESHOLD = 0.5
 def compute_mask_iou(mask_prob_BHW: Tensor, mask_BHW: Tensor, content_BHW: Tensor) -> Tensor:
     """[B] intersection over union of the predicted and the true mask inside the picture; 1 where both are empty."""
     predicted = (mask_prob_BHW > MASK_THRESHOLD) & content_BHW
-    true = mask_BHW & content_BHW
+    true = (mask_BHW > MASK_THRESHOLD) & content_BHW
     union_B = (predicted | true).sum(dim=(1, 2))
     overlap_B = (predicted & true).sum(dim=(1, 2))
     return torch.where(union_B > 0, overlap_B / union_B.clamp(min=1), 1.0)

@@ -5,11 +5,13 @@ import io
 
 import torch
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from foresight.features.stage import StagedObjects
 from foresight.metrics.detection import ScoredBoxes
 
 LEAST_SCORE = 0.5  # of a predicted box that is drawn
+CAPTION = f"Above: true boxes. Below: predicted boxes with a score above {LEAST_SCORE}."
 LEAST_PX = 160  # side of a drawn picture: small ones are enlarged
 
 
@@ -28,7 +30,9 @@ def box_strip(pictures_N3HW: torch.Tensor, objects: StagedObjects, detected: Sco
         for row, (boxes, classes) in enumerate((true, predicted)):
             strip.paste(_with_boxes(image, boxes, classes, objects.class_names), (column * side, row * side))
     buffer = io.BytesIO()
-    strip.save(buffer, format="PNG", optimize=True)
+    about = PngInfo()
+    about.add_text("Caption", CAPTION)  # inside the file, so that a report can say what it shows
+    strip.save(buffer, format="PNG", optimize=True, pnginfo=about)
     return buffer.getvalue()
 
 

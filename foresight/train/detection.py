@@ -36,16 +36,16 @@ class Detection(Task):
 
     def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
         objects = self.objects_of(split)[index]
-        noised = self.noised_queries(objects, done_frac) if self.config.detector.denoising else None
+        noised = self.noised_queries(objects, done_frac, index) if self.config.detector.denoising else None
         return detection_losses(model(split.features[index], noised), objects, self.config.detector)
 
-    def noised_queries(self, objects: StagedObjects, done_frac: float) -> NoisedQueries:
-        """Queries at noised true objects. The noise is keyed by the step, so that it shifts nothing else that is drawn."""
+    def noised_queries(self, objects: StagedObjects, done_frac: float, index: Tensor) -> NoisedQueries:
+        """Queries at noised true objects. The noise is keyed by step and images, so that it shifts nothing else drawn."""
         return noise_objects(
             xyxy_to_cxcywh(objects.boxes_xyxy_NK4),
             objects.classes_NK,
             N_CLASSES[self.config.data.name],
-            seeded_generator(self.config.seed, "denoising", repr(done_frac)),
+            seeded_generator(self.config.seed, "denoising", repr(done_frac), repr(index.tolist())),
         )
 
     def objects_of(self, split: StagedSplit) -> StagedObjects:

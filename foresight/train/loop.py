@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from foresight.features.stage import StagedData
+from foresight.features.stage import StagedData, StagedSplit
 from foresight.seeding import keyed_seed, seeded_generator
 from foresight.train.plateau import Plateau
 from foresight.train.precision import autocast
@@ -56,6 +56,7 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
     best: Best | None = None
     for epoch in range(1, config.epochs + 1):
         model.train()
+        seen = data.train_view(epoch)
         order = torch.randperm(n_train, generator=seeded_generator(seed, "order", f"epoch {epoch}"))
         totals: dict[str, Tensor] = {}
         first_step = step
@@ -65,7 +66,7 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
                 group["lr"] = config.lr * rate_frac
             optimiser.zero_grad(set_to_none=True)
             # Sums stay tensors: reading a number every step would stall a GPU.
-            for name, total in _add_gradients(task, model, data, images, step / length.n_steps).items():
+            for name, total in _add_gradients(task, model, seen, images, step / length.n_steps).items():
                 totals[name] = totals[name] + total if name in totals else total
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
             optimiser.step()
@@ -96,13 +97,13 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
 
 
 def _add_gradients(
-    task: Task, model: nn.Module, data: StagedData, images: Tensor, done_frac: float
+    task: Task, model: nn.Module, split: StagedSplit, images: Tensor, done_frac: float
 ) -> dict[str, Tensor]:
     """Adds the gradient of the mean loss over `images`, taken in batches. Returns sums of every loss over the images."""
     config, totals = task.recipe, dict[str, Tensor]()
     for index in images.split(config.batch_size):
         with autocast(task.device, config.precision):
-            losses = task.losses(model, data.train, index.to(task.device), done_frac)
+            losses = task.losses(model, split, index.to(task.device), done_frac)
         # Each batch weighs as much as it has images, so that several are one large batch, the last and smaller included.
         (losses["loss"] * (len(index) / len(images))).backward()
         for name, value in losses.items():

@@ -32,7 +32,9 @@ def measure_size(config: TrialConfig) -> dict[str, float]:
 
 
 def _plain_data(config: TrialConfig) -> object:
-    return config.data.model_copy(update={"seed": 0, "n_train": 1, "n_val": 1, "n_test": 1, "fingerprint": ""})
+    return config.data.model_copy(
+        update={"seed": 0, "n_train": 1, "n_val": 1, "n_test": 1, "fingerprint": "", "augmentation": "none", "views": 1}
+    )
 
 
 @cache

@@ -122,15 +122,15 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
 
 
 def feature_bytes(configs: Iterable[TrialConfig]) -> int:
-    """Size of the images and of the features of all distinct encoders, in half precision."""
-    sizes: dict[tuple[str, ...], int] = {}
+    """Size of the images of all distinct data and of the features of all distinct encoders, in half precision."""
+    sizes: dict[tuple[object, ...], int] = {}
     for config in [reading for trial in configs if trial.is_trained for reading in readings(trial).values()]:
         data, shapes = config.data, feature_shapes(config)
         bytes_per_image = 3 * data.image_px**2 + 5 * data.target_px**2  # with targets, masks and content
-        sizes["images", data.name] = data.n_pictures * bytes_per_image
-        sizes["vlm", data.name, config.vlm.layer] = 2 * data.n_pictures * shapes.vlm_grid**2 * shapes.vlm_dim
+        sizes["images", data] = data.n_pictures * bytes_per_image
+        sizes["vlm", data, config.vlm] = 2 * data.n_pictures * shapes.vlm_grid**2 * shapes.vlm_dim
         of_dinov2 = shapes.spatial_grid**2 * shapes.spatial_dim
-        sizes["dinov2", data.name, config.dinov2.size] = 2 * data.n_pictures * of_dinov2
+        sizes["dinov2", data, config.dinov2] = 2 * data.n_pictures * of_dinov2
     return sum(sizes.values())
 
 

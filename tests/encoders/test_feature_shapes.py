@@ -4,7 +4,16 @@ import torch
 from foresight.config import DataConfig, DINOv2Config, TrialConfig, VLMConfig
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm
-from foresight.encoders.shapes import TOY_SIZES, checkpoint_name, feature_shapes, layer_note, resolve_layer, vlm_shape
+from foresight.encoders.shapes import (
+    TOY_SIZES,
+    checkpoint_name,
+    dinov2_extraction_flops,
+    feature_shapes,
+    layer_note,
+    resolve_layer,
+    vlm_extraction_flops,
+    vlm_shape,
+)
 
 
 @pytest.mark.parametrize("image_px", [56, 112])
@@ -48,3 +57,13 @@ def test_the_note_names_the_layer_that_is_really_read():
 def test_checkpoints_are_known_by_timms_names():
     assert checkpoint_name(DINOv2Config(checkpoint="lvd142m", size="G")) == "vit_giant_patch14_dinov2.lvd142m"
     assert checkpoint_name(DINOv2Config(size="G")) == "random"
+
+
+def test_extraction_costs_as_much_more_as_there_are_views():
+    plain, augmented = (
+        DataConfig(n_train=8, n_val=1, n_test=1),
+        DataConfig(n_train=8, n_val=1, n_test=1, augmentation="mixup", views=2),
+    )
+    vlm, dinov2 = VLMConfig(checkpoint="Qwen/Qwen2.5-VL-7B-Instruct"), DINOv2Config(checkpoint="lvd142m")
+    assert vlm_extraction_flops(augmented, vlm) == pytest.approx(2.6 * vlm_extraction_flops(plain, vlm))
+    assert dinov2_extraction_flops(augmented, dinov2) == pytest.approx(2.6 * dinov2_extraction_flops(plain, dinov2))

@@ -51,6 +51,16 @@ def test_stored_images_are_those_of_the_data_set(filled):
         assert np.array_equal(array, getattr(sets[split], field))
 
 
+def test_every_object_of_a_scene_is_stored(tmp_path):
+    scenes = BASE.with_fields({"data.name": "scenes"})
+    store = ArrayStore(tmp_path)
+    compute(Request("images", (scenes,)), store)
+    stored, sets = store.load(images_entry(scenes.data)[0]), load_splits(scenes.data)
+    for split in SPLITS:
+        for name in ("boxes_xyxy", "classes", "n_objects", "class_names"):
+            assert np.array_equal(stored[f"{split}-objects_{name}"], getattr(sets[split].objects, name))
+
+
 def test_stored_tokens_are_the_encoders_in_half_precision(filled):
     vlm, dinov2 = build_vlm(BASE.vlm), build_dinov2(BASE.dinov2, 56)
     for split, images in load_splits(BASE.data).items():

@@ -86,6 +86,27 @@ def test_staged_arrays_are_those_of_the_data_set(data):
         assert np.array_equal(staged.scene, images.scene)
 
 
+def test_all_objects_are_staged_with_no_more_padding_than_an_image_needs(tmp_path):
+    config = BASE.with_fields({"data.name": "scenes", "data.n_val": 3, "streams": "dinov2"})
+    staged = stage(config, fill(ArrayStore(tmp_path), config), "cpu")
+    for split, images in load_splits(config.data).items():
+        objects, given = getattr(staged, split).objects, images.objects
+        most = given.n_objects.max()
+        assert objects.classes_NK.shape[1] == most
+        assert np.array_equal(objects.classes_NK.numpy(), given.classes[:, :most])
+        assert np.array_equal(objects.boxes_xyxy_NK4.numpy(), given.boxes_xyxy[:, :most])
+        assert objects.class_names == given.class_names
+        assert np.array_equal(objects.is_object.sum(dim=1).numpy(), given.n_objects)
+    assert len(staged.val.objects) == 3
+    assert (
+        staged.val.objects[torch.tensor([2, 0])].classes_NK.tolist() == staged.val.objects.classes_NK[[2, 0]].tolist()
+    )
+
+
+def test_images_of_one_object_without_a_class_have_no_objects(data):
+    assert data.train.objects is data.test.objects is None
+
+
 def test_the_encoders_frozen_parameters_are_counted_together(store, data):
     entries = vlm_entry(BASE.data, BASE.vlm), dinov2_entry(BASE.data, BASE.dinov2)
     assert data.n_encoder_params == sum(store.content(key)["n_params"] for key, _ in entries) > 0

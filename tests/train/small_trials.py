@@ -31,3 +31,15 @@ def fill(store: ArrayStore, *configs: TrialConfig) -> ArrayStore:
         for request in stage:
             compute(request, store)
     return store
+
+
+def small_detector(**fields) -> TrialConfig:
+    """A small trial of a detector on scenes."""
+    kept = {name: value for name, value in SMALL.items() if not name.startswith("fusion.")}
+    detector = {
+        "task": "detection", "data.name": "scenes", "streams": "dinov2", "detector.width": 32, "detector.n_queries": 6,
+        "train.lr": 2e-3,
+    }  # fmt: skip
+    return TrialConfig().with_fields(
+        kept | detector | {name.replace("__", "."): value for name, value in fields.items()}
+    )

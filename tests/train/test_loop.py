@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from small_trials import small
 
 from foresight.config import TrialConfig
 from foresight.features.stage import StagedData, StagedSplit
+from foresight.metrics.spatial import compute_mask_iou
 from foresight.models.bridge import Bridge
 from foresight.models.fusion import FUSIONS
 from foresight.train import reconstruction
@@ -215,3 +217,22 @@ def test_bf16_trains_near_single_precision(data):
     single, half = (run(small(train__precision=precision), data)[1][-1] for precision in ("fp32", "bf16"))
     assert half["train/loss"] != single["train/loss"]
     assert half["train/loss"] == pytest.approx(single["train/loss"], rel=0.05)
+
+
+def test_an_epoch_is_trained_on_its_view(data):
+    other = replace(data.train, targets_N3HW=255 - data.train.targets_N3HW)
+    plain = run(small(train__epochs=2), data)[1]
+    viewed = run(small(train__epochs=2), replace(data, views=(data.train, other)))[1]
+    assert viewed[0] == plain[0]
+    assert viewed[1]["train/loss"] != plain[1]["train/loss"]
+    turned = run(small(train__epochs=2), replace(data, views=(other, data.train)))[1]
+    assert turned[0]["train/loss"] != plain[0]["train/loss"]
+
+
+def test_soft_masks_are_learned_as_shares(data):
+    half = replace(data.train, masks_NHW=data.train.masks_NHW.half() / 2)
+    whole, shared = (run(small(), replace(data, views=views))[1][0] for views in ((), (half,)))
+    assert shared["train/mask_bce"] != whole["train/mask_bce"]
+    logits, content = torch.zeros(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.bool)
+    shares = torch.tensor([[[0.25, 1.0], [0.0, 0.0]]], dtype=torch.float16)
+    assert compute_mask_iou(logits + 0.9, shares, content).item() == pytest.approx(1 / 4)  # 0.25 is no object

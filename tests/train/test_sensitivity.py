@@ -5,6 +5,7 @@ import torch
 from small_trials import fill, small, small_adapter
 
 from foresight.config import TrialConfig
+from foresight.data.augment import AUGMENTATIONS
 from foresight.features.store import ArrayStore
 from foresight.models.adapters import ADAPTERS, QueryAdapter
 from foresight.models.fusion import FUSIONS, CrossAttentionFusion
@@ -121,6 +122,16 @@ def test_a_picture_of_another_size_is_infinitely_far(store, tmp_path):
 def test_a_training_factor_moves_the_output(store):
     arms = {"baseline": small(), "lr": small(train__lr=1e-3), "mask": small(loss__mask_weight=1.0)}
     assert all(change > 1e-3 for change in check_sensitivity(arms, store, CONTEXT).values())
+
+
+def test_every_augmentation_moves_the_output(store):
+    arms = {"baseline": small()} | {
+        name: small(data__augmentation=name, data__views=2) for name in AUGMENTATIONS
+    }  # fmt: skip
+    fill(store, *arms.values())
+    changes = check_sensitivity(arms, store, CONTEXT)
+    assert set(changes) == set(AUGMENTATIONS)
+    assert all(1e-3 < change <= 1 for change in changes.values())
 
 
 def test_an_arm_that_diverges_is_infinitely_far_and_stops_no_other(store):

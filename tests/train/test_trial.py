@@ -87,6 +87,7 @@ def test_the_learning_curve_is_summed_up_from_the_epochs(finished):
     assert {name for name in result.columns if name.startswith("train/")} == {
         "train/loss_variance",
         "train/convergence_epoch",
+        "train/kept_epoch",
         "train/epochs_run",
         "train/converged",
     }

@@ -96,6 +96,14 @@ def test_features_are_counted_once_for_each_encoder():
     assert feature_bytes([config, smaller]) == feature_bytes([config]) + 2 * 28 * 16 * 48
 
 
+def test_augmented_views_are_counted_beside_the_images():
+    config = small_study.space("tiny").baseline
+    augmented = config.with_fields({"data.augmentation": "mixup", "data.views": 3})
+    n_images = 28 + 3 * config.data.n_train
+    assert feature_bytes([augmented]) * 28 == feature_bytes([config]) * n_images
+    assert feature_bytes([config, augmented]) == feature_bytes([config]) + feature_bytes([augmented])
+
+
 def test_a_disk_is_checked_where_the_folder_will_be(tmp_path):
     check_disk(tmp_path / "not" / "yet" / "there", 1, "the run log")
     with pytest.raises(RequestError, match="the run log needs"):
