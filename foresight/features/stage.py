@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from foresight.config import TrialConfig
-from foresight.data import SPLITS, valid_tokens
+from foresight.data import SPLITS
 from foresight.data.splits import prove_unseen
 from foresight.features.keys import entries_of, readings
+from foresight.features.standardise import Moments, Tokens, compute_moments, load_tokens, standardise
 from foresight.features.store import ArrayStore
 from foresight.models.bridge import Features
 
 ENCODERS = ("vlm", "dinov2")  # in the order of Features
-TokensAndValid = tuple[Tensor, Tensor]
-CHUNK = 256  # images standardised at a time, so that staging needs little more than what it keeps
 
 
 @dataclass
@@ -92,14 +91,6 @@ class StagedData:
     def train_view(self, epoch: int) -> StagedSplit:
         """What an epoch, counted from 1, is trained on: image i in row i, as it is or in the epoch's view."""
         return self.views[(epoch - 1) % len(self.views)] if self.views else self.train
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Mean and standard deviation of each channel of an encoder's tokens."""
-
-    mean_C: Tensor
-    std_C: Tensor
 
 
 Entries = dict[str, dict[str, np.ndarray]]  # kind (images, vlm, dinov2) -> name -> array
@@ -192,41 +183,3 @@ def _stage_objects(images: dict[str, np.ndarray], split: str, device: str) -> St
     most = max(1, int((classes >= 0).sum(dim=1).max()))  # padding that no image needs is left behind
     names = tuple(str(name) for name in images[f"{split}-objects_class_names"])
     return StagedObjects(boxes[:, :most].to(device), classes[:, :most].to(device), names)
-
-
-def _tokens(entries: Entries, kind: str, split: str, device: str) -> TokensAndValid:
-    """An encoder's tokens as stored [N, T, C], and which of them show the picture [N, T]."""
-    tokens = torch.from_numpy(np.array(entries[kind][split])).to(device)
-    grid = round(tokens.shape[1] ** 0.5)
-    valid = torch.from_numpy(valid_tokens(np.array(entries["images"][f"{split}-content_xyxy"]), grid)).to(device)
-    return tokens, valid
-
-
-def _moments(tokens_NTC: Tensor, valid_NT: Tensor) -> Moments:
-    """Over the valid tokens.
-
-    Layers of a VLM differ in scale by orders of magnitude; without this, training is slower than the comparison is worth.
-    """
-    count, total, squares = 0, 0.0, 0.0
-    for start in range(0, len(tokens_NTC), CHUNK):
-        chunk = tokens_NTC[start : start + CHUNK][valid_NT[start : start + CHUNK]].double()
-        count, total, squares = count + len(chunk), total + chunk.sum(dim=0), squares + chunk.square().sum(dim=0)
-    mean = torch.as_tensor(total / count)
-    return Moments(mean, (squares / count - mean.square()).clamp(min=1e-12).sqrt())
-
-
-def _standardise(
-    raw: dict[str, TokensAndValid], kind: str, moments: dict[str, Moments], n: int, device: str
-) -> tuple[Tensor, Tensor | None]:
-    """The tokens with the training split's mean 0 and variance 1, in place, and which are valid; None: all of them.
-
-    Of an unread encoder, no tokens.
-    """
-    if kind not in raw:
-        return torch.empty(n, 0, 0, dtype=torch.float16, device=device), None
-    tokens_NTC, valid_NT = raw[kind]
-    mean, std = moments[kind].mean_C, moments[kind].std_C
-    for start in range(0, len(tokens_NTC), CHUNK):
-        rows = slice(start, start + CHUNK)
-        tokens_NTC[rows] = ((tokens_NTC[rows] - mean) / std).to(tokens_NTC.dtype)
-    return tokens_NTC, None if bool(valid_NT.all()) else valid_NT  # no mask spares attention the work

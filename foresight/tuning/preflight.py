@@ -23,6 +23,7 @@ from foresight.metrics import METRICS_OF_MASKS
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
 from foresight.space import Trial
+from foresight.train.continued import find_weights
 from foresight.tuning.sweep import Placement, Sweep
 
 BYTES_PER_TRIAL = 200_000  # epochs, samples, pictures and the row of one trial, rounded up
@@ -94,6 +95,13 @@ def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
     for name in sorted(of_vlm | {checkpoint_name(c.dinov2) for c in configs if c.streams != "vlm"}):
         if name != RANDOM:
             check_checkpoint(name)
+
+
+def check_continued(configs: Iterable[TrialConfig], runs: Path) -> None:
+    """Raises RequestError for a trial whose trained model to start from is in no run log."""
+    for config in configs:
+        if config.continued() is not None:
+            find_weights(config, runs)
 
 
 def check_budgets(configs: Iterable[TrialConfig]) -> None:
