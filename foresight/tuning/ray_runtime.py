@@ -15,7 +15,8 @@ from foresight.errors import RequestError, RunEndedError
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
+    # Ray's paragraph on a lost process goes past `log_to_driver`; the trial's row and our line about it say the same.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run log is the record; Tune's own would be a second one
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it must end within seconds
