@@ -57,7 +57,7 @@ class StagedSplit:
     sample_hash: np.ndarray  # of each sample
     scene: np.ndarray  # of each sample
     n_frames: int = 1  # rows of a sample
-    objects: StagedObjects | None = None  # None: there is one in each image, and it has no class
+    objects: StagedObjects | None = None  # None: there is one in each image and it has no class, or these are views
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
@@ -104,54 +104,73 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
     """
     own, *further = readings(config).items()
     entries, n_params = _load(own[1], store)
-    tokens = {
-        kind: {split: _tokens(entries, kind, split, device) for split in SPLITS} for kind in ENCODERS if kind in entries
-    }
-    moments = {kind: _moments(*of_split["train"]) for kind, of_split in tokens.items()}
-
-    def splits_of(entries: Entries, split: str, n_frames: int, raw: dict[str, TokensAndValid]) -> list[StagedSplit]:
-        """The split, and after `train` its views."""
-        images = entries["images"]
-        streams = [_standardise(raw, kind, moments, len(images[f"{split}-targets"]), device) for kind in ENCODERS]
-
-        arrays = {
-            array: torch.from_numpy(np.array(images[f"{split}-{array}"])).to(device)
-            for array in ("targets", "masks", "content", "boxes_xyxy")
-        }
-        sample_hash, scene = np.array(images[f"{split}-sample_hash"]), np.array(images[f"{split}-scene"])
-        n_rows = len(sample_hash) * n_frames
-        return [
-            StagedSplit(
-                _rows(streams, rows),
-                arrays["targets"][rows],
-                _masks(arrays["masks"][rows], is_view=rows.start > 0),
-                arrays["content"][rows],
-                arrays["boxes_xyxy"][rows],
-                sample_hash,
-                scene,
-                n_frames,
-                _stage_objects(images, split, device) if rows.start == 0 else None,  # of the images as they are
-            )
-            for rows in (slice(start, start + n_rows) for start in range(0, len(arrays["targets"]), n_rows))
-        ]
-
-    (train, *views), (val,), (test,) = (
-        splits_of(entries, split, config.data.n_frames, {kind: tokens[kind][split] for kind in tokens})
-        for split in SPLITS
+    tokens = {split: _tokens(entries, split, device) for split in SPLITS}
+    moments = {kind: compute_moments(of_train) for kind, of_train in tokens["train"].items()}
+    n_frames = config.data.n_frames
+    train, *views = _stage_split(entries["images"], "train", tokens["train"], moments, n_frames, device)
+    (val,), (test,) = (
+        _stage_split(entries["images"], split, tokens[split], moments, n_frames, device) for split in ("val", "test")
     )
-    heldout = {}
+    data = StagedData(train, val, test, n_params, views=tuple(views))
     for name, reading in further:
         of_set, _ = _load(reading, store)
         seen = [entries["images"][f"{split}-images"] for split in ("train", "val")]
         prove_unseen(name, of_set["images"]["test-images"], seen)
-        raw = {kind: _tokens(of_set, kind, "test", device) for kind in moments}
-        (heldout[name],) = splits_of(of_set, "test", reading.data.n_frames, raw)
-    return StagedData(train, val, test, n_params, heldout, views=tuple(views))
+        raw = _tokens(of_set, "test", device)
+        (data.heldout[name],) = _stage_split(of_set["images"], "test", raw, moments, reading.data.n_frames, device)
+    return data
 
 
-def _rows(streams: list[tuple[Tensor, Tensor | None]], rows: slice) -> Features:
+def _load(reading: TrialConfig, store: ArrayStore) -> tuple[Entries, int]:
+    """The arrays of every entry of one data set, and the frozen parameters that they were made with."""
+    keys = {kind: key for kind, (key, _) in entries_of(reading).items()}
+    entries = {kind: store.load(key) for kind, key in keys.items()}
+    return entries, sum(int(store.content(keys[kind])["n_params"]) for kind in ENCODERS if kind in keys)
+
+
+def _tokens(entries: Entries, split: str, device: str) -> dict[str, Tokens]:
+    """The tokens of each encoder that is read."""
+    content_xyxy = entries["images"][f"{split}-content_xyxy"]
+    return {kind: load_tokens(entries[kind][split], content_xyxy, device) for kind in ENCODERS if kind in entries}
+
+
+def _stage_split(
+    images: dict[str, np.ndarray],
+    split: str,
+    tokens: dict[str, Tokens],
+    moments: dict[str, Moments],
+    n_frames: int,
+    device: str,
+) -> list[StagedSplit]:
+    """The split, and after `train` its views."""
+    arrays = {
+        array: torch.from_numpy(np.array(images[f"{split}-{array}"])).to(device)
+        for array in ("targets", "masks", "content", "boxes_xyxy")
+    }
+    n_rows = len(arrays["targets"])
+    unread = torch.empty(n_rows, 0, 0, dtype=torch.float16, device=device)
+    vlm, spatial = (standardise(tokens[kind], moments[kind]) if kind in tokens else (unread, None) for kind in ENCODERS)
+    sample_hash, scene = np.array(images[f"{split}-sample_hash"]), np.array(images[f"{split}-scene"])
+    n, objects = len(sample_hash) * n_frames, _stage_objects(images, split, device)
+    return [
+        StagedSplit(
+            _rows(vlm, spatial, rows),
+            arrays["targets"][rows],
+            _masks(arrays["masks"][rows], is_view=rows.start > 0),
+            arrays["content"][rows],
+            arrays["boxes_xyxy"][rows],
+            sample_hash,
+            scene,
+            n_frames,
+            objects if rows.start == 0 else None,
+        )
+        for rows in (slice(start, start + n) for start in range(0, n_rows, n))
+    ]
+
+
+def _rows(vlm: tuple[Tensor, Tensor | None], spatial: tuple[Tensor, Tensor | None], rows: slice) -> Features:
     """Some rows of both streams, in the precision and the memory that they are kept in."""
-    (vlm_NVC, vlm_valid_NV), (spatial_NSC, spatial_valid_NS) = streams
+    (vlm_NVC, vlm_valid_NV), (spatial_NSC, spatial_valid_NS) = vlm, spatial
     return Features(
         vlm_NVC[rows],
         None if vlm_valid_NV is None else vlm_valid_NV[rows],
@@ -165,13 +184,6 @@ def _masks(masks_NHW: Tensor, is_view: bool) -> Tensor:
     if masks_NHW.dtype == torch.bool:
         return masks_NHW
     return masks_NHW.half() / 255 if is_view else masks_NHW == 255
-
-
-def _load(reading: TrialConfig, store: ArrayStore) -> tuple[Entries, int]:
-    """The arrays of every entry of one data set, and the frozen parameters that they were made with."""
-    keys = {kind: key for kind, (key, _) in entries_of(reading).items()}
-    entries = {kind: store.load(key) for kind, key in keys.items()}
-    return entries, sum(int(store.content(keys[kind])["n_params"]) for kind in ENCODERS if kind in keys)
 
 
 def _stage_objects(images: dict[str, np.ndarray], split: str, device: str) -> StagedObjects | None:
