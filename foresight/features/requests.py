@@ -47,11 +47,18 @@ def _named(layers: list[str]) -> str:
     return f", layers {', '.join(layers)}"
 
 
+def read_entries(configs: Iterable[TrialConfig]) -> dict[str, tuple[str, TrialConfig]]:
+    """Every entry that these trials read: its key to its kind and the first reading of it."""
+    entries: dict[str, tuple[str, TrialConfig]] = {}
+    for reading in [reading for config in configs for reading in readings(config).values()]:
+        for kind, (key, _) in entries_of(reading).items():
+            entries.setdefault(key, (kind, reading))
+    return entries
+
+
 def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
     """Keys of every entry that these trials read."""
-    return {
-        key for config in configs for reading in readings(config).values() for key, _ in entries_of(reading).values()
-    }
+    return set(read_entries(configs))
 
 
 def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:

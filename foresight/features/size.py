@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 
 from foresight.config import TrialConfig
 from foresight.encoders.shapes import dinov2_extraction_flops, feature_shapes, vlm_extraction_flops
-from foresight.features.keys import entries_of, readings
-from foresight.features.requests import Request, missing_requests
+from foresight.features.requests import Request, missing_requests, read_entries
 from foresight.features.shards import pictures_done
 from foresight.features.store import ArrayStore
 
@@ -47,12 +46,7 @@ def missing_flops(configs: Iterable[TrialConfig], store: ArrayStore) -> float:
 
 def entry_sizes(configs: Iterable[TrialConfig]) -> dict[str, int]:
     """Entry key to bytes on disk, for every entry that these trials read."""
-    return {
-        key: BYTES[kind](reading)
-        for config in configs
-        for reading in readings(config).values()
-        for kind, (key, _) in entries_of(reading).items()
-    }
+    return {key: BYTES[kind](reading) for key, (kind, reading) in read_entries(configs).items()}
 
 
 def missing_bytes(configs: Iterable[TrialConfig], store: ArrayStore) -> int:

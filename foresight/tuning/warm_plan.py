@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foresight.config import TrialConfig
-from foresight.features.keys import entries_of
-from foresight.features.requests import missing_requests
+from foresight.features.requests import missing_requests, read_entries
 from foresight.features.shards import pictures_done
 from foresight.features.size import entry_sizes, flops_left, missing_bytes, pass_flops
 from foresight.features.store import ArrayStore
@@ -22,7 +21,6 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
     """The plan as a plain tree (`--plan --json`)."""
     store = ArrayStore(placement.cache)
     sizes = entry_sizes(configs)
-    readers = {key: (kind, config) for config in configs for kind, (key, _) in entries_of(config).items()}
     requests = [request for stage in missing_requests(configs, store) for request in stage]
     seconds = sum(flops_left(request, store) for request in requests) / ASSUMED_EXTRACTION_FLOPS
     plan: dict[str, Any] = {
@@ -39,7 +37,7 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
                 "bytes": sizes[key],
                 "cached": store.has(key),
             }
-            for key, (kind, config) in readers.items()
+            for key, (kind, config) in read_entries(configs).items()
         ],
         "passes": [
             {

@@ -143,6 +143,7 @@ def test_every_arm_has_its_latency(story):
     assert set(latency["arm_key"]) == {trial.config.arm_key for trial in TRIALS}
     assert (latency["latency_ms"] > latency["bridge_ms"]).all()
     assert (latency["bridge_ms"] > 0).all()
+    assert latency[["measured", "host"]].drop_duplicates().shape == (1, 2)  # one occasion
 
 
 def test_running_again_does_nothing_and_starts_no_ray(story):
