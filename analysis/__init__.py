@@ -1,5 +1,8 @@
 """Run log -> tables, figures, verdicts, report. The only input is `runs/<study>`; nothing here imports torch or ray."""
 
+import foresight  # noqa: F401  first of all: Ctrl-C during the imports below then ends quietly
+
+# isort: split
 from functools import cached_property
 from pathlib import Path
 

@@ -31,6 +31,8 @@ def main(
 ) -> None:
     """Tables, figures, verdicts and one report page from a study's run log."""
     try:
+        if study in ("", ".", "..") or Path(study).name != study:
+            raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
         loaded = load(runs / study)
     except RequestError as error:
         typer.echo(str(error), err=True)

@@ -4,6 +4,7 @@ In: a study and its ablation table. Out: a list of cautions, each a kind and a s
 makes a comparison impossible is not here: `analysis.load` refuses it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *_unfinished_trials(data),
         *_mixed_log(data),
         *_mixed_environment(data),
+        *_mixed_latency(data),
         *_changed_metrics(data),
         *_undeclared(data),
     ]
@@ -196,6 +198,20 @@ def _mixed_environment(data: StudyData) -> list[Caution]:
             text = "Code that was never committed made trials of this study, so they cannot be repeated from git"
             found.append(Caution("dirty", f"{text}: {listed}."))
     return found
+
+
+def _mixed_latency(data: StudyData) -> list[Caution]:
+    """Latencies that were not measured in one go: a resumed study, or an arm that was added."""
+    rows = data.latency.reindex(columns=["measured", "host"])
+    occasions = Counter(
+        f"{time} on {host}" if pd.notna(time) else "an unknown occasion" for time, host in rows.itertuples(index=False)
+    )
+    if len(occasions) < 2:
+        return []
+    listed = "; ".join(f"{occasion} for {count(n, 'arm')}" for occasion, n in occasions.items())
+    text = f"Latencies were measured on {len(occasions)} occasions ({listed}), so a difference between arms may be one "
+    text += "between hours or machines; delete the study's folder latency/ and run its command to measure all at once."
+    return [Caution("mixed", text)]
 
 
 def _plain(value: object) -> str:

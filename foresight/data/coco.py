@@ -156,7 +156,7 @@ def _object_mask(photograph: Photograph) -> np.ndarray:
         mask = run_lengths.decode(coded).astype(bool)
         if mask.shape != size:
             raise ValueError(f"its mask is {mask.shape[1]} x {mask.shape[0]} px, the image {size[1]} x {size[0]}")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise RequestError(
             f"the annotation of image {photograph.image_id} ('{photograph.path.name}') has an unreadable "
             f"mask ({error}); unpack the annotation file again"

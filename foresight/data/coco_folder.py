@@ -22,6 +22,7 @@ READER_VERSION = 1  # raise it when the same folder gives other arrays, so that 
 FOLDERS = ("train2017", "val2017")
 VAL_FRAC = 0.1  # of the images that train and val are taken from
 TEST_FRAC = 0.2  # of all images, where the folder has one split only and test must come from it as well
+LARGEST_ID = 2**63 - 1  # ids are hashed as 64-bit integers
 MOST_OBJECTS = 50  # of an image, the largest ones: more would be padding in every image for the sake of a few
 
 
@@ -135,7 +136,7 @@ def _read_split(root: Path, folder: str, digest: Any) -> tuple[list[Photograph],
         instances = json.loads(content)
         found = list(_parse(instances, root / folder))
         categories = {int(kind["id"]): str(kind["name"]) for kind in instances["categories"]}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RequestError(
             f"the annotation file '{path}' is not readable as COCO instances "
             f"({type(error).__name__}: {error}); unpack it again"
@@ -163,6 +164,8 @@ def _parse(instances: dict[str, Any], folder: Path) -> Iterator[Photograph]:
             annotations = usable[image["id"]][:MOST_OBJECTS]
             largest = annotations[0]
             left, top, width, height = map(float, largest["bbox"])
+            if not 0 <= int(image["id"]) <= LARGEST_ID:
+                raise ValueError(f"the image id {image['id']!r:.40} is outside 0 to {LARGEST_ID}")
             path = folder / image["file_name"]
             yield Photograph(
                 path=path,

@@ -89,7 +89,7 @@ def _read_labels(root: Path, name: str, digest: Any) -> Any:
     digest.update(name.encode() + hashlib.sha256(content).digest())
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"the label file '{path}' is not readable as JSON ({error}); unpack it again") from error
 
 

@@ -4,7 +4,9 @@
 pretrained encoders; it exercises every line of the path that they take.
 """
 
+import functools
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -25,8 +27,15 @@ def local_checkpoint(name: str) -> Path | None:
 
 
 def check_checkpoint(name: str) -> None:
-    """Raises RequestError unless a checkpoint is in $FORESIGHT_CHECKPOINTS, in the Hugging Face cache, or downloadable."""
-    if name == RANDOM or local_checkpoint(name) is not None:
+    """Raises RequestError unless a checkpoint is in $FORESIGHT_CHECKPOINTS, in the Hugging Face cache, or downloadable.
+
+    Of local files the descriptions are read, not the weights: a file that was cut off is found without loading it.
+    """
+    if name == RANDOM:
+        return
+    local = local_checkpoint(name)
+    if local is not None:
+        _check_files(local)
         return
     from huggingface_hub import HfApi, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
@@ -47,6 +56,30 @@ def check_checkpoint(name: str) -> None:
         ) from error
 
 
+def _check_files(checkpoint: Path) -> None:
+    """Raises RequestError for a folder without config.json and weights, or a file that is damaged or cut off."""
+    from safetensors import SafetensorError, safe_open
+
+    files = sorted(checkpoint.glob("*.safetensors")) if checkpoint.is_dir() else [checkpoint]
+    if not files:
+        raise RequestError(f"the checkpoint '{checkpoint}' has no .safetensors file; download it again")
+    at = checkpoint
+    try:
+        if checkpoint.is_dir():
+            for at in (checkpoint / "config.json", *checkpoint.glob("*.safetensors.index.json")):
+                described = json.loads(at.read_text())
+                needed = set(described.get("weight_map", {}).values())
+                missing = sorted(needed - {file.name for file in files})
+                if missing:
+                    raise ValueError(f"{len(missing)} files that it names are not there, such as {missing[0]}")
+        for at in files:
+            with safe_open(at, framework="numpy"):  # reads the header, and that the file is as long as it says
+                pass
+    except (OSError, ValueError, AttributeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(f"the checkpoint file '{at}' cannot be read ({reason}); download it again") from error
+
+
 def weights_fingerprint(name: str) -> str:
     """What the weights are, for the key of everything computed with them: `random`, a hub name, or a hash of local files.
 
@@ -55,10 +88,16 @@ def weights_fingerprint(name: str) -> str:
     local = local_checkpoint(name)
     if name == RANDOM or local is None:
         return name
+    files = sorted(p for p in local.rglob("*") if p.is_file()) if local.is_dir() else [local]
+    return _digest(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+
+
+@functools.lru_cache  # a sweep asks for thousands of keys
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(p for p in local.rglob("*") if p.is_file()) if local.is_dir() else [local]:
+    for path, size, _ in files:
         with path.open("rb") as file:
-            digest.update(f"{path.name} {path.stat().st_size}".encode() + file.read(2**20))
-            file.seek(max(0, path.stat().st_size - 2**20))
+            digest.update(f"{path.name} {size}".encode() + file.read(2**20))
+            file.seek(max(0, size - 2**20))
             digest.update(file.read())
     return digest.hexdigest()[:16]

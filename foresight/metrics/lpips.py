@@ -50,7 +50,7 @@ def load_lpips(trunk: Path | None, device: str = "cpu") -> Lpips:
         network.net.load_state_dict(
             {name: state["features." + name.split(".", 1)[1]] for name in network.net.state_dict()}
         )
-    except (KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, LookupError, TypeError, ValueError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RequestError(f"'{trunk}' does not hold torchvision's AlexNet: {reason}") from error
     digest = hashlib.sha256(trunk.read_bytes()).hexdigest()[:8]

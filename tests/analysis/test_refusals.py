@@ -27,6 +27,17 @@ def test_unknown_study_names_the_nearest(write_study):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["../runs/p2_ablations", "p2_ablations/", "/tmp", "..", ".", ""])
+def test_a_path_is_no_study(write_study, tmp_path, name):
+    path = write_study(n_seeds=1)
+    out = tmp_path / "results"
+    result = CliRunner().invoke(app, [name, "--runs", str(path.parent), "--out", str(out)])
+    assert result.exit_code == 2
+    assert f"'{name}' is not a study's name" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not out.exists()
+
+
 def test_no_runs_at_all(tmp_path):
     assert "there is no folder" in refused(tmp_path / "runs" / "p2_ablations")
 

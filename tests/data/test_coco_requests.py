@@ -121,6 +121,11 @@ def test_too_few_distinct_images(coco):
         lambda table: table["annotations"][0].update(bbox=[1, 2]),
         lambda table: table["annotations"][0].update(segmentation=[1, 2, 3, 4, 5, 6]),
         lambda table: table["images"][0].update(width="wide"),
+        lambda table: table["images"][0].update(width=float("inf")),
+        lambda table: (
+            [row.update(id=10**30) for row in table["images"]]
+            and [row.update(image_id=10**30) for row in table["annotations"]]
+        ),
     ],
 )
 def test_annotations_that_are_not_coco(coco_root, change):
@@ -134,6 +139,12 @@ def test_a_cut_off_annotation_file(coco_root):
     path = coco_root / "annotations" / "instances_val2017.json"
     path.write_text(path.read_text()[:200])
     assert "is not readable as COCO instances (JSONDecodeError" in refusal(coco_root)
+
+
+def test_an_annotation_file_of_endless_brackets(coco_root):
+    path = coco_root / "annotations" / "instances_val2017.json"
+    path.write_text("[" * 200_000)
+    assert "is not readable as COCO instances (RecursionError" in refusal(coco_root)
 
 
 def test_loading_a_config_that_was_not_resolved(coco_root):

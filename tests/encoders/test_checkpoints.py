@@ -1,6 +1,9 @@
+import os
 import time
 
+import numpy as np
 import pytest
+import safetensors.numpy
 from huggingface_hub import HfApi
 
 from foresight.encoders.checkpoints import check_checkpoint, local_checkpoint, weights_fingerprint
@@ -41,11 +44,59 @@ def test_random_weights_need_no_hub(asked):
     assert not asked
 
 
+def write_weights(path) -> None:
+    safetensors.numpy.save_file({"weight": np.zeros(100, dtype=np.float32)}, path)
+
+
+def write_folder(root):
+    """A folder as the hub gives it, in two files."""
+    folder = root / "no-such-model"
+    folder.mkdir()
+    for name in ("1.safetensors", "2.safetensors"):
+        write_weights(folder / name)
+    (folder / "config.json").write_text('{"model_type": "acme"}')
+    weight_map = '{"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}'
+    (folder / "model.safetensors.index.json").write_text(weight_map)
+    return folder
+
+
 @pytest.mark.parametrize("entry", ["no-such-model", "no-such-model.safetensors"])
 def test_a_local_checkpoint_needs_no_hub(checkpoints, asked, entry):
-    (checkpoints / entry).write_bytes(b"")
+    if entry.endswith(".safetensors"):
+        write_weights(checkpoints / entry)
+    else:
+        write_folder(checkpoints)
     check_checkpoint(NAME)
     assert not asked
+
+
+@pytest.mark.parametrize("n_bytes", [0, 4, 100])
+def test_a_file_that_is_no_checkpoint_or_was_cut_off_is_found_by_its_header(checkpoints, asked, n_bytes):
+    path = checkpoints / "no-such-model.safetensors"
+    write_weights(path)
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    assert f"the checkpoint file '{path}' cannot be read (" in refusal()
+    path.write_text("<html>404</html>")
+    assert "download it again" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "config.json' cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json' cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "config.json' cannot be read"),
+        (lambda folder: (folder / "2.safetensors").write_bytes(b"x"), "2.safetensors' cannot be read"),
+        (
+            lambda folder: (folder / "2.safetensors").unlink(),
+            "1 files that it names are not there, such as 2.safetensors",
+        ),
+        (lambda folder: [path.unlink() for path in folder.glob("*.safetensors")], "has no .safetensors file"),
+    ],
+)
+def test_a_damaged_folder_is_refused_with_the_file_that_is_wrong(checkpoints, asked, damage, said):
+    damage(write_folder(checkpoints))
+    assert said in refusal()
 
 
 def test_a_cached_checkpoint_needs_no_hub(tmp_path, asked):
@@ -106,8 +157,9 @@ def test_the_fingerprint_of_a_file_answers_to_its_start_its_end_and_its_length(c
     path, size = checkpoints / "no-such-model.safetensors", 3 * 2**20
     contents = [bytes(size), b"a" + bytes(size - 1), bytes(size - 1) + b"a", bytes(size + 1)]
     fingerprints = []
-    for content in contents:
+    for second, content in enumerate(contents):
         path.write_bytes(content)
+        os.utime(path, (second, second))  # real files are not rewritten within a tick of the clock
         fingerprints.append(weights_fingerprint(NAME))
     path.write_bytes(contents[0])
     assert weights_fingerprint(NAME) == fingerprints[0]
