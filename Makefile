@@ -5,7 +5,10 @@ PY     := $(VENV)/bin/python
 RUNS   ?= runs
 SYNCED := $(VENV)/.synced
 
-.PHONY: ablations test check bench report clean
+# Each study by the Command line of its docstring, with that line's numbers: a factorial names the share that is run.
+STUDIES = grep -l '^SWEEP' sweeps/*.py | xargs sed -n 's/^Command  *python \(sweeps\/[a-z0-9_]*\.py\( --[a-z-]* [0-9]*\)*\).*/\1/p'
+
+.PHONY: ablations studies list-studies test check bench report clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +30,18 @@ ablations: $(SYNCED)
 	$(PY) sweeps/p2_ablations.py --scale tiny --runs $(RUNS); code=$$?; \
 	if [ $$code -le 1 ]; then $(PY) -m analysis p2_ablations --runs $(RUNS) || exit $$?; fi; exit $$code
 
+## make studies     every study at tiny scale, needed ones first, and its report; goes on after failed trials
+studies: $(SYNCED)
+	@# Ends with code 1 when a study is not complete. Standard input is the list, so the studies get none.
+	@$(STUDIES) | { failed=; times=; while read -r study; do \
+	  name=$$(basename "$${study%%.py*}"); started=$$(date +%s); \
+	  $(PY) $$study --scale tiny --runs $(RUNS) </dev/null; code=$$?; \
+	  if [ $$code -eq 130 ]; then exit 130; fi; \
+	  if [ $$code -le 1 ]; then $(PY) -m analysis $$name --runs $(RUNS) </dev/null || code=$$?; fi; \
+	  times="$$times$$name: $$(($$(date +%s) - started)) s, exit code $$code\n"; \
+	  if [ $$code -ne 0 ]; then failed="$$failed $$name"; fi; \
+	done; printf "$$times"; if [ -n "$$failed" ]; then echo "not complete:$$failed" >&2; exit 1; fi; }
+
 ## make report      the analysis alone, over the trials that are in runs/
 report: $(SYNCED)
 	$(PY) -m analysis p2_ablations --runs $(RUNS)
@@ -44,6 +59,9 @@ check: $(SYNCED)
 ## make bench       overhead per trial and training speed against plain Ray Tune and a plain PyTorch loop
 bench: $(SYNCED)
 	$(PY) -m benchmarks
+
+list-studies:
+	@$(STUDIES)
 
 clean:
 	rm -rf $(VENV)
