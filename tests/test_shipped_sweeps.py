@@ -11,7 +11,10 @@ from foresight.train.size import measure_size
 from foresight.tuning.sweep import plan_trials, resolve_space
 
 REPOSITORY = Path(__file__).parents[1]
-STEMS = sorted(path.stem for path in (REPOSITORY / "sweeps").glob("*.py"))
+# A study is a file that declares a SWEEP; the other files are commands over studies.
+FILES = sorted((REPOSITORY / "sweeps").glob("*.py"))
+STEMS = [path.stem for path in FILES if re.search(r"^SWEEP\b", path.read_text(), re.MULTILINE)]
+COMMANDS = [path.stem for path in FILES if path.stem not in STEMS]
 DOCSTRING_LINES = ("Question", "Command", "Trials", "Cost", "Answer")
 
 
@@ -24,6 +27,30 @@ def test_there_are_sweeps_and_each_has_its_search_space_under_the_same_name():
     assert STEMS
     spaces = {path.stem for path in (REPOSITORY / "search_spaces").glob("*.py")} - {"__init__"}
     assert spaces == set(STEMS)
+
+
+def test_a_command_over_studies_knows_them_all_and_runs_from_any_directory(tmp_path):
+    assert COMMANDS == ["warm_cache"]
+    warm_cache = importlib.import_module("sweeps.warm_cache")
+    assert sorted(warm_cache.study_names()) == STEMS
+    assert [warm_cache.load_sweep(stem).name for stem in STEMS] == STEMS
+    script = REPOSITORY / "sweeps" / "warm_cache.py"
+    shown = subprocess.run(
+        [sys.executable, script, "p2_ablation"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert shown.returncode == 2
+    assert "did you mean 'p2_ablations'?" in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_make_studies_runs_every_study_by_the_command_of_its_docstring(tmp_path):
+    told = subprocess.run(
+        ["make", "--no-print-directory", "-s", "list-studies"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = told.stdout.splitlines()
+    assert sorted(line.split()[0] for line in lines) == [f"sweeps/{stem}.py" for stem in STEMS]
+    assert "sweeps/p2_ablations_factorial.py --seeds 1 --limit 100" in lines  # 6480 trials are not for an afternoon
 
 
 def test_the_docstring_says_what_a_reader_needs_in_this_order(script):

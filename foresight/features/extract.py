@@ -1,28 +1,39 @@
 """Images and encoder features as store entries: what each entry is computed from, and how a missing one is computed.
 
 One entry holds the three splits of one data set (`images`), or one encoder's tokens for all of them (`vlm`, `dinov2`).
-Trials read entries; only `compute` writes them, once for all trials of all sweeps of the machine.
+Trials read entries; they are written here alone, shard by shard, once for all trials of all sweeps of the machine:
+`compute` does all of a request in one process, the pool of `foresight.tuning.feature_pool` deals its shards to many.
 """
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from foresight.config import DataConfig, TrialConfig
+from foresight.config import TrialConfig
 from foresight.data import ImageSet, load_splits
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
 from foresight.encoders.shapes import checkpoint_name, resolve_layer
 from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
 from foresight.features.requests import Request
+from foresight.features.shards import (
+    BATCH,
+    PICTURES,
+    Shard,
+    claim_shard,
+    is_finished,
+    join_shards,
+    parts_of,
+    request_shards,
+    tidy_shards,
+)
 from foresight.features.store import ArrayStore
 
-SPLITS = ("train", "val", "test")
-BATCH = 32
 # Qwen has a few channels with activations in the ten thousands; half precision ends at 65504.
 LARGEST = 6.0e4
 
@@ -33,22 +44,69 @@ def compute(
     roots: Mapping[str, Path] | None = None,
     device: str = "cpu",
 ) -> None:
-    """Computes a request's entries; one that another process finished meanwhile is left alone.
+    """Computes a request's entries in this process; what another process finished meanwhile is left alone.
 
     `roots` are the folders of data sets that are read from one, by the data set's name.
     """
-    config = request.configs[0]
     if request.kind == "images":
-        key, content = images_entry(config.data)
-        with store.lock(key):
-            if not store.has(key):
-                _write_images(store, key, content, load_splits(config.data, (roots or {}).get(config.data.name)))
+        compute_images(request.configs[0], store, roots or {})
         return
-    with store.lock(f"{request.kind}-{images_entry(config.data)[0]}"):
-        if request.kind == "dinov2":
-            _compute_dinov2(config, store, device)
-        else:
-            _compute_vlm(request.configs, store, device)
+    with store.lock(f"{request.kind}-{request.images_key}"):
+        absent = request.without_finished(store)
+        if not absent.configs:
+            return
+        tidy_shards(absent.keys, store)
+        shards = request_shards(absent, store)
+        unfinished = [shard for shard in shards if not is_finished(shard, absent.keys, store)]
+        if unfinished:
+            encoder = load_encoder(absent, device)
+            for shard in unfinished:
+                compute_shard(absent, shard, encoder, store, device)
+        for key in absent.keys:
+            join_shards(key, shards, store)
+
+
+def compute_images(config: TrialConfig, store: ArrayStore, roots: Mapping[str, Path]) -> None:
+    """Reads or draws a data set and writes its images entry."""
+    key, content = images_entry(config.data)
+    with store.lock(key):
+        if not store.has(key):
+            _write_images(store, key, content, load_splits(config.data, roots.get(config.data.name)))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A loaded encoder, for the entries of one request."""
+
+    contents: dict[str, dict[str, Any]]  # entry key -> what the entry says it was computed from
+    encode: Callable[[torch.Tensor], dict[str, torch.Tensor]]  # pixels [B, 3, P, P] -> entry key -> tokens [B, T, C]
+
+
+def load_encoder(request: Request, device: str) -> Encoder:
+    """Builds the encoder of a request for tokens. One pass of it fills all entries of the request."""
+    if request.kind == "dinov2":
+        return _load_dinov2(request.configs[0], device)
+    return _load_vlm(request.configs, device)
+
+
+def compute_shard(request: Request, shard: Shard, encoder: Encoder, store: ArrayStore, device: str) -> None:
+    """Encodes one shard for every entry of the request that lacks it, [N, tokens, channels] in half precision."""
+    with contextlib.ExitStack() as stack:
+        absent = stack.enter_context(claim_shard(shard, request.keys, store))
+        if not absent:
+            return
+        pictures = store.load(request.images_key)[f"{shard.split}{PICTURES}"][shard.start : shard.stop]
+        creators = {
+            key: stack.enter_context(parts_of(store, key).writer(shard.name, encoder.contents[key])) for key in absent
+        }
+        arrays: dict[str, np.ndarray] = {}
+        for start in range(0, len(pictures), BATCH):
+            tokens = encoder.encode(to_pixels(pictures[start : start + BATCH], device))
+            for key in absent:
+                tokens_BNC = tokens[key]
+                if start == 0:
+                    arrays[key] = creators[key]("tokens", (len(pictures), *tokens_BNC.shape[1:]), np.float16)
+                arrays[key][start : start + BATCH] = tokens_BNC.clamp(-LARGEST, LARGEST).cpu().numpy()
 
 
 def _write_images(store: ArrayStore, key: str, content: dict[str, Any], splits: dict[str, ImageSet]) -> None:
@@ -68,29 +126,18 @@ def _write_images(store: ArrayStore, key: str, content: dict[str, Any], splits: 
                 create(f"{split}-{name}", array.shape, array.dtype)[...] = array
 
 
-def _compute_dinov2(config: TrialConfig, store: ArrayStore, device: str) -> None:
+def _load_dinov2(config: TrialConfig, device: str) -> Encoder:
     key, content = dinov2_entry(config.data, config.dinov2)
-    if store.has(key):
-        return
     model = build_dinov2(config.dinov2, config.data.image_px, device)
     content = content | {
         "n_params": sum(p.numel() for p in model.parameters()),
         "name": checkpoint_name(config.dinov2),
     }
-    _write_tokens(
-        store,
-        {key: content},
-        config.data,
-        device,
-        lambda pixels: {key: encode_dinov2(model, pixels)},
-    )
+    return Encoder({key: content}, lambda pixels: {key: encode_dinov2(model, pixels)})
 
 
-def _compute_vlm(configs: tuple[TrialConfig, ...], store: ArrayStore, device: str) -> None:
+def _load_vlm(configs: tuple[TrialConfig, ...], device: str) -> Encoder:
     entries = {vlm_entry(c.data, c.vlm)[0]: c for c in configs}
-    entries = {key: config for key, config in entries.items() if not store.has(key)}
-    if not entries:
-        return
     model: Any = build_vlm(configs[0].vlm, device)
     n_params = sum(p.numel() for p in model.parameters())
     depth = model.config.text_config.num_hidden_layers
@@ -101,27 +148,4 @@ def _compute_vlm(configs: tuple[TrialConfig, ...], store: ArrayStore, device: st
         return {key: states[layer] for key, layer in layers.items()}
 
     contents = {key: vlm_entry(c.data, c.vlm)[1] | {"n_params": n_params} for key, c in entries.items()}
-    _write_tokens(store, contents, configs[0].data, device, encode)
-
-
-def _write_tokens(
-    store: ArrayStore,
-    contents: dict[str, dict[str, Any]],
-    data: DataConfig,
-    device: str,
-    encode: Callable[[torch.Tensor], dict[str, torch.Tensor]],
-) -> None:
-    """Streams every split through `encode` into one entry for each key, [N, tokens, channels] in half precision."""
-    images = store.load(images_entry(data)[0])
-    with contextlib.ExitStack() as stack:
-        creators = {key: stack.enter_context(store.writer(key, content)) for key, content in contents.items()}
-        for split in SPLITS:
-            pictures = images[f"{split}-images"]
-            arrays: dict[str, np.ndarray] = {}
-            for start in range(0, len(pictures), BATCH):
-                tokens = encode(to_pixels(pictures[start : start + BATCH], device))
-                for key, tokens_BNC in tokens.items():
-                    if start == 0:
-                        shape = (len(pictures), *tokens_BNC.shape[1:])
-                        arrays[key] = creators[key](split, shape, np.float16)
-                    arrays[key][start : start + BATCH] = tokens_BNC.clamp(-LARGEST, LARGEST).cpu().numpy()
+    return Encoder(contents, encode)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from foresight.config import TrialConfig
@@ -18,6 +18,21 @@ class Request:
     configs: tuple[TrialConfig, ...]  # one for each entry
 
     @property
+    def keys(self) -> list[str]:
+        """The entries it fills."""
+        return [entries_of(config)[self.kind][0] for config in self.configs]
+
+    @property
+    def images_key(self) -> str:
+        """The entry whose pictures it reads; of a request for images, its own."""
+        return entries_of(self.configs[0])["images"][0]
+
+    def without_finished(self, store: ArrayStore) -> "Request":
+        """The same for the entries that are absent."""
+        pairs = zip(self.keys, self.configs, strict=True)
+        return replace(self, configs=tuple(config for key, config in pairs if not store.has(key)))
+
+    @property
     def label(self) -> str:
         config = self.configs[0]
         if self.kind == "images":
@@ -27,9 +42,18 @@ class Request:
         return f"VLM features, layers {', '.join(c.vlm.layer for c in self.configs)}"
 
 
+def read_entries(configs: Iterable[TrialConfig]) -> dict[str, tuple[str, TrialConfig]]:
+    """Every entry that these trials read: its key to its kind and the first config that reads it."""
+    entries: dict[str, tuple[str, TrialConfig]] = {}
+    for config in configs:
+        for kind, (key, _) in entries_of(config).items():
+            entries.setdefault(key, (kind, config))
+    return entries
+
+
 def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
     """Keys of every entry that these trials read."""
-    return {key for config in configs for key, _ in entries_of(config).values()}
+    return set(read_entries(configs))
 
 
 def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:

@@ -71,6 +71,11 @@ class ArrayStore:
         """What an entry was computed from."""
         return json.loads((self.root / key / "meta.json").read_text())["content"]
 
+    def shapes(self, key: str) -> dict[str, tuple[int, ...]]:
+        """The shape of each array of an entry, without opening one."""
+        meta = json.loads((self.root / key / "meta.json").read_text())
+        return {name: tuple(shape) for name, shape in meta["shapes"].items()}
+
     def discard(self, key: str) -> None:
         """Removes an entry (a corrupt one), so that it is computed again."""
         shutil.rmtree(self.root / key)
@@ -97,7 +102,9 @@ class ArrayStore:
         maps: dict[str, np.memmap] = {}
 
         def create(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-            maps[name] = np.lib.format.open_memmap(temporary / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+            path = temporary / f"{name}.npy"
+            maps[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+            _reserve(path)
             return maps[name]
 
         try:
@@ -118,6 +125,13 @@ class ArrayStore:
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(self.root / key)
+
+
+def _reserve(path: Path) -> None:
+    """Takes the file's room on the disk. Raises OSError where there is none: writing to the map would kill the process."""
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _file_digest(path: Path) -> str:

@@ -1,21 +1,27 @@
 """Running what was planned: features, the sensitivity check, the trials through Ray Tune, then latency arm by arm."""
 
+import contextlib
 import tempfile
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from foresight.claim import Claim
-from foresight.errors import RequestError
-from foresight.features.requests import discard_corrupt, missing_requests
+from foresight.errors import RunEndedError, find_disk_error
+from foresight.features.requests import discard_corrupt
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
+from foresight.tuning.feature_pool import fill_cache
 from foresight.tuning.progress import SweepProgress
+from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Placement
+
+if TYPE_CHECKING:
+    from foresight.tuning.recorder import TrialRecorder
 
 
 class Runner:
@@ -28,19 +34,13 @@ class Runner:
     def check_sensitivity(self, arms: list[Arm]) -> dict[str, float]:
         """Arm name to the change of the model's output against the baseline. Raises InertFactorError."""
         self.console.print(f"checking that each of {len(arms) - 1} arms changes the model's output ...")
-        return self._result(self._task(tasks.run_sensitivity, arms, self.placement))
+        return result_of(self.ray, self._task(tasks.run_sensitivity, arms, self.placement))
 
     def compute_features(self, trials: Sequence[Trial]) -> None:
-        """Computes the store entries that are missing, as many at once as there are slots."""
-        store = ArrayStore(self.placement.cache)
+        """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
-        discard_corrupt(configs, store)
-        for stage in missing_requests(configs, store):
-            running = [self._task(tasks.run_extraction, request, self.placement) for request in stage]
-            while running:
-                done, running = self.ray.wait(running)
-                for task in done:
-                    self.console.print(f"computed {self._result(task)}")
+        discard_corrupt(configs, ArrayStore(self.placement.cache))
+        fill_cache(self.ray, configs, self.placement, self.console)
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
@@ -54,8 +54,9 @@ class Runner:
         trainable = tune.with_parameters(
             TrialActor, planned=by_key, placement=self.placement, claim=self.claim, study_dir=self.log.root
         )
+        recorder = TrialRecorder(self.log, by_key, self.claim.primary, progress)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
-        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress:
+        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
                 param_space={"key": tune.grid_search(list(by_key))},
@@ -67,7 +68,7 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[TrialRecorder(self.log, by_key, self.claim.primary, progress)],
+                    callbacks=[recorder],
                     failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
                 ),
             ).fit()
@@ -76,18 +77,26 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            self._result(self._task(tasks.run_latency, arms, self.placement, self.log.root))
+            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log.root))
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.
         remote = self.ray.remote(**self.resources, max_retries=0)(function)
         return remote.remote(*arguments)
 
-    def _result(self, task: Any) -> Any:
-        """What a task returns. A wrong request that it found is raised here without Ray's account of it."""
-        try:
-            return self.ray.get(task)
-        except self.ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, RequestError):
-                raise error.cause from error
-            raise
+
+@contextlib.contextmanager
+def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
+    """Raises RunEndedError for what Tune makes a page of: a trial that cannot be written, or its own full disk."""
+    try:
+        yield
+    except Exception as error:
+        full = find_disk_error(error)
+        if recorder.ended is not None:
+            raise recorder.ended from error
+        if full is not None:
+            raise RunEndedError(
+                f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "
+                "the same command goes on here once there is room"
+            ) from error
+        raise

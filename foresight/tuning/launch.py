@@ -1,25 +1,19 @@
-"""`main`: what `python sweeps/<study>.py` does. Flags say how to run, never what.
+"""`main`: what `python sweeps/<study>.py` does. Flags say how to run, never what; how it ends is in `exit_codes`."""
 
-Exit codes: 0 done, 1 some trials failed, 2 the request is wrong (nothing started), 130 interrupted.
-"""
-
-import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
-from foresight.config import explain
-from foresight.errors import RequestError
+from foresight.tuning.exit_codes import one_sentence
+from foresight.tuning.flags import check_flags, choose_scale, place
 from foresight.tuning.plan_report import make_plan, plan_json, print_plan
 from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.session import DONE
 from foresight.tuning.study import open_study, require_needs, run_needs
-from foresight.tuning.sweep import Placement, Sweep
-
-WRONG_REQUEST, INTERRUPTED = 2, 130
+from foresight.tuning.sweep import Sweep
 
 
 def main(sweep: Sweep) -> None:
@@ -46,25 +40,17 @@ def build_app(sweep: Sweep) -> typer.Typer:
         ] = None,
         coco_root: Annotated[Path | None, typer.Option(help="A folder in COCO's layout, for data coco.")] = None,
     ) -> None:
-        console, errors = Console(stderr=plan and json, highlight=False), Console(stderr=True, highlight=False)
-        try:
-            if coco_root is not None and data != "coco":
-                raise RequestError("--coco-root is read only with --data coco; add it or leave the folder out")
-            if json and not plan:
-                raise RequestError("--json belongs to --plan; add --plan or leave it out")
+        # Plain text: a bracket in a path or a question is no markup.
+        console = Console(stderr=plan and json, highlight=False, markup=False)
+        with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
+            check_flags(plan, json, data, coco_root)
             n_gpus = cluster_gpus()
             if scale is None:
-                scale = "full" if n_gpus else "tiny"
-                console.print(f"scale: {scale} ({n_gpus:.0f} GPUs here); choose with --scale tiny|full", soft_wrap=True)
-            placement = Placement(
-                runs=runs.absolute(),
-                slots=max(1, int(n_gpus)) if scale == "full" and n_gpus else os.cpu_count() or 1,
-                gpus=1.0 if scale == "full" and n_gpus else 0.0,
-                roots={"coco": coco_root.absolute()} if coco_root else {},
-            )
+                scale = choose_scale(n_gpus, console)
+            placement = place(scale, n_gpus, runs, {"coco": coco_root})
             study = open_study(sweep, scale, data, seeds, placement)
             if plan:
-                made = make_plan(study)
+                made = make_plan(replace(study, trials=study.trials[:limit]), n_whole=len(study.trials))
                 if json:
                     print(plan_json(made))
                 else:
@@ -79,17 +65,6 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 study = open_study(sweep, scale, data, seeds, placement)
                 study.check()
             raise typer.Exit(code or study.session(console).run(study.trials[:limit], retry_failed))
-        except ValidationError as error:
-            errors.print(f"error: {explain(error)}", style="red", soft_wrap=True, markup=False)
-            raise typer.Exit(WRONG_REQUEST) from error
-        except RequestError as error:
-            errors.print(f"error: {error}", style="red", soft_wrap=True, markup=False)
-            raise typer.Exit(WRONG_REQUEST) from error
-        except KeyboardInterrupt as error:
-            console.print(
-                "interrupted; every finished trial is kept, and the same command goes on here", soft_wrap=True
-            )
-            raise typer.Exit(INTERRUPTED) from error
 
     command.__doc__ = sweep.question
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from foresight.config import TrialConfig
-from foresight.encoders.shapes import dinov2_extraction_flops, vlm_extraction_flops
-from foresight.features.requests import missing_requests, needed_entries
+from foresight.features.requests import needed_entries
+from foresight.features.size import missing_flops
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Factor, Trial
@@ -26,8 +27,11 @@ ASSUMED_EXTRACTION_FLOPS = 0.40 * 312e12
 USD_PER_GPU_HOUR = 2.0
 
 
-def make_plan(study: Study) -> dict[str, Any]:
-    """The plan as a plain tree (`--plan --json`). Raises RequestError for an adapter budget that cannot be met."""
+def make_plan(study: Study, n_whole: int | None = None) -> dict[str, Any]:
+    """The plan as a plain tree (`--plan --json`). `n_whole`: how many trials the study has, where it holds the first alone.
+
+    Raises RequestError for an adapter budget that cannot be met.
+    """
     from foresight.train.size import measure_size  # the only part of a plan that needs torch
 
     sweep, space, trials, log, placement = study.sweep, study.space, study.trials, study.log, study.placement
@@ -49,6 +53,7 @@ def make_plan(study: Study) -> dict[str, Any]:
         "n_arms": len(arms),
         "seeds": sorted({trial.seed for trial in trials}),
         "n_trials": len(trials),
+        "n_whole": n_whole or len(trials),
         "status": dict(Counter(statuses.get(trial.key, "pending") for trial in trials)),
         "factors": [
             {
@@ -76,7 +81,7 @@ def estimate_cost(
     """Slot-seconds still to do: training from this run log's own trials where there are some, else from FLOPs."""
     scale = pending[0].config.scale if pending else "tiny"
     training = sum(_train_flops(trial.config, sizes[trial.arm.name]["flops"]) for trial in pending)
-    extraction = extraction_flops([trial.config for trial in pending], ArrayStore(placement.cache))
+    extraction = missing_flops([trial.config for trial in pending], ArrayStore(placement.cache))
     extraction_s = extraction / ASSUMED_EXTRACTION_FLOPS
     done = _measured_trials(log, scale)
     flops_per_s = ASSUMED_TRAINING_FLOPS[scale]
@@ -109,30 +114,19 @@ def _measured_trials(log: RunLog, scale: str) -> pd.DataFrame:
     return trials[ours]
 
 
-def extraction_flops(configs: list[TrialConfig], store: ArrayStore) -> float:
-    """Of every encoder pass that is still missing from the feature cache."""
-    total = 0.0
-    for stage in missing_requests(configs, store):
-        for request in stage:
-            config = request.configs[0]
-            if request.kind == "vlm":
-                total += vlm_extraction_flops(config.data, config.vlm)
-            elif request.kind == "dinov2":
-                total += dinov2_extraction_flops(config.data, config.dinov2)
-    return total
-
-
 def print_plan(plan: dict[str, Any], console: Console) -> None:
     """The plan for people, after those of the studies it needs."""
     for need in plan["needs"]:
         print_plan(need, console)
         console.rule(f"{plan['study']} needs {need['study']}", style="dim")
-    console.print(f"[bold]{plan['study']}[/bold] at {plan['scale']} scale: {plan['question']}")
+    console.print(Text.assemble((plan["study"], "bold"), f" at {plan['scale']} scale: {plan['question']}"))
     status = ", ".join(f"{n} {name}" for name, n in sorted(plan["status"].items()))
-    console.print(
-        f"{plan['n_trials']} trials = {plan['n_arms']} arms x {len(plan['seeds'])} seeds {plan['seeds']} "
-        f"({plan['design'].replace('_', ' ')}): {status}"
+    arms_and_seeds = f"{plan['n_arms']} arms x {len(plan['seeds'])} seeds {plan['seeds']}"
+    limited = plan["n_trials"] < plan["n_whole"]
+    trials = (
+        f"the first {plan['n_trials']} of {plan['n_whole']} trials, of" if limited else f"{plan['n_trials']} trials ="
     )
+    console.print(f"{trials} {arms_and_seeds} ({plan['design'].replace('_', ' ')}): {status}")
     if plan["provisional"] and plan["needs"]:
         console.print("what it needs is not complete: it runs first, and what it decides may change the levels below")
     data = plan["data"]

@@ -16,6 +16,8 @@ from foresight.config import TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
+from foresight.features.size import missing_bytes
+from foresight.features.store import ArrayStore
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
 from foresight.space import Trial
@@ -93,25 +95,21 @@ def check_budgets(configs: Iterable[TrialConfig]) -> None:
             solve_size(config.adapter, feature_shapes(config))
 
 
-def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog, cached: bool) -> None:
-    """Raises RequestError for a missing LPIPS trunk, or a disk without room for what the trials will write."""
+def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog) -> None:
+    """Raises RequestError for an LPIPS trunk that is none, or a disk without room for what the trials will write."""
     configs = list(configs)
-    find_trunk()
+    check_trunk(will_measure=bool(configs))
     check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
-    check_disk(placement.cache, 0 if cached else feature_bytes(configs), "the feature cache")
+    check_disk(placement.cache, missing_bytes(configs, ArrayStore(placement.cache)), "the feature cache")
 
 
-def feature_bytes(configs: Iterable[TrialConfig]) -> int:
-    """Size of the images and of the features of all distinct encoders, in half precision."""
-    sizes: dict[tuple[str, str], int] = {}
-    for config in configs:
-        shapes = feature_shapes(config)
-        n_images = config.data.n_train + config.data.n_val + config.data.n_test
-        bytes_per_image = 3 * config.data.image_px**2 + 5 * config.data.target_px**2  # with targets, masks and content
-        sizes["images", config.data.name] = n_images * bytes_per_image
-        sizes["vlm", config.vlm.layer] = 2 * n_images * shapes.vlm_grid**2 * shapes.vlm_dim
-        sizes["dinov2", config.dinov2.size] = 2 * n_images * shapes.spatial_grid**2 * shapes.spatial_dim
-    return sum(sizes.values())
+def check_trunk(will_measure: bool) -> None:
+    """Raises RequestError for a pretrained LPIPS trunk that is missing where it was named, or cannot be read."""
+    trunk = find_trunk()
+    if trunk is not None and will_measure:
+        from foresight.metrics.lpips import load_lpips  # needs torch, as the trials do
+
+        load_lpips(trunk)
 
 
 def check_disk(path: Path, n_bytes: int, purpose: str) -> None:

@@ -1,18 +1,22 @@
 """Starting Ray quietly, on this machine or in the cluster the script was submitted to."""
 
+import contextlib
 import logging
 import os
+import signal
 import socket
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foresight.errors import RequestError
+from foresight.errors import RequestError, RunEndedError
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
+    # Ray's paragraph on a lost process goes past `log_to_driver`; the trial's row and our line about it say the same.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "A worker died or was killed",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run log is the record; Tune's own would be a second one
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it must end within seconds
@@ -52,6 +56,32 @@ def start_ray(slots: int | None) -> Any:
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failed trial is a row and one line of ours
     return ray
+
+
+@contextlib.contextmanager
+def running_ray(slots: int) -> Iterator[Any]:
+    """The ray module, started for the block. A scheduler's SIGTERM is an interrupt from here on, as Ctrl-C is."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    ray = start_ray(slots)
+    signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def result_of(ray: Any, task: Any) -> Any:
+    """What a task returns. An error that a sentence can say is raised here without Ray's account of it."""
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, RequestError | RunEndedError):
+            raise error.cause from error
+        raise
 
 
 def cluster_gpus() -> float:

@@ -1,5 +1,6 @@
 """From a planned trial to its row in the run log, wherever it runs: in a Ray worker, or in this process with --one."""
 
+import contextlib
 import dataclasses
 import os
 import platform
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 
@@ -53,7 +55,8 @@ class Planned:
 def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     """A trial that failed is a row as well, with its message."""
     row = planned.identity() | {"status": "failed", "error": message[:ERROR_LENGTH], **environment_columns()}
-    log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
+    with _disk_errors_said(log, planned):
+        log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
 
 def record_trial(log: RunLog, planned: Planned, data: "StagedData", context: "Context") -> Iterator[dict[str, float]]:
@@ -61,6 +64,7 @@ def record_trial(log: RunLog, planned: Planned, data: "StagedData", context: "Co
 
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
     arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume.
+    Raises RunEndedError when the row cannot be written: then the next ones cannot be, either.
     """
     import safetensors.torch
 
@@ -72,15 +76,28 @@ def record_trial(log: RunLog, planned: Planned, data: "StagedData", context: "Co
     except Exception as error:
         write_failure(log, planned, describe(error))
         return
-    log.write_trial(
-        planned.identity()
-        | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},
-        config=planned.trial.config.model_dump(mode="json"),
-        epochs=result.epochs,
-        samples=result.samples,
-        pictures=result.pictures,
-        weights=safetensors.torch.save(result.weights) if planned.keep_weights else None,
-    )
+    with _disk_errors_said(log, planned):
+        log.write_trial(
+            planned.identity()
+            | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},
+            config=planned.trial.config.model_dump(mode="json"),
+            epochs=result.epochs,
+            samples=result.samples,
+            pictures=result.pictures,
+            weights=safetensors.torch.save(result.weights) if planned.keep_weights else None,
+        )
+
+
+@contextlib.contextmanager
+def _disk_errors_said(log: RunLog, planned: Planned) -> Iterator[None]:
+    """Raises RunEndedError for a disk that does not take a trial's files."""
+    try:
+        yield
+    except OSError as error:
+        raise RunEndedError(
+            f"trial {planned.key} cannot be written to {log.root} ({error.strerror or error}); every trial that is "
+            "there is kept, and the same command goes on once the others can be written"
+        ) from error
 
 
 def describe(error: BaseException) -> str:

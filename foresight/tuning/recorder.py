@@ -1,10 +1,12 @@
 """Tune's callback: keeps the display, and writes the row of a trial whose process died without writing one."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.record import Planned, write_failure
@@ -15,6 +17,7 @@ class TrialRecorder(tune.Callback):
 
     def __init__(self, log: RunLog, planned: dict[str, Planned], primary: str, progress: SweepProgress):
         self.log, self.planned, self.primary, self.progress = log, planned, primary, progress
+        self.ended: RunEndedError | None = None  # why no trial can go on; Tune hides it in an error of its own
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks into snapshots that are never read back."""
@@ -28,8 +31,15 @@ class TrialRecorder(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item = self.planned[trial.config["key"]]
-        if not self._wrote_its_row(item):
-            write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
+        cause = cause_of_death(trial)
+        try:
+            if isinstance(cause, RunEndedError):
+                raise cause
+            if not self._wrote_its_row(item):
+                write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
+        except RunEndedError as error:
+            self.ended = error
+            raise
         self._finish(item.key)
 
     def _wrote_its_row(self, item: Planned) -> bool:
@@ -42,6 +52,12 @@ class TrialRecorder(tune.Callback):
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None
         self.progress.finish(key, self.planned[key].trial.arm.name, row["error"], value)
+
+
+def cause_of_death(trial: Any) -> BaseException | None:
+    """The exception that a trial's process raised; None where the process itself was lost."""
+    path = Path(trial.pickled_error_file) if trial.pickled_error_file else None
+    return getattr(pickle.loads(path.read_bytes()), "cause", None) if path is not None and path.exists() else None
 
 
 def last_lines(trial: Any, n: int = 3) -> str:

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import math
-import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from foresight.space import Arm, SearchSpace, Trial
 from foresight.tuning import preflight
 from foresight.tuning.context import worker_context
 from foresight.tuning.level_notes import level_notes
-from foresight.tuning.ray_runtime import start_ray
+from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned, git_commit, record_trial
 from foresight.tuning.sweep import Placement, Sweep
 
@@ -65,18 +64,13 @@ class Session:
                 soft_wrap=True,
             )
             if pending or unmeasured:
-                signal.signal(signal.SIGTERM, _interrupt)
-                ray = start_ray(self.placement.slots)
-                signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
-                try:
+                with running_ray(self.placement.slots) as ray:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
                         self.check_sensitivity(runner)
                         runner.compute_features(pending)
                         runner.run_trials(self.planned(pending))
                     runner.measure_latency(unmeasured)
-                finally:
-                    ray.shutdown()
         return self.summarise(wanted)
 
     def check_sensitivity(self, runner: "Runner") -> None:
@@ -135,7 +129,7 @@ class Session:
         """Raises RequestError when this machine cannot run the pending trials or measure the unmeasured arms."""
         configs = [trial.config for trial in pending]
         cached = not missing_requests(configs, ArrayStore(self.placement.cache))
-        preflight.check_machine(configs, self.placement, self.log, cached)
+        preflight.check_machine(configs, self.placement, self.log)
         preflight.check_checkpoints([arm.config for arm in unmeasured] + ([] if cached else configs))
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
@@ -214,10 +208,6 @@ class Session:
 def _storable(sensitivity: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no infinity: an arm whose output cannot be compared (it diverged, or has another shape) is null."""
     return {arm: change if math.isfinite(change) else None for arm, change in sensitivity.items()}
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _shown(path: Path) -> str:

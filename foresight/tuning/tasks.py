@@ -1,8 +1,10 @@
-"""Work that runs in Ray tasks around the trials: the sensitivity check, feature extraction, and latency."""
+"""Work that runs in Ray tasks around the trials: the sensitivity check, and latency."""
 
+import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
-from foresight.features.requests import Request, missing_requests
+from foresight.features.requests import missing_requests
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm
@@ -26,17 +28,6 @@ def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
     return check_sensitivity(probes, store, worker_context(placement))
 
 
-def run_extraction(request: Request, placement: Placement) -> str:
-    """Computes the entries of one request. Returns its label."""
-    import torch
-
-    from foresight.features.extract import compute
-
-    torch.set_num_threads(1)
-    compute(request, ArrayStore(placement.cache), placement.roots, placement.device)
-    return request.label
-
-
 def run_latency(arms: list[Arm], placement: Placement, study_dir: Path) -> int:
     """Measures arms one after the other, with nothing else running, and writes a row for each. Returns their number.
 
@@ -50,6 +41,8 @@ def run_latency(arms: list[Arm], placement: Placement, study_dir: Path) -> int:
     torch.set_num_threads(1)
     log = RunLog(study_dir)
     pipeline = Pipeline(placement.device)
+    # What these rows share: milliseconds of another hour or machine cannot be compared with them.
+    occasion = {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "host": socket.gethostname()}
     for arm in arms:
-        log.write_latency(arm.config.arm_key, {"arm": arm.name, **pipeline.measure(arm.config)})
+        log.write_latency(arm.config.arm_key, {"arm": arm.name, **pipeline.measure(arm.config), **occasion})
     return len(arms)

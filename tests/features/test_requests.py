@@ -90,7 +90,7 @@ def test_new_weights_under_an_old_name_change_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path))
     config = BASE.with_fields({"vlm.checkpoint": "org/vl", "dinov2.checkpoint": "lvd142m"})
     keys = []
-    for content in (b"first", b"other"):
+    for content in (b"first", b"another"):
         for name in ("vl", "vit_large_patch14_dinov2.lvd142m"):
             (tmp_path / f"{name}.safetensors").write_bytes(content)
         keys.append(keys_of(config))

@@ -48,7 +48,11 @@ class Study:
 
     def training(self) -> set[int]:
         """Process ids of Ray's workers that are in an epoch of a trial at this moment."""
-        return {process.pid for process in self.processes() if "Trainable.train" in _title(process)}
+        return self.at_work("Trainable.train")
+
+    def at_work(self, title: str) -> set[int]:
+        """Process ids of Ray's workers that are in a call of this name at this moment."""
+        return {process.pid for process in self.processes() if title in _title(process)}
 
     def written(self) -> dict[str, int]:
         """Key to the time its trial.parquet was written."""

@@ -28,8 +28,8 @@ C2 = Sweep("c2_architectures", "?", c2_architectures.space, c2_architectures.CLA
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Ray, training and feature extraction are out of bounds, and so are this machine's own caches and GPUs."""
-    for name in ("start_ray", "record_trial"):
-        monkeypatch.setattr(f"foresight.tuning.session.{name}", lambda *a: pytest.fail("something was started"))
+    for name in ("ray_runtime.start_ray", "session.record_trial"):
+        monkeypatch.setattr(f"foresight.tuning.{name}", lambda *a: pytest.fail("something was started"))
     monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
     monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FORESIGHT_CHECKPOINTS", raising=False)
@@ -94,6 +94,32 @@ def test_plan_counts_what_the_run_log_holds(command, tmp_path):
     plan = json.loads(command("--plan", "--json").stdout)
     assert plan["status"] == {"complete": 1, "failed": 1, "pending": 4}
     assert plan["factors"][0]["coverage"] == {"1": "1 of 4", "2": "0 of 2"}
+
+
+def test_plan_with_a_limit_shows_what_would_be_run(command):
+    plan = json.loads(command("--plan", "--json", "--limit", "2").stdout)
+    assert (plan["n_trials"], plan["n_whole"], plan["n_arms"], plan["seeds"]) == (2, 6, 2, [0])
+    assert [trial["key"] for trial in plan["trials"]] == [t.key for t in SWEEP.space("tiny").trials(2)[:2]]
+    assert plan["factors"][1]["coverage"] == {"16": "0 of 2"}
+    whole = json.loads(command("--plan", "--json").stdout)
+    assert 0 < plan["cost"]["training_slot_s"] < whole["cost"]["training_slot_s"]
+    assert "the first 2 of 6 trials, of 2 arms x 1 seeds [0]" in command("--plan", "--limit", "2").stdout
+    assert "6 trials = 3 arms x 2 seeds" in command("--plan", "--limit", "9").stdout
+
+
+def test_brackets_in_names_are_shown_as_they_are(command, tmp_path, monkeypatch):
+    asked = replace(SWEEP, question="Is [bold] a [red]colour[/red]?")
+    assert "Is [bold] a [red]colour[/red]?" in command("--plan", sweep=asked).stdout
+    monkeypatch.chdir(tmp_path)
+    log = RunLog(tmp_path / "[red]runs" / "small_study")
+    for trial in SWEEP.space("tiny").trials(2):
+        identity = Planned(trial, "small_study", attempt=1).identity()
+        log.write_trial(identity | {"status": "complete"})
+        log.write_latency(trial.config.arm_key, {"arm": trial.arm.name, "latency_ms": 1.0})
+    result = command(runs=tmp_path / "[red]runs")
+    assert result.exit_code == 0, result.output
+    assert "into [red]runs/small_study\n" in result.stdout
+    assert "next: python -m analysis small_study --runs [red]runs\n" in result.stdout
 
 
 @pytest.mark.parametrize(("scale", "label"), [("tiny", "10M / 100"), ("full", "10M")])
@@ -243,6 +269,20 @@ def test_a_missing_checkpoint_is_refused_at_full_scale(command, offline):
 def test_a_missing_lpips_trunk_is_refused(command, monkeypatch):
     monkeypatch.setenv("FORESIGHT_LPIPS_TRUNK", "/nowhere/alexnet.pth")
     assert "'/nowhere/alexnet.pth', which is not a file" in refusal(command())
+
+
+@pytest.mark.parametrize("junk", [b"", b"<html>404</html>", b"PK\x03\x04 cut off", bytes(range(256)) * 20])
+def test_an_lpips_trunk_that_is_none_is_refused(command, tmp_path, monkeypatch, junk):
+    (tmp_path / "alexnet.pth").write_bytes(junk)
+    monkeypatch.setenv("FORESIGHT_LPIPS_TRUNK", str(tmp_path / "alexnet.pth"))
+    assert "alexnet.pth' does not hold torchvision's AlexNet: " in refusal(command())
+
+
+def test_a_damaged_checkpoint_is_refused(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    (tmp_path / "checkpoints" / "no-vlm").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "vit_large_patch14_dinov2.no_tag.safetensors").write_bytes(b"")
+    assert "download it again" in refusal(command(scale="full"))
 
 
 @pytest.mark.parametrize(("full", "purpose"), [("runs", "the run log"), ("cache", "the feature cache")])

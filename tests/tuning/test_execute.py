@@ -7,8 +7,10 @@ import small_study
 from ray.exceptions import RayTaskError
 from typer.testing import CliRunner, Result
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.train.sensitivity import InertFactorError
+from foresight.tuning.execute import _ended_in_a_sentence
 from foresight.tuning.launch import build_app
 
 
@@ -37,8 +39,8 @@ def run_with(tmp_path, monkeypatch):
 
     def run(ray: PlayedRay) -> Result:
         monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr("foresight.tuning.session.start_ray", lambda slots: ray)
-        monkeypatch.setattr("foresight.tuning.session.signal.signal", lambda *a: None)
+        monkeypatch.setattr("foresight.tuning.ray_runtime.start_ray", lambda slots: ray)
+        monkeypatch.setattr("foresight.tuning.ray_runtime.signal.signal", lambda *a: None)
         arguments = ["--scale", "tiny", "--runs", str(tmp_path / "runs")]
         return CliRunner().invoke(build_app(small_study.SWEEP), arguments)
 
@@ -62,6 +64,14 @@ def test_any_other_error_of_a_task_is_not_hidden(run_with):
     assert ray.is_shut_down
 
 
+def test_a_machine_that_cannot_go_on_ends_with_code_1_and_one_sentence(run_with):
+    ray = PlayedRay(RunEndedError("the disk is full"))
+    result = run_with(ray)
+    assert result.exit_code == 1
+    assert result.stderr == "error: the disk is full\n"
+    assert ray.is_shut_down
+
+
 def test_an_interrupt_shuts_ray_down_and_ends_with_130(run_with, monkeypatch):
     ray = PlayedRay(ZeroDivisionError())
 
@@ -73,3 +83,34 @@ def test_an_interrupt_shuts_ray_down_and_ends_with_130(run_with, monkeypatch):
     assert result.exit_code == 130
     assert "interrupted; every finished trial is kept" in result.stdout
     assert ray.is_shut_down
+
+
+# --- what Tune makes of an error -------------------------------------------------------------------------------------
+
+
+def buried(error: BaseException) -> RuntimeError:
+    """An error below Tune's own, as `fit` raises it: only the context leads there."""
+    try:
+        try:
+            raise error
+        except type(error):
+            raise RuntimeError("Traceback (most recent call last): ...")  # noqa: B904  Tune does not say `from`
+    except RuntimeError as raised:
+        return raised
+
+
+def test_a_disk_that_tune_fills_ends_the_run_in_a_sentence():
+    said = r"Ray Tune cannot write to .* \(No space left on device\)"
+    with pytest.raises(RunEndedError, match=said), _ended_in_a_sentence(SimpleNamespace(ended=None)):
+        raise buried(OSError(28, "No space left on device"))
+
+
+def test_what_the_recorder_ended_is_said_in_its_words():
+    recorder = SimpleNamespace(ended=RunEndedError("the row cannot be written"))
+    with pytest.raises(RunEndedError, match="the row cannot be written"), _ended_in_a_sentence(recorder):
+        raise buried(OSError(28, "No space left on device"))
+
+
+def test_other_errors_below_tune_are_not_hidden():
+    with pytest.raises(RuntimeError, match="Traceback"), _ended_in_a_sentence(SimpleNamespace(ended=None)):
+        raise buried(ZeroDivisionError())

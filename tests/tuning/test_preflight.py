@@ -9,7 +9,7 @@ import small_study
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
-from foresight.tuning.preflight import check_disk, check_readable, feature_bytes, only_driver, pending_trials
+from foresight.tuning.preflight import check_disk, check_readable, only_driver, pending_trials
 
 REPOSITORY = Path(__file__).parents[2]
 HOLD = """
@@ -85,15 +85,6 @@ def test_pending_is_what_has_no_record_and_with_retry_what_failed():
     statuses = {trials[0].key: "complete", trials[1].key: "failed", trials[2].key: "stopped"}
     assert pending_trials(trials, statuses, retry_failed=False) == trials[3:]
     assert pending_trials(trials, statuses, retry_failed=True) == [trials[1], *trials[3:]]
-
-
-def test_features_are_counted_once_for_each_encoder():
-    config = small_study.space("tiny").baseline
-    # 28 images of 56 px with targets, masks and content of 32 px; VLM 2 x 2 tokens of 64 channels, DINOv2 L 4 x 4 of 64.
-    images = 28 * (3 * 56 * 56 + (3 + 1 + 1) * 32 * 32)
-    assert feature_bytes([config, config.with_fields({"fusion.layers": 2})]) == images + 2 * 28 * (4 * 64 + 16 * 64)
-    smaller = config.with_fields({"dinov2.size": "B"})
-    assert feature_bytes([config, smaller]) == feature_bytes([config]) + 2 * 28 * 16 * 48
 
 
 def test_a_disk_is_checked_where_the_folder_will_be(tmp_path):

@@ -7,7 +7,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import small_study
+from ray import cloudpickle
+from ray.exceptions import RayTaskError
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.train.task import Context
 from foresight.tuning.record import ERROR_LENGTH, Planned, record_trial, write_failure
@@ -98,7 +101,8 @@ def dead_trial(planned: Planned, tmp_path: Path) -> SimpleNamespace:
     """What Tune hands over for a trial whose process died."""
     trace = "Traceback (most recent call last):\n  File ...\n\nActorDiedError: the actor died.\n  cause: killed\n"
     (tmp_path / "error.txt").write_text(trace)
-    return SimpleNamespace(config={"key": planned.key}, error_file=str(tmp_path / "error.txt"))
+    path = str(tmp_path / "error.txt")
+    return SimpleNamespace(config={"key": planned.key}, error_file=path, pickled_error_file=None)
 
 
 def test_a_process_that_died_gets_its_row_from_the_driver(log, planned, recorder, dead_trial):
@@ -136,3 +140,45 @@ def test_tunes_snapshot_of_the_callback_is_small_and_can_be_pickled(recorder):
     import pickle
 
     assert len(pickle.dumps(recorder)) < 500
+
+
+# --- a disk that takes no more ---------------------------------------------------------------------------------------
+
+
+def raised(error: Exception, trial: SimpleNamespace) -> SimpleNamespace:
+    """The trial of a process that raised, which Tune keeps in a file."""
+    path = Path(trial.error_file).with_name("error.pkl")
+    path.write_bytes(cloudpickle.dumps(RayTaskError("train", "a traceback", error).as_instanceof_cause()))
+    trial.pickled_error_file = str(path)
+    return trial
+
+
+@pytest.mark.parametrize("error", [None, ValueError("a bad arm")])
+def test_a_row_that_cannot_be_written_ends_the_run(monkeypatch, log, planned, error):
+    log.trials_dir.mkdir(parents=True)
+    (log.trials_dir / planned.key).write_text("a file where the folder should be")
+    with pytest.raises(RunEndedError, match=f"trial {planned.key} cannot be written to {log.root}") as caught:
+        run_with(monkeypatch, log, planned, error)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_driver_takes_over_what_ended_a_trial_and_writes_no_row(log, recorder, dead_trial):
+    with pytest.raises(RunEndedError, match="the disk is full"):
+        recorder.on_trial_error(1, [], raised(RunEndedError("the disk is full"), dead_trial))
+    assert str(recorder.ended) == "the disk is full"
+    assert log.statuses() == {}
+
+
+def test_any_other_error_of_a_trial_is_its_row(log, planned, recorder, dead_trial):
+    recorder.on_trial_error(1, [], raised(ZeroDivisionError("our own mistake"), dead_trial))
+    assert recorder.ended is None
+    assert log.statuses() == {planned.key: "failed"}
+    assert len(recorder.progress.finished) == 1
+
+
+def test_a_driver_that_cannot_write_the_row_of_a_dead_process_ends_the_run(log, planned, recorder, dead_trial):
+    log.trials_dir.mkdir(parents=True)
+    (log.trials_dir / planned.key).write_text("a file where the folder should be")
+    with pytest.raises(RunEndedError, match="cannot be written"):
+        recorder.on_trial_error(1, [], dead_trial)
+    assert recorder.ended is not None

@@ -116,6 +116,11 @@ def test_neither_faults_nor_ctrl_c_show_a_traceback(story):
     assert "Traceback" not in story.faulty.out
 
 
+def test_ray_has_no_word_about_the_killed_process(story):
+    said = [line for line in story.faulty.out.splitlines() if LONG_0.key not in line]
+    assert [line for line in said if "raylet" in line or "worker" in line] == []
+
+
 def test_ctrl_c_keeps_finished_trials_and_makes_no_row_of_an_unfinished_one(story):
     assert set(story.after_faults.index) >= FIRST_FIVE
     assert len(story.after_faults) < len(TRIALS)

@@ -1,0 +1,170 @@
+"""Filling the feature cache with a pool of processes: each takes shards of the missing entries until none is left.
+
+A process stays with one encoder as long as that has shards, so that it is loaded once. What is finished is on disk: after
+an interrupt or a death the same command goes on with the first unfinished shard.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import TaskID
+
+from foresight.config import TrialConfig
+from foresight.errors import RunEndedError
+from foresight.features.requests import Request, missing_requests, needed_entries
+from foresight.features.shards import is_finished, request_shards, tidy_shards
+from foresight.features.size import n_pictures
+from foresight.features.store import ArrayStore
+from foresight.tuning.extractor import Extractor
+from foresight.tuning.feature_progress import FeatureProgress
+from foresight.tuning.ray_runtime import result_of
+from foresight.tuning.sweep import Placement
+
+MOST_DEATHS = 2  # of processes at one step: a machine may be lost once, a second time it is the step
+
+
+def fill_cache(ray: Any, configs: Sequence[TrialConfig], placement: Placement, console: Console) -> None:
+    """Computes every entry that these trials read and the cache lacks, `placement.slots` processes at once.
+
+    Raises RequestError for data that cannot be read, RunEndedError for a full disk or a step that kills its process.
+    """
+    store = ArrayStore(placement.cache)
+    tidy_shards(needed_entries(configs), store)
+    pool = FeaturePool(ray, placement, console)
+    try:
+        for stage in missing_requests(configs, store):
+            pool.run(stage)
+    finally:
+        pool.close()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a method of Extractor."""
+
+    method: str
+    arguments: tuple[Any, ...]
+    n_pictures: int = 0
+
+
+class Work:
+    """What is left of one request: its data set or its shards first, then the joining of its entries."""
+
+    bar: TaskID  # of the display
+
+    def __init__(self, request: Request, store: ArrayStore):
+        self.request = request
+        self.is_counted = request.kind != "images"  # a data set is read in one step
+        self.joins: list[Step] = []
+        self.n_pictures = n_pictures(request.configs[0].data)
+        if not self.is_counted:
+            steps = [Step("images", (request,), self.n_pictures)]
+        else:
+            shards = request_shards(request, store)
+            self.n_pictures = sum(map(len, shards))
+            unfinished = [shard for shard in shards if not is_finished(shard, request.keys, store)]
+            steps = [Step("shard", (request, shard), len(shard)) for shard in unfinished]
+            self.joins = [Step("join", (key, shards)) for key in request.keys]
+        self.n_left = sum(step.n_pictures for step in steps)
+        self.waiting, self.running = deque(steps), 0
+        self._join_when_encoded()
+
+    def take(self) -> Step:
+        self.running += 1
+        return self.waiting.popleft()
+
+    def give_back(self, step: Step) -> None:
+        """A step whose process died waits again."""
+        self.running -= 1
+        self.waiting.appendleft(step)
+
+    def finish(self, step: Step) -> None:
+        self.running -= 1
+        self.n_left -= step.n_pictures
+        self._join_when_encoded()
+
+    @property
+    def is_done(self) -> bool:
+        return not self.waiting and not self.running
+
+    def _join_when_encoded(self) -> None:
+        if self.is_done:
+            self.waiting.extend(self.joins)
+            self.joins = []
+
+
+class FeaturePool:
+    """Deals the steps of requests to processes, which it starts when there is work for them."""
+
+    def __init__(self, ray: Any, placement: Placement, console: Console):
+        self.ray, self.placement, self.console = ray, placement, console
+        self.store = ArrayStore(placement.cache)
+        self.idle: list[Any] = []
+        self.working: dict[Any, tuple[Any, Work, Step]] = {}  # by the reference of the call's result
+        self.last_work: dict[Any, Work] = {}  # by process: whose encoder it holds
+        self.deaths: Counter[int] = Counter()  # by the step's id
+        self.extractor = ray.remote(num_cpus=1, num_gpus=placement.gpus, max_restarts=0)(Extractor)
+
+    def run(self, requests: Sequence[Request]) -> None:
+        """Returns when every request is done; they may be computed in any order."""
+        works = [Work(request, self.store) for request in requests]
+        with FeatureProgress(self.console) as progress:
+            for work in works:
+                work.bar = progress.add(work.request.label, work.n_pictures, work.n_left, work.is_counted)
+            while not all(work.is_done for work in works):
+                self._deal([work for work in works if work.waiting], progress)
+                done, _ = self.ray.wait(list(self.working), timeout=1.0)
+                for reference in done:
+                    self._collect(reference, progress)
+                progress.tick()
+
+    def close(self) -> None:
+        """Ends the processes, and with them what they hold of memory."""
+        for process in [*self.idle, *(process for process, _, _ in self.working.values())]:
+            self.ray.kill(process)
+        self.idle, self.working = [], {}
+
+    def _deal(self, works: list[Work], progress: FeatureProgress) -> None:
+        """Gives every process something to do, and starts more while there are free slots."""
+        while works and (self.idle or len(self.working) < self.placement.slots):
+            process = self.idle.pop() if self.idle else self.extractor.remote(self.placement)
+            work = self.last_work.get(process)
+            if work not in works:
+                work = max(works, key=self._urgency)
+            progress.begin(work.bar)
+            step = work.take()
+            self.last_work[process] = work
+            self.working[getattr(process, step.method).remote(*step.arguments)] = (process, work, step)
+            works = [work for work in works if work.waiting]
+
+    def _urgency(self, work: Work) -> float:
+        """Pictures left for each process that would be at it."""
+        n_at_it = sum(other is work for _, other, _ in self.working.values())
+        return work.n_left / (1 + n_at_it)
+
+    def _collect(self, reference: Any, progress: FeatureProgress) -> None:
+        process, work, step = self.working.pop(reference)
+        try:
+            result_of(self.ray, reference)
+        except self.ray.exceptions.RayActorError as error:
+            self.ray.kill(process)  # it may only have been out of reach
+            self.deaths[id(step)] += 1
+            if self.deaths[id(step)] >= MOST_DEATHS:
+                raise RunEndedError(
+                    f"computing {work.request.label} killed {MOST_DEATHS} processes in the same place "
+                    f"({str(error).splitlines()[0]}), most often for want of memory; what is finished is kept, and the "
+                    "same command goes on here"
+                ) from error
+            work.give_back(step)
+            return
+        except BaseException:
+            self.idle.append(process)
+            raise
+        self.idle.append(process)
+        work.finish(step)
+        progress.advance(work.bar, step.n_pictures)
+        if work.is_done:
+            self.console.print(f"computed {work.request.label}", soft_wrap=True)

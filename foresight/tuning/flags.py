@@ -1,0 +1,37 @@
+"""What the flags mean that several commands share."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from foresight.errors import RequestError
+from foresight.tuning.sweep import Placement
+
+
+def check_flags(plan: bool, json: bool, data: str | None, coco_root: Path | None) -> None:
+    """Raises RequestError for a flag that another one must go with."""
+    if coco_root is not None and data != "coco":
+        raise RequestError("--coco-root is read only with --data coco; add it or leave the folder out")
+    if json and not plan:
+        raise RequestError("--json belongs to --plan; add --plan or leave it out")
+
+
+def choose_scale(n_gpus: float, console: Console) -> Literal["tiny", "full"]:
+    """The scale where none was asked for, and says so."""
+    scale: Literal["tiny", "full"] = "full" if n_gpus else "tiny"
+    console.print(f"scale: {scale} ({n_gpus:.0f} GPUs here); choose with --scale tiny|full", soft_wrap=True)
+    return scale
+
+
+def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None]) -> Placement:
+    """As many slots as there are GPUs at full scale, otherwise as there are cores. `roots` by the data set's name."""
+    on_gpus = scale == "full" and n_gpus > 0
+    return Placement(
+        runs=runs.absolute(),
+        slots=max(1, int(n_gpus)) if on_gpus else os.cpu_count() or 1,
+        gpus=1.0 if on_gpus else 0.0,
+        roots={name: root.absolute() for name, root in roots.items() if root is not None},
+    )

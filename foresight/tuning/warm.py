@@ -1,0 +1,105 @@
+"""`main`: what `python sweeps/warm_cache.py` does: the features of studies are computed before their trials are paid for."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from foresight.config import TrialConfig
+from foresight.errors import RequestError, nearest_name
+from foresight.features.requests import discard_corrupt, missing_requests
+from foresight.features.size import entry_sizes, missing_bytes
+from foresight.features.store import ArrayStore
+from foresight.tuning import preflight
+from foresight.tuning.exit_codes import one_sentence
+from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.flags import check_flags, choose_scale, place
+from foresight.tuning.ray_runtime import cluster_gpus, running_ray
+from foresight.tuning.session import DONE
+from foresight.tuning.study import Study, open_study
+from foresight.tuning.sweep import Placement, Sweep
+from foresight.tuning.warm_plan import disk_size, make_warm_plan, print_warm_plan, warm_plan_json
+
+
+def main(known: Iterable[str], load: Callable[[str], Sweep]) -> None:
+    """Runs the command line over the studies named in `known`, and exits with its code."""
+    build_app(sorted(known), load)()
+
+
+def build_app(known: list[str], load: Callable[[str], Sweep]) -> typer.Typer:
+    """The command line. `load` gives the study of a name."""
+
+    def command(
+        studies: Annotated[list[str], typer.Argument(help="Names of studies, as in sweeps/<name>.py.")],
+        scale: Annotated[
+            Literal["tiny", "full"] | None, typer.Option(help="Default: full where there are GPUs, else tiny.")
+        ] = None,
+        plan: Annotated[bool, typer.Option("--plan", help="Show what would be computed and what it takes.")] = False,
+        json: Annotated[bool, typer.Option("--json", help="With --plan: for machines.")] = False,
+        runs: Annotated[
+            Path, typer.Option(help="Where run logs are: a study may decide what the next one reads.")
+        ] = Path("runs"),
+        data: Annotated[
+            Literal["shapes", "scenes", "coco"] | None, typer.Option(help="Default: what each study is declared on.")
+        ] = None,
+        coco_root: Annotated[Path | None, typer.Option(help="A folder in COCO's layout, for data coco.")] = None,
+    ) -> None:
+        """Fills the feature cache for studies before their trials are run."""
+        console = Console(stderr=plan and json, highlight=False, markup=False)
+        with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished part"):
+            unknown = [name for name in studies if name not in known]
+            if unknown:
+                hint = nearest_name(unknown[0], known)
+                raise RequestError(f"no study '{unknown[0]}'{hint}; the studies are {', '.join(known)}")
+            check_flags(plan, json, data, coco_root)
+            n_gpus = cluster_gpus()
+            scale = scale or choose_scale(n_gpus, console)
+            placement = place(scale, n_gpus, runs, {"coco": coco_root})
+            opened = [open_study(load(name), scale, data, None, placement) for name in studies]
+            for study in opened:
+                if study.provisional:
+                    console.print(
+                        f"{study.sweep.name} depends on results that are not complete in {placement.runs}: its features "
+                        "are those of the study as declared",
+                        soft_wrap=True,
+                    )
+            configs = read_configs(opened)
+            if plan:
+                made = make_warm_plan(studies, configs, placement)
+                if json:
+                    print(warm_plan_json(made))
+                else:
+                    print_warm_plan(made, console)
+            else:
+                warm(configs, placement, console)
+            raise typer.Exit(DONE)
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    return app
+
+
+def read_configs(studies: Iterable[Study]) -> list[TrialConfig]:
+    """One config for each arm of the studies and of those that they need: seeds of an arm read the same entries."""
+    arms: dict[str, TrialConfig] = {}
+    for study in studies:
+        for config in (*read_configs(study.needs), *(trial.config for trial in study.trials)):
+            arms.setdefault(config.arm_key, config)
+    return list(arms.values())
+
+
+def warm(configs: list[TrialConfig], placement: Placement, console: Console) -> None:
+    """Computes what the cache lacks. Raises RequestError before anything starts, RunEndedError when it cannot go on."""
+    store = ArrayStore(placement.cache)
+    discard_corrupt(configs, store)
+    preflight.check_disk(placement.cache, missing_bytes(configs, store), "the feature cache")
+    if missing_requests(configs, store):
+        preflight.check_checkpoints(configs)
+        with running_ray(placement.slots) as ray:
+            fill_cache(ray, configs, placement, console)
+    sizes = entry_sizes(configs)
+    console.print(
+        f"{len(sizes)} entries are cached, {disk_size(sum(sizes.values()))} in {placement.cache}", soft_wrap=True
+    )

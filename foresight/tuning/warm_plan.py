@@ -1,0 +1,103 @@
+"""What filling the feature cache would take: entries, images, bytes, encoder passes, time and money. Starts nothing."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from foresight.config import TrialConfig
+from foresight.features.requests import missing_requests, read_entries
+from foresight.features.shards import pictures_done
+from foresight.features.size import entry_sizes, flops_left, missing_bytes, n_pictures, pass_flops
+from foresight.features.store import ArrayStore
+from foresight.tuning.plan_report import ASSUMED_EXTRACTION_FLOPS, USD_PER_GPU_HOUR
+from foresight.tuning.progress import clock
+from foresight.tuning.sweep import Placement
+
+
+def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], placement: Placement) -> dict[str, Any]:
+    """The plan as a plain tree (`--plan --json`)."""
+    store = ArrayStore(placement.cache)
+    sizes = entry_sizes(configs)
+    requests = [request for stage in missing_requests(configs, store) for request in stage]
+    seconds = sum(flops_left(request, store) for request in requests) / ASSUMED_EXTRACTION_FLOPS
+    plan: dict[str, Any] = {
+        "studies": list(studies),
+        "scale": configs[0].scale,
+        "data": configs[0].data.model_dump(),
+        "cache": str(placement.cache),
+        "entries": [
+            {
+                "key": key,
+                "kind": kind,
+                "n_images": n_pictures(config.data),
+                "n_images_done": n_pictures(config.data) if store.has(key) else pictures_done(key, store),
+                "bytes": sizes[key],
+                "cached": store.has(key),
+            }
+            for key, (kind, config) in read_entries(configs).items()
+        ],
+        "passes": [
+            {
+                "label": request.label,
+                "entries": request.keys,
+                "pflop": pass_flops(request) / 1e15,
+                "pflop_left": flops_left(request, store) / 1e15,
+            }
+            for request in requests
+        ],
+        "bytes": sum(sizes.values()),
+        "bytes_needed": missing_bytes(configs, store),
+        "slots": placement.slots,
+        "cost": {"extraction_slot_s": seconds, "wall_s": seconds / placement.slots},
+    }
+    if configs[0].scale == "full":
+        hours = seconds / 3600
+        plan["cost"] |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
+    return plan
+
+
+def print_warm_plan(plan: dict[str, Any], console: Console) -> None:
+    """The plan for people."""
+    entries, cost = plan["entries"], plan["cost"]
+    n_cached = sum(entry["cached"] for entry in entries)
+    console.print(
+        f"features of {', '.join(plan['studies'])} at {plan['scale']} scale, data {plan['data']['name']}: "
+        f"{len(entries)} entries, {disk_size(plan['bytes'])}, {n_cached} cached, in {plan['cache']}",
+        soft_wrap=True,
+    )
+    table = Table("entry", "images", "on disk", "done")
+    for entry in entries:
+        done = "cached" if entry["cached"] else f"{entry['n_images_done'] / entry['n_images']:.0%}"
+        table.add_row(entry["key"], f"{entry['n_images']:,}", disk_size(entry["bytes"]), done)
+    console.print(table)
+    for encoder_pass in plan["passes"]:
+        work = f", {encoder_pass['pflop_left']:,.2f} PFLOP" if encoder_pass["pflop"] else ""
+        console.print(f"to compute: {encoder_pass['label']}{work}", soft_wrap=True)
+    if not plan["passes"]:
+        console.print("nothing to compute")
+        return
+    console.print(
+        f"disk: up to {disk_size(plan['bytes_needed'])} more, with the copy that joining the largest entry takes"
+    )
+    if "usd" in cost:
+        console.print(
+            f"estimate: about {clock(cost['wall_s'])} on {plan['slots']} slots, {cost['gpu_hours']:.2f} GPU-hours, "
+            f"${cost['usd']:.2f} at ${cost['usd_per_gpu_hour']:.2f} (encoders at an assumed "
+            f"{ASSUMED_EXTRACTION_FLOPS / 1e12:,.0f} TFLOP/s a slot; reading the images and loading the encoders apart)",
+            soft_wrap=True,
+        )
+    else:
+        console.print("estimate: seconds, as the encoders are toys")
+
+
+def disk_size(n_bytes: int) -> str:
+    """`4.59 GB`, or `12.3 MB` below one."""
+    return f"{n_bytes / 1e9:,.2f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
+
+
+def warm_plan_json(plan: dict[str, Any]) -> str:
+    """The plan for machines."""
+    return json.dumps(plan, indent=2, allow_nan=False)

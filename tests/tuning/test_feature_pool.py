@@ -1,0 +1,221 @@
+"""The pool that fills the feature cache; Ray itself is played here, everything else is real."""
+
+import io
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from played_ray import PlayedRay
+from rich.console import Console
+
+from foresight.config import DataConfig, TrialConfig
+from foresight.data import resolve_data
+from foresight.errors import RequestError, RunEndedError
+from foresight.features import extract
+from foresight.features.extract import compute, load_encoder
+from foresight.features.requests import Request, missing_requests, needed_entries
+from foresight.features.shards import parts_of, request_shards
+from foresight.features.store import ArrayStore
+from foresight.tuning import feature_pool, feature_progress
+from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.sweep import Placement
+
+BASE = TrialConfig(data=DataConfig(n_train=70, n_val=2, n_test=33, image_px=28))
+ARMS = [BASE.with_fields(changes) for changes in ({}, {"vlm.layer": "8"}, {"dinov2.size": "B"})]
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(feature_pool, "request_shards", lambda *a: request_shards(*a, 32))
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> dict[str, dict[str, bytes]]:
+    """The files of every entry, by one process alone."""
+    store = ArrayStore(tmp_path_factory.mktemp("alone"))
+    for stage in missing_requests(ARMS, store):
+        for request in stage:
+            compute(request, store)
+    return files_of(store)
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=40)
+
+
+def files_of(store: ArrayStore) -> dict[str, dict[str, bytes]]:
+    return {
+        key: {path.name: path.read_bytes() for path in (store.root / key).iterdir()}
+        for key in sorted(needed_entries(ARMS))
+    }
+
+
+def placement(tmp_path: Path, slots: int = 2, **roots: Path) -> Placement:
+    return Placement(tmp_path / "runs", slots, cache=tmp_path / "cache", roots=roots)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_entries_are_the_same_bits_whoever_computes_them(tmp_path, console, expected, slots):
+    ray = PlayedRay()
+    fill_cache(ray, ARMS, placement(tmp_path, slots), console)
+    store = ArrayStore(tmp_path / "cache")
+    assert files_of(store) == expected
+    assert list((store.root / "shards").iterdir()) == []
+    assert len(ray.processes) == slots
+    assert Counter(method for _, method in ray.calls) == {"images": 1, "shard": 3 * 6, "join": 4}
+    assert sorted(map(id, ray.killed)) == sorted(map(id, ray.processes))  # nothing keeps memory afterwards
+
+
+def test_what_is_computed_is_told(tmp_path, console):
+    fill_cache(PlayedRay(), ARMS, placement(tmp_path), console)
+    told = console.file.getvalue().splitlines()
+    assert told[0] == "computed images (shapes)"
+    assert sorted(told[1:]) == [
+        "computed DINOv2 B features",
+        "computed DINOv2 L features",
+        "computed VLM features, layers final, 8",
+    ]
+
+
+def test_a_cache_that_has_everything_starts_no_process(tmp_path, console):
+    fill_cache(PlayedRay(), ARMS, placement(tmp_path), console)
+    ray = PlayedRay()
+    fill_cache(ray, ARMS, placement(tmp_path), console)
+    assert ray.processes == []
+
+
+def test_a_process_loads_an_encoder_once_and_a_free_one_helps_with_what_is_left(tmp_path, console, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(extract, "load_encoder", lambda *a: loaded.append(a[0].label) or load_encoder(*a))
+    for slots, most in ((1, 1), (2, 2)):
+        loaded.clear()
+        fill_cache(PlayedRay(), ARMS, placement(tmp_path / str(slots), slots), console)
+        assert len(set(loaded)) == 3
+        assert max(Counter(loaded).values()) <= most
+
+
+@pytest.mark.parametrize("death", [0, 1, 7, 20])
+def test_a_process_that_is_lost_costs_one_step(tmp_path, console, expected, death):
+    ray = PlayedRay(deaths=(death,))
+    fill_cache(ray, ARMS, placement(tmp_path), console)
+    assert files_of(ArrayStore(tmp_path / "cache")) == expected
+    assert len(ray.calls) == 1 + 3 * 6 + 4 + 1
+    assert len(ray.processes) in (2, 3)
+
+
+def test_a_step_that_kills_two_processes_ends_the_run_in_a_sentence(tmp_path, console):
+    ray = PlayedRay(deaths=(1, 2))
+    with pytest.raises(RunEndedError) as caught:
+        fill_cache(ray, [BASE.with_fields({"streams": "dinov2"})], placement(tmp_path, slots=1), console)
+    assert "computing DINOv2 L features killed 2 processes in the same place" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert set(ray.killed) == set(ray.processes)
+
+
+def test_the_next_run_goes_on_with_the_first_unfinished_shard(tmp_path, console, monkeypatch, expected):
+    seen: list[int] = []
+    encode = extract.encode_dinov2
+
+    def fail_late(model, pixels):
+        seen.append(len(pixels))
+        if len(seen) == 5:
+            raise RuntimeError("our own mistake")
+        return encode(model, pixels)
+
+    monkeypatch.setattr(extract, "encode_dinov2", fail_late)
+    ray = PlayedRay()
+    with pytest.raises(RuntimeError, match="a traceback"):  # it is not hidden
+        fill_cache(ray, ARMS, placement(tmp_path), console)
+    assert set(ray.killed) == set(ray.processes)
+    fill_cache(PlayedRay(), ARMS, placement(tmp_path), console)
+    assert files_of(ArrayStore(tmp_path / "cache")) == expected
+    assert sum(seen) - seen[4] == 2 * 105  # two sizes of DINOv2: every image once, but for the pass that failed
+
+
+def test_a_damaged_photograph_is_a_wrong_request(tmp_path, console, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "data")
+    from coco_writer import CocoWriter, outline, photograph
+
+    writer = CocoWriter(tmp_path / "coco")
+    for number in range(8):
+        writer.add("val2017", f"{number}.png", photograph(number, 40, 30), outline(5, 5, 20, 10))
+    root = writer.write()
+    for path in (root / "val2017").iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    data = resolve_data(DataConfig(name="coco", n_train=4, n_val=1, n_test=1, image_px=28), root)
+    config = BASE.with_fields({f"data.{name}": value for name, value in data.model_dump().items()})
+    with pytest.raises(RequestError, match=r"the image '.*png' cannot be read \(.*; replace the file") as caught:
+        fill_cache(PlayedRay(), [config], placement(tmp_path, coco=root), console)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_ends_the_run_in_a_sentence(tmp_path, console, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(RunEndedError, match=r"the feature cache cannot be written to .* \(No space left on device\)"):
+        fill_cache(PlayedRay(), ARMS, placement(tmp_path), console)
+
+
+def test_leftovers_of_a_process_that_died_are_removed(tmp_path, console):
+    fill_cache(PlayedRay(), ARMS, placement(tmp_path), console)
+    store = ArrayStore(tmp_path / "cache")
+    (key,) = Request("dinov2", (BASE,)).keys
+    with parts_of(store, key).writer("train-0000000-0000032", {}) as create:
+        create("tokens", (1,), "u1")[...] = 1
+    fill_cache(PlayedRay(), ARMS, placement(tmp_path), console)
+    assert not parts_of(store, key).root.exists()
+
+
+# --- the display -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def now(monkeypatch) -> list[float]:
+    """The clock; set `now[0]` to move it."""
+    seconds = [100.0]
+    monkeypatch.setattr(feature_progress.time, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def test_lines_tell_images_a_second_and_the_time_left_now_and_then(console, now):
+    with feature_progress.FeatureProgress(console) as shown:
+        bar = shown.add("VLM features", 1000, 900, is_counted=True)
+        shown.add("not begun", 10, 10, is_counted=True)
+        now[0] += 60
+        shown.begin(bar)
+        now[0] += 4
+        shown.advance(bar, 200)
+        shown.tick()
+        now[0] += 1
+        shown.tick()
+        shown.advance(bar, 700)
+        now[0] += 60
+        shown.tick()
+    (line,) = console.file.getvalue().splitlines()
+    assert line == "VLM features: 300 of 1,000 images, 50 images/s, left 0:14, elapsed 0:04"
+
+
+def test_a_data_set_is_one_step_with_the_time_it_has_taken(console, now):
+    with feature_progress.FeatureProgress(console) as shown:
+        shown.begin(shown.add("images (coco)", 11_000, 11_000, is_counted=False))
+        now[0] += 75
+        shown.tick()
+    assert console.file.getvalue() == "images (coco): 11,000 images in one step, elapsed 1:15\n"
+
+
+def test_a_terminal_shows_bars_and_no_lines(now):
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with feature_progress.FeatureProgress(console) as shown:
+        bar = shown.add("VLM features [8]", 1000, 900, is_counted=True)
+        shown.begin(bar)
+        now[0] += 30
+        shown.advance(bar, 300)
+        shown.tick()
+    written = console.file.getvalue()
+    assert "VLM features [8]" in written
+    assert "10 images/s, left 1:00" in written
+    assert "elapsed" not in written
