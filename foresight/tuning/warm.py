@@ -67,6 +67,8 @@ def build_app(known: list[str], load: Callable[[str], Sweep]) -> typer.Typer:
                         soft_wrap=True,
                     )
             configs = read_configs(opened)
+            if not configs:
+                raise RequestError(f"no trial of {', '.join(studies)} reads features, so there is nothing to fill")
             if plan:
                 made = make_warm_plan(studies, configs, placement)
                 if json:
@@ -87,7 +89,8 @@ def read_configs(studies: Iterable[Study]) -> list[TrialConfig]:
     arms: dict[str, TrialConfig] = {}
     for study in studies:
         for config in (*read_configs(study.needs), *(trial.config for trial in study.trials)):
-            arms.setdefault(config.arm_key, config)
+            if config.is_trained:  # what trains nothing reads no features
+                arms.setdefault(config.arm_key, config)
     return list(arms.values())
 
 
