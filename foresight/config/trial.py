@@ -138,6 +138,11 @@ class TrialConfig(Part):
         return self.task not in UNTRAINED_TASKS
 
     @property
+    def recipe(self) -> TrainConfig:
+        """How the weights that this trial trains are found."""
+        return self.head_train if self.task == "end_to_end" else self.train
+
+    @property
     def conditioner(self) -> FusionConfig | AdapterConfig:
         """The part that turns encoder features into conditioning tokens."""
         return self.fusion if self.bridge == "fusion" else self.adapter

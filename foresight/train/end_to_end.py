@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from foresight.config import N_CLASSES, TrainConfig, TrialConfig
+from foresight.config import N_CLASSES, TrialConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.detection import compute_found, compute_map
@@ -47,10 +47,6 @@ class EndToEnd(Task):
     def __init__(self, config: TrialConfig, context: Context):
         super().__init__(config, context)
         self.detection = Detection(config, context)  # how a head is trained and measured
-
-    @property
-    def recipe(self) -> TrainConfig:
-        return self.config.head_train
 
     def assemble(self, shapes: FeatureShapes) -> TokenDetector:
         config, conditioner = self.config, self.config.conditioner

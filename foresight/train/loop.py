@@ -45,7 +45,7 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
     the best, the later of two alike.
     Raises DivergedError, naming the steps between which the loss stopped being finite.
     """
-    config, seed = task.recipe, task.config.seed
+    config, seed = task.config.recipe, task.config.seed
     torch.manual_seed(keyed_seed(seed, "dropout"))
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     n_train, images_per_step = len(data.train), config.batch_size * config.accumulate
@@ -100,7 +100,7 @@ def _add_gradients(
     task: Task, model: nn.Module, split: StagedSplit, images: Tensor, done_frac: float
 ) -> dict[str, Tensor]:
     """Adds the gradient of the mean loss over `images`, taken in batches. Returns sums of every loss over the images."""
-    config, totals = task.recipe, dict[str, Tensor]()
+    config, totals = task.config.recipe, dict[str, Tensor]()
     for index in images.split(config.batch_size):
         with autocast(task.device, config.precision):
             losses = task.losses(model, split, index.to(task.device), done_frac)

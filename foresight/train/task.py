@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from foresight.config import TrainConfig, TrialConfig
+from foresight.config import TrialConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.lpips import Lpips
@@ -93,11 +93,6 @@ class Measurement(TrialKind):
 
 class Task(TrialKind):
     """A kind of trial that trains: one trial's loss and metrics."""
-
-    @property
-    def recipe(self) -> TrainConfig:
-        """How the weights that this trial trains are found."""
-        return self.config.train
 
     def restore(self, model: nn.Module) -> None:
         """Before the training: gives the model what another trial has trained of it. Most tasks start from nothing."""

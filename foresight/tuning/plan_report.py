@@ -93,7 +93,7 @@ def estimate_cost(
     basis = f"training at an assumed {flops_per_s / 1e9:,.0f} GFLOP/s a slot"
     training_s = training / flops_per_s
     if len(done):
-        images = done["config/train.epochs"] * done["config/data.n_train"] * done["config/data.n_frames"]
+        images = _epochs(done) * done["config/data.n_train"] * done["config/data.n_frames"]
         measured = float((3 * done["cost/flops"] * images).sum() / done["cost/train_s"].sum())
         basis = f"training at {measured / 1e9:,.1f} GFLOP/s a slot, as in {len(done)} finished trials of this run log"
         training_s = training / measured
@@ -118,6 +118,13 @@ def _cost(slot_s: dict[str, float], basis: str, scale: str, placement: Placement
         hours = seconds / 3600
         cost |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
     return cost
+
+
+def _epochs(done: pd.DataFrame) -> pd.Series:
+    """Epochs that the trials have run; a head that was trained alone has a recipe of its own."""
+    if "train/epochs_run" in done:
+        return done["train/epochs_run"]
+    return done["config/train.epochs"]
 
 
 def _measured_trials(log: RunLog, scale: str) -> pd.DataFrame:
@@ -180,7 +187,7 @@ def plan_json(plan: dict[str, Any]) -> str:
 
 def _train_flops(config: TrialConfig, forward_flops: float) -> float:
     # A backward pass costs about twice the forward pass.
-    return 3 * forward_flops * config.train.epochs * config.data.n_train * config.data.n_frames
+    return 3 * forward_flops * config.recipe.epochs * config.data.n_train * config.data.n_frames
 
 
 def _coverage(factor: Factor, trials: list[Trial], statuses: dict[str, str]) -> dict[str, str]:

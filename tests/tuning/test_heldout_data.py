@@ -1,6 +1,5 @@
 """Further sets of a study: which of them a machine can measure on, and that their folders are read and paid for."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,15 +45,11 @@ def test_a_folder_that_is_given_is_measured_with_what_it_holds_and_its_content_i
     assert baseline.key != resolve_space(SWEEP, "tiny", None, {}).baseline.key
 
 
-def test_the_data_that_a_study_is_run_on_is_no_further_set(davis, monkeypatch):
+def test_the_data_that_a_study_is_run_on_is_no_further_set(monkeypatch):
     monkeypatch.setattr("foresight.tuning.sweep.resolve_data", lambda data, root: data)
-    on_clips = replace(SWEEP, space=lambda scale: _on(SWEEP.space(scale), "clips"))
-    assert resolve_space(on_clips, "tiny", None, {}).baseline.heldout == HeldoutConfig()
-
-
-def _on(space: SearchSpace, name: str) -> SearchSpace:
-    changes = {f"data.{field}": value for field, value in space.baseline.data.with_name(name).items()}
-    return replace(space, baseline=space.baseline.with_fields(changes))
+    photographs = {"coco": Path("/coco")}
+    assert resolve_space(SWEEP, "tiny", None, photographs).baseline.heldout == HeldoutConfig(clips=4, coco=7)
+    assert resolve_space(SWEEP, "tiny", "coco", photographs).baseline.heldout == HeldoutConfig(clips=4)
 
 
 def test_further_sets_take_room_in_the_feature_cache():
