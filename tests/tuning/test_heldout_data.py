@@ -7,8 +7,8 @@ import pytest
 from foresight.claim import Claim
 from foresight.config import DataConfig, HeldoutConfig, TrialConfig
 from foresight.data.clip_folder import ClipFile, ClipFolder
+from foresight.features.size import entry_sizes
 from foresight.space import Factor, SearchSpace
-from foresight.tuning.preflight import feature_bytes
 from foresight.tuning.sweep import Sweep, read_roots, resolve_space
 
 PLANNED = HeldoutConfig(clips=4, davis=5, ssv2=6, coco=7)
@@ -57,7 +57,8 @@ def test_further_sets_take_room_in_the_feature_cache():
     clips = BASELINE.model_copy(update={"heldout": HeldoutConfig(clips=4)})
     images = 54 * (3 * 56**2 + 5 * 32**2)  # 6 clips of 9 frames, one to train and one to validate with included
     features = 2 * 54 * (2**2 * 64 + 4**2 * 64)
-    assert feature_bytes([clips]) - feature_bytes([without]) == images + features
+    sizes = [sum(entry_sizes([config]).values()) for config in (clips, without)]
+    assert sizes[0] - sizes[1] == images + features
 
 
 def test_what_an_end_to_end_trial_starts_from_is_the_reconstruction_of_the_same_settings():
