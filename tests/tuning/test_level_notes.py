@@ -7,7 +7,8 @@ from foresight.config import TrialConfig
 from foresight.space import Factor
 from foresight.tuning.level_notes import level_notes
 
-STEMS = sorted(path.stem for path in (Path(__file__).parents[2] / "sweeps").glob("*.py"))
+SPACES = Path(__file__).parents[2] / "search_spaces"
+STEMS = sorted(path.stem for path in SPACES.glob("*.py") if path.stem != "__init__")
 LAYERS = ("vlm.layer", "dinov2.layer")
 
 

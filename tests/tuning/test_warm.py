@@ -135,7 +135,7 @@ def test_an_unknown_study_is_refused_with_the_nearest(command, ray):
 
 def test_json_without_plan_and_a_folder_without_its_data_are_refused(command, ray, tmp_path):
     assert "--json belongs to --plan" in refusal(command("small_study", "--json"), ray)
-    assert "--coco-root is read only" in refusal(command("small_study", "--coco-root", str(tmp_path)), ray)
+    assert "does not read --coco-root here" in refusal(command("small_study", "--coco-root", str(tmp_path)), ray)
 
 
 def test_a_full_disk_is_refused(command, ray, monkeypatch):
