@@ -1,8 +1,9 @@
 """E-P2.3: does joining the VLM with DINOv2 beat either alone (protocols, section 6)?
 
 The planned recipe: a loss of two stages (layout and LPIPS first, then the squared error as well), micro-batches of 4 and
-four of them to a step. The original trained on its test images and with another loss; `mse_l1` is the plain one. mAP and
-semantic consistency, the other two criteria of the plan, are those of E-P2.4, which continues with these models.
+four of them to a step at full scale, one at tiny, which has few steps. The original trained on its test images and with
+another loss; `mse_l1` is the plain one. mAP and semantic consistency, the other two criteria of the plan, are those of
+E-P2.4, which continues with these models on the same scenes.
 """
 
 from foresight.claim import Claim, Criterion
