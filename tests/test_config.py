@@ -9,7 +9,9 @@ from pydantic import ValidationError
 
 from foresight.config import (
     FIELDS_IGNORED_BY_FUSION,
+    FIELDS_READ_BY_DECODER,
     DataConfig,
+    DecoderConfig,
     FusionConfig,
     Part,
     TrainConfig,
@@ -51,6 +53,10 @@ OTHER_VALUES: dict[str, Any] = {
     "adapter.queries": 32,
     "adapter.dropout": 0.1,
     "adapter.conditioning_dim": 64,
+    "decoder.name": "ltx",
+    "decoder.checkpoint": "acme/another-ltx",
+    "decoder.pretrained": False,
+    "decoder.sampling_steps": 4,
     "decoder.width": 64,
     "decoder.heads": 8,
     "decoder.grid": 16,
@@ -67,13 +73,20 @@ OTHER_VALUES: dict[str, Any] = {
     "data.n_frames": 5,
     "seed": 1,
 }
-FIELDS_WITH_ONE_VALUE = {"decoder.name", "task"}
+FIELDS_WITH_ONE_VALUE = {"task"}
+# The toy LTX-Video draws these and reads tokens of these channels.
+TOY_LTX_TRIAL = TrialConfig(data=DataConfig(name="big_shapes", target_px=64), fusion=FusionConfig(conditioning_dim=64))
+LTX_VIDEO = {"decoder.name": "ltx", "decoder.checkpoint": "Lightricks/LTX-Video", "fusion.conditioning_dim": 4096}
 
 
 def start(field: str) -> TrialConfig:
     """The defaults of a trial that reads the field."""
     if field == "data.n_frames":
         return TrialConfig(data=DataConfig(name="clips", n_frames=9))
+    if field == "decoder.name":
+        return TOY_LTX_TRIAL
+    if field in ("decoder.checkpoint", "decoder.pretrained", "decoder.sampling_steps"):
+        return TOY_LTX_TRIAL.with_fields(LTX_VIDEO)
     return TrialConfig(bridge="adapter" if field.startswith("adapter.") else "fusion")
 
 
@@ -254,6 +267,30 @@ def test_an_impossible_combination_is_refused(changes, said):
     message = refused(changes)
     assert "impossible combination" in message
     assert said in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fusion.conditioning_dim": 32}, "fusion.conditioning_dim must be 64, not 32"),
+        ({"decoder.checkpoint": "Lightricks/LTX-Video"}, "fusion.conditioning_dim must be 4096, not 64"),
+        (LTX_VIDEO | {"data.target_px": 56}, "multiples of 32 px, not 56"),
+        ({"data.target_px": 128}, "'big_shapes' at 64 px and nothing else, not 'big_shapes' at 128 px"),
+        ({"data.name": "shapes"}, "not 'shapes' at 64 px"),
+        ({"loss.mask_weight": 1.0}, "decoder 'ltx' does not read 'loss.mask_weight'"),
+        ({"decoder.grid": 16}, "decoder 'ltx' does not read 'grid'"),
+        ({"decoder.name": "pixel", "decoder.sampling_steps": 4}, "decoder 'pixel' does not read 'sampling_steps'"),
+    ],
+)
+def test_what_ltx_video_cannot_read_or_draw_is_refused(changes, said):
+    with pytest.raises(RequestError) as caught:
+        TOY_LTX_TRIAL.with_fields({"decoder.name": "ltx"} | changes)
+    assert said in str(caught.value)
+
+
+def test_every_field_of_a_decoder_is_read_by_one():
+    read = [name for names in FIELDS_READ_BY_DECODER.values() for name in names]
+    assert sorted([*read, "name"]) == sorted(DecoderConfig.model_fields)
 
 
 @pytest.mark.parametrize(

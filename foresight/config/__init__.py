@@ -8,11 +8,20 @@ This package starts without torch, so a sweep can be listed and counted in about
 from foresight.config.bridge import (
     BUDGET_DIVISOR,
     FIELDS_IGNORED_BY_FUSION,
+    FIELDS_READ_BY_DECODER,
+    TOY_LTX,
     AdapterConfig,
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import CLIP_DATA, PIXELS_PER_VLM_TOKEN, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import (
+    CLIP_DATA,
+    PIXELS_PER_VLM_TOKEN,
+    PLAIN_GROUND_DATA,
+    DataConfig,
+    DINOv2Config,
+    VLMConfig,
+)
 from foresight.config.fields import check_field, explain, field_names
 from foresight.config.part import Part
 from foresight.config.training import LossConfig, TrainConfig
@@ -22,7 +31,10 @@ __all__ = [
     "BUDGET_DIVISOR",
     "CLIP_DATA",
     "FIELDS_IGNORED_BY_FUSION",
+    "FIELDS_READ_BY_DECODER",
     "PIXELS_PER_VLM_TOKEN",
+    "PLAIN_GROUND_DATA",
+    "TOY_LTX",
     "AdapterConfig",
     "DINOv2Config",
     "DataConfig",

@@ -8,12 +8,13 @@ from foresight.config.part import Part
 
 PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
 CLIP_DATA = ("clips", "ssv2", "davis")
+PLAIN_GROUND_DATA = ("big_shapes",)  # one flat background, so that an object shows in the picture itself
 
 
 class DataConfig(Part):
     """Pictures, or clips of `n_frames` frames; the counts are of clips then."""
 
-    name: Literal["shapes", "scenes", "coco", "clips", "ssv2", "davis"] = "shapes"
+    name: Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"] = "shapes"
     fingerprint: str = ""  # content hash of a folder of images or clips; empty for generated ones
     n_train: int = Field(512, ge=1)  # images trained on
     n_val: int = Field(64, ge=1)  # images the learning curve is measured on

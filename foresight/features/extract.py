@@ -1,6 +1,7 @@
 """Images and encoder features as store entries: what each entry is computed from, and how a missing one is computed.
 
-One entry holds the three splits of one data set (`images`), or one encoder's tokens for all of them (`vlm`, `dinov2`).
+One entry holds the three splits of one data set (`images`), or one encoder's tokens for all of them (`vlm`, `dinov2`), or
+the weights of the toy decoder that this machine pretrains (`ltx`).
 Trials read entries; only `compute` writes them, once for all trials of all sweeps of the machine.
 """
 
@@ -17,9 +18,11 @@ from foresight.data import ImageSet, load_splits
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
 from foresight.encoders.shapes import checkpoint_name, resolve_layer
-from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
+from foresight.features.keys import dinov2_entry, images_entry, ltx_entry, vlm_entry
 from foresight.features.requests import Request
 from foresight.features.store import ArrayStore
+from foresight.models import ltx_shapes
+from foresight.train.ltx_toy import pretrain_toy
 
 SPLITS = ("train", "val", "test")
 BATCH = 32
@@ -43,6 +46,13 @@ def compute(
         with store.lock(key):
             if not store.has(key):
                 _write_images(store, key, content, load_splits(config.data, (roots or {}).get(config.data.name)))
+        return
+    if request.kind == "ltx":
+        key, content = ltx_entry()
+        with store.lock(key):
+            if not store.has(key):
+                with store.folder_writer(key, content) as folder:
+                    pretrain_toy(ltx_shapes.RECIPE, folder)
         return
     with store.lock(f"{request.kind}-{images_entry(config.data)[0]}"):
         if request.kind == "dinov2":

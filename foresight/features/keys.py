@@ -1,11 +1,13 @@
 """What a store entry is computed from, and so its key. Starts without torch: `--plan` counts the cached share with it."""
 
+from dataclasses import asdict
 from typing import Any
 
-from foresight.config import DataConfig, DINOv2Config, TrialConfig, VLMConfig
+from foresight.config import TOY_LTX, DataConfig, DINOv2Config, TrialConfig, VLMConfig
 from foresight.encoders.checkpoints import weights_fingerprint
 from foresight.encoders.shapes import checkpoint_name
 from foresight.features.store import content_key
+from foresight.models import ltx_shapes
 
 # Raise it when the code that fills entries changes what it writes.
 EXTRACTION_VERSION = 1
@@ -14,12 +16,14 @@ Entry = tuple[str, dict[str, Any]]
 
 
 def entries_of(config: TrialConfig) -> dict[str, Entry]:
-    """What a trial reads: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread."""
+    """What a trial reads: `images`, `vlm` and `dinov2` unless it leaves that encoder unread, and `ltx`, a toy decoder."""
     entries = {"images": images_entry(config.data)}
     if config.streams != "dinov2":
         entries["vlm"] = vlm_entry(config.data, config.vlm)
     if config.streams != "vlm":
         entries["dinov2"] = dinov2_entry(config.data, config.dinov2)
+    if config.decoder.name == "ltx" and config.decoder.checkpoint == TOY_LTX:
+        entries["ltx"] = ltx_entry()
     return entries
 
 
@@ -45,3 +49,12 @@ def dinov2_entry(data: DataConfig, dinov2: DINOv2Config) -> Entry:
         "dinov2": dinov2.model_dump(mode="json"), "weights": weights_fingerprint(checkpoint_name(dinov2)),
     }  # fmt: skip
     return content_key(f"dinov2-{dinov2.size}", content), content
+
+
+def ltx_entry() -> Entry:
+    """The toy LTX-Video's weights, as `foresight.train.ltx_toy` pretrains them."""
+    content = {
+        "kind": "ltx", "version": ltx_shapes.TOY_VERSION, "recipe": asdict(ltx_shapes.RECIPE),
+        "vae": ltx_shapes.TOY_VAE, "transformer": ltx_shapes.TOY_TRANSFORMER,
+    }  # fmt: skip
+    return content_key("ltx-toy", content), content

@@ -12,9 +12,12 @@ from foresight.features.store import ArrayStore, CorruptEntryError
 
 @dataclass(frozen=True)
 class Request:
-    """One pass over one data set: the entries it fills. The configs share the data and the encoder's checkpoint."""
+    """One pass over one data set: the entries it fills. The configs share the data and the encoder's checkpoint.
 
-    kind: Literal["images", "vlm", "dinov2"]
+    Of the kind `ltx`: one pretraining of the toy decoder, which is the same for all data.
+    """
+
+    kind: Literal["images", "vlm", "dinov2", "ltx"]
     configs: tuple[TrialConfig, ...]  # one for each entry
 
     @property
@@ -22,6 +25,8 @@ class Request:
         config = self.configs[0]
         if self.kind == "images":
             return f"images ({config.data.name})"
+        if self.kind == "ltx":
+            return "the toy LTX-Video"
         if self.kind == "dinov2":
             return f"DINOv2 {config.dinov2.size} features"
         return f"VLM features, layers {', '.join(c.vlm.layer for c in self.configs)}"
@@ -35,16 +40,20 @@ def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
 def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
     """What must be computed before these trials can run: stages in order, the requests of a stage independent."""
     images: dict[str, TrialConfig] = {}
+    ltx: dict[str, TrialConfig] = {}
     dinov2: dict[str, TrialConfig] = {}
     vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
     for config in configs:
         keys = {kind: key for kind, (key, _) in entries_of(config).items()}
         images.setdefault(keys["images"], config)
+        if "ltx" in keys:
+            ltx.setdefault(keys["ltx"], config)
         if "dinov2" in keys:
             dinov2.setdefault(keys["dinov2"], config)
         if "vlm" in keys:  # one pass of the VLM gives every layer that is asked for
             vlm.setdefault((keys["images"], config.vlm.checkpoint), {}).setdefault(keys["vlm"], config)
-    first = [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
+    first = [Request("ltx", (config,)) for key, config in ltx.items() if not store.has(key)]
+    first += [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
     second = [Request("dinov2", (config,)) for key, config in dinov2.items() if not store.has(key)]
     for layers in vlm.values():
         absent = tuple(config for key, config in layers.items() if not store.has(key))

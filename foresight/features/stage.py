@@ -30,6 +30,8 @@ class StagedSplit:
     boxes_xyxy_N4: Tensor  # normalised to [0, 1]
     sample_hash: np.ndarray
     scene: np.ndarray
+    # What a task computed once from the targets, by name, kept for the next trial on these images.
+    derived: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)

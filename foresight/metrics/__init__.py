@@ -50,6 +50,14 @@ METRICS: dict[str, Metric] = {
             "structural similarity of the grey images, Gaussian window sd 1.5, mean inside the picture (Wang et al. 2004)",
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
+        Metric(
+            "picture_iou", 1, "Picture IoU", "fraction", "higher", 0.0, 1.0,
+            "IoU with the true object mask of the pixels that differ by more than 0.25 in some channel from the background, "
+            "the median of the true picture's border; on plain backgrounds alone",
+        ),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
     )
 }  # fmt: skip
+
+# `baseline/<name>/<metric>` that no bridge can be expected to beat: a decoder's VAE copying the test images themselves.
+CEILINGS = ("vae_roundtrip",)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from foresight.metrics.lpips import Lpips
 from foresight.metrics.reconstruction import compute_mse, compute_psnr, compute_ssim, fill_padding
-from foresight.metrics.spatial import compute_box_iou, compute_mask_iou
+from foresight.metrics.spatial import compute_box_iou, compute_mask_iou, compute_picture_iou
 
 
 @torch.no_grad()
@@ -20,14 +20,33 @@ def compute_image_metrics(
     boxes_xyxy_B4: Tensor,
     content_BHW: Tensor,
     lpips: Lpips,
+    plain_ground: bool = False,
 ) -> dict[str, Tensor]:
-    """{metric name: [B]} for pictures in [0, 1]. See `foresight.metrics.METRICS` for each definition."""
-    mse_B = compute_mse(picture_B3HW, target_B3HW, content_BHW)
+    """{metric name: [B]} for pictures in [0, 1] and masks. See `foresight.metrics.METRICS` for each definition."""
     return {
         "mask_iou": compute_mask_iou(mask_prob_BHW, mask_BHW, content_BHW),
         "box_iou": compute_box_iou(mask_prob_BHW, boxes_xyxy_B4, content_BHW),
+        **compute_picture_metrics(picture_B3HW, target_B3HW, mask_BHW, content_BHW, lpips, plain_ground),
+    }
+
+
+@torch.no_grad()
+def compute_picture_metrics(
+    picture_B3HW: Tensor,
+    target_B3HW: Tensor,
+    mask_BHW: Tensor,
+    content_BHW: Tensor,
+    lpips: Lpips,
+    plain_ground: bool,
+) -> dict[str, Tensor]:
+    """{metric name: [B]}: of the above, those that ask for no predicted mask; `picture_iou` where the ground is plain."""
+    mse_B = compute_mse(picture_B3HW, target_B3HW, content_BHW)
+    metrics = {
         lpips.name: lpips(fill_padding(picture_B3HW, target_B3HW, content_BHW), target_B3HW),
         "ssim": compute_ssim(picture_B3HW, target_B3HW, content_BHW),
         "psnr": compute_psnr(mse_B),
         "mse": mse_B,
     }
+    if plain_ground:
+        metrics["picture_iou"] = compute_picture_iou(picture_B3HW, target_B3HW, mask_BHW, content_BHW)
+    return metrics

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from foresight.config import LossConfig
+from foresight.config import PLAIN_GROUND_DATA, LossConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.baselines import TRIVIAL_PREDICTORS
@@ -45,6 +45,11 @@ def weighted_loss(losses: dict[str, Tensor], config: LossConfig) -> Tensor:
 
 class Reconstruction(Task):
     """Trains a bridge with its decoder, and measures pictures and masks."""
+
+    @property
+    def plain_ground(self) -> bool:
+        """Whether the object can be read off the picture itself."""
+        return self.config.data.name in PLAIN_GROUND_DATA
 
     def assemble(self, shapes: FeatureShapes) -> Bridge:
         config = self.config
@@ -100,7 +105,7 @@ class Reconstruction(Task):
             target = split.targets_N3HW[index].float() / 255
             content, mask = split.content_NHW[index], split.masks_NHW[index]
             metrics = compute_image_metrics(
-                picture, mask_prob, target, mask, split.boxes_xyxy_N4[index], content, lpips
+                picture, mask_prob, target, mask, split.boxes_xyxy_N4[index], content, lpips, self.plain_ground
             )
             for name, values in metrics.items():
                 columns.setdefault(name, []).append(values.cpu().numpy())
@@ -132,6 +137,7 @@ class Reconstruction(Task):
                 data.test.boxes_xyxy_N4,
                 data.test.content_NHW,
                 self.context.lpips,
+                self.plain_ground,
             )
             columns |= {
                 f"baseline/{name}/{metric}": values.double().mean().item() for metric, values in metrics.items()

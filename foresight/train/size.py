@@ -9,7 +9,7 @@ from foresight.encoders.shapes import feature_shapes
 from foresight.metrics.cost import count_sizes
 from foresight.models.bridge import Features
 from foresight.train.task import Context
-from foresight.train.trial import TASKS
+from foresight.train.trial import build_task
 
 
 def measure_size(config: TrialConfig) -> dict[str, float]:
@@ -32,7 +32,7 @@ def _plain_data(config: TrialConfig) -> object:
 @cache
 def _size(config: TrialConfig) -> dict[str, float]:
     shapes = feature_shapes(config)
-    task = TASKS[config.task](config, Context("meta"))
+    task = build_task(config, Context("meta"))
     with torch.device("meta"):
         model = task.assemble(shapes).eval()
         features = Features(

@@ -17,10 +17,18 @@ from foresight.metrics import METRICS
 from foresight.metrics.cost import count_parameters
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
 from foresight.train.loop import train
+from foresight.train.ltx_reconstruction import LtxReconstruction
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Task
 
 TASKS: dict[str, type[Task]] = {"reconstruction": Reconstruction}
+
+
+def build_task(config: TrialConfig, context: Context) -> Task:
+    """The task that a config names; a reconstruction that LTX-Video draws is trained and measured in a way of its own."""
+    if config.task == "reconstruction" and config.decoder.name == "ltx":
+        return LtxReconstruction(config, context)
+    return TASKS[config.task](config, context)
 
 
 @dataclass
@@ -45,7 +53,7 @@ def run_trial(
     on_gpu = torch.device(context.device).type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(context.device)
-    task = TASKS[config.task](config, context)
+    task = build_task(config, context)
     model = task.build(shapes_of(data))
     columns: dict[str, Any] = count_parameters(
         model, task.decoder(model), probe_gradients(task, model, data), data.n_encoder_params
@@ -79,7 +87,8 @@ def run_trial(
         "env/lpips_trunk": context.lpips.trunk,
         "env/metric_ids": " ".join(METRICS[name].id for name in evaluation.metric_names),
     }
-    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items() if name not in frozen}
     return TrialResult(columns, evaluation.samples, evaluation.pictures, epochs, weights)
 
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from foresight.claim import Claim
 from foresight.errors import RequestError
-from foresight.features.requests import discard_corrupt, missing_requests
+from foresight.features.keys import entries_of
+from foresight.features.requests import Request, discard_corrupt, missing_requests
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
@@ -30,17 +31,31 @@ class Runner:
         self.console.print(f"checking that each of {len(arms) - 1} arms changes the model's output ...")
         return self._result(self._task(tasks.run_sensitivity, arms, self.placement))
 
+    def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
+        """Pretrains the toy decoders that are missing, before anything of the trials: their models cannot be built without."""
+        for stage in self._missing([trial for trial in trials if "ltx" in entries_of(trial.config)]):
+            self._compute([request for request in stage if request.kind == "ltx"])
+
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many at once as there are slots."""
+        for stage in self._missing(trials):
+            self._compute(stage)
+
+    def _missing(self, trials: Sequence[Trial]) -> list[list[Request]]:
         store = ArrayStore(self.placement.cache)
         configs = [trial.config for trial in trials]
         discard_corrupt(configs, store)
-        for stage in missing_requests(configs, store):
-            running = [self._task(tasks.run_extraction, request, self.placement) for request in stage]
-            while running:
-                done, running = self.ray.wait(running)
-                for task in done:
-                    self.console.print(f"computed {self._result(task)}")
+        return missing_requests(configs, store)
+
+    def _compute(self, requests: list[Request]) -> None:
+        for request in requests:
+            if request.kind == "ltx":
+                self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
+        running = [self._task(tasks.run_extraction, request, self.placement) for request in requests]
+        while running:
+            done, running = self.ray.wait(running)
+            for task in done:
+                self.console.print(f"computed {self._result(task)}")
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from foresight.config import TrialConfig
-from foresight.encoders.checkpoints import RANDOM, check_checkpoint
+from foresight.config import TOY_LTX, TrialConfig
+from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
 from foresight.metrics.lpips_trunk import find_trunk
@@ -81,6 +81,13 @@ def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
     for name in sorted(of_vlm | {checkpoint_name(c.dinov2) for c in configs if c.streams != "vlm"}):
         if name != RANDOM:
             check_checkpoint(name)
+
+
+def check_decoders(configs: Iterable[TrialConfig]) -> None:
+    """Raises RequestError for a frozen decoder's checkpoint that is not to be had, or reads other tokens than it would get."""
+    for config in {config.decoder: config for config in configs if config.decoder.name == "ltx"}.values():
+        if config.decoder.checkpoint != TOY_LTX:
+            check_ltx_checkpoint(config.decoder.checkpoint, config.decoder.caption_dim)
 
 
 def check_budgets(configs: Iterable[TrialConfig]) -> None:

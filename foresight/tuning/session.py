@@ -71,6 +71,7 @@ class Session:
                 try:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
+                        runner.pretrain_decoders(pending)
                         self.check_sensitivity(runner)
                         runner.compute_features(pending)
                         runner.run_trials(self.planned(pending))
@@ -137,6 +138,7 @@ class Session:
         cached = not missing_requests(configs, ArrayStore(self.placement.cache))
         preflight.check_machine(configs, self.placement, self.log, cached)
         preflight.check_checkpoints([arm.config for arm in unmeasured] + ([] if cached else configs))
+        preflight.check_decoders(configs)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""

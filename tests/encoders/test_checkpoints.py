@@ -1,9 +1,16 @@
+import json
 import time
 
 import pytest
 from huggingface_hub import HfApi
 
-from foresight.encoders.checkpoints import check_checkpoint, local_checkpoint, weights_fingerprint
+from foresight.encoders.checkpoints import (
+    LTX_FILES,
+    check_checkpoint,
+    check_ltx_checkpoint,
+    local_checkpoint,
+    weights_fingerprint,
+)
 from foresight.errors import RequestError
 
 NAME = "acme/no-such-model"
@@ -127,3 +134,35 @@ def test_the_fingerprint_of_a_folder_answers_to_every_shard_and_not_to_its_place
     write(tmp_path / "elsewhere", b"second")
     monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path / "elsewhere"))
     assert weights_fingerprint(NAME) == here
+
+
+def write_ltx(root, caption_channels: int = 4096):
+    folder = root / "no-such-model"
+    for part, file in LTX_FILES.items():
+        (folder / part).mkdir(parents=True)
+        (folder / part / file).write_text(json.dumps({"caption_channels": caption_channels}))
+    return folder
+
+
+def test_a_local_ltx_video_of_the_right_layout_and_width_is_taken(checkpoints, asked):
+    write_ltx(checkpoints)
+    check_ltx_checkpoint(NAME, 4096)
+    assert not asked
+
+
+def test_a_local_ltx_video_that_reads_other_tokens_is_refused(checkpoints):
+    write_ltx(checkpoints, 2048)
+    with pytest.raises(RequestError, match="reads tokens of 2048 channels, not 4096"):
+        check_ltx_checkpoint(NAME, 4096)
+
+
+def test_a_local_folder_that_is_no_ltx_video_is_refused(checkpoints):
+    (write_ltx(checkpoints) / "vae" / "config.json").unlink()
+    with pytest.raises(RequestError, match=r"it has no vae/config\.json"):
+        check_ltx_checkpoint(NAME, 4096)
+
+
+def test_an_ltx_video_that_is_nowhere_is_refused(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(RequestError, match="no-such-model"):
+        check_ltx_checkpoint(NAME, 4096)

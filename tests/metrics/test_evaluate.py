@@ -23,15 +23,19 @@ class Case:
         self.picture = (self.target + noise).clamp(0, 1)
         self.mask_prob = torch.rand(self.mask.shape, generator=generator)
 
-    def measure(self, lpips: Lpips) -> dict[str, torch.Tensor]:
+    def measure(self, lpips: Lpips, plain_ground: bool = True) -> dict[str, torch.Tensor]:
         return compute_image_metrics(
-            self.picture, self.mask_prob, self.target, self.mask, self.boxes, self.content, lpips
+            self.picture, self.mask_prob, self.target, self.mask, self.boxes, self.content, lpips, plain_ground
         )
 
 
 def test_the_declared_metrics_are_those_produced(lpips):
     produced = set(Case().measure(lpips)) | set(Case().measure(Lpips("lpips", "stand-in", lpips.network)))
     assert produced == set(METRICS)
+
+
+def test_the_picture_is_searched_for_the_object_on_plain_backgrounds_alone(lpips):
+    assert set(Case().measure(lpips)) - set(Case().measure(lpips, plain_ground=False)) == {"picture_iou"}
 
 
 def test_one_trial_measures_lpips_under_one_name(lpips):

@@ -31,3 +31,12 @@ def fill(store: ArrayStore, *configs: TrialConfig) -> ArrayStore:
         for request in stage:
             compute(request, store)
     return store
+
+
+def small_ltx(**fields) -> TrialConfig:
+    """A small trial that the toy LTX-Video draws."""
+    toy = {
+        "data.name": "big_shapes", "data.target_px": 64, "fusion.conditioning_dim": 64, "decoder.name": "ltx",
+        "decoder.sampling_steps": 2,
+    }  # fmt: skip
+    return TrialConfig().with_fields(SMALL | toy | {name.replace("__", "."): value for name, value in fields.items()})

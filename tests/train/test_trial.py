@@ -24,7 +24,8 @@ IDENTITY = {
     "attempt": 1, "provenance": "trained", "schema_version": 2,
 }  # fmt: skip
 MEASURED_AFTERWARDS = {"cost/latency_ms"}  # per arm, alone on the machine
-IMAGE_METRICS = set(METRICS) - {"lpips"}  # there is no pretrained trunk here
+# There is no pretrained trunk here, and the backgrounds are not plain.
+IMAGE_METRICS = set(METRICS) - {"lpips", "picture_iou"}
 
 
 def finish(config, data: StagedData, lpips) -> tuple[list[dict[str, float]], TrialResult]:

@@ -1,0 +1,147 @@
+"""Reconstruction by a frozen LTX-Video: the bridge alone is trained, by flow matching, and judged by what is drawn.
+
+A low flow-matching loss does not show that a picture is right: in trials of the toy, colours came out well and places by
+chance. So every test metric is of pictures that were sampled and decoded; the loss stands in the learning curve only.
+Axes: B batch, N images, L latent tokens, D latent channels, T target side in pixels.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from foresight.encoders.shapes import FeatureShapes
+from foresight.features.stage import StagedData, StagedSplit
+from foresight.metrics.evaluate import compute_picture_metrics
+from foresight.models.bridge import Bridge, Features
+from foresight.models.ltx import LtxDecoder
+from foresight.models.ltx_checkpoint import load_parts
+from foresight.seeding import seeded_generator
+from foresight.train.pictures import N_EXAMPLES, picture_strip
+from foresight.train.precision import autocast
+from foresight.train.reconstruction import Reconstruction
+from foresight.train.task import EVAL_BATCH, Evaluation
+
+
+def image_noise(sample_hash: np.ndarray, latent_shape: tuple[int, int]) -> Tensor:
+    """[N, L, D] standard normal noise, of each image its own and the same in every arm and block."""
+    return torch.stack([torch.randn(latent_shape, generator=seeded_generator(0, "noise", h)) for h in sample_hash])
+
+
+class LtxReconstruction(Reconstruction):
+    """Trains a bridge in front of a frozen LTX-Video, and measures pictures that the two draw together."""
+
+    def assemble(self, shapes: FeatureShapes) -> Bridge:
+        config, conditioner = self.config, self.config.conditioner
+        if self.device == "meta":
+            return Bridge(conditioner, config.decoder, config.data.target_px, shapes)
+        parts = load_parts(config.decoder, self.context.cache, self.device)
+        decoder = LtxDecoder(
+            config.decoder, conditioner.conditioning_dim, conditioner.queries, config.data.target_px, parts
+        )
+        return Bridge(conditioner, decoder, config.data.target_px, shapes)
+
+    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
+        # Keyed by the block and how far it is, so that arms that see the same batches see the same noise.
+        generator = seeded_generator(self.config.seed, "flow matching", repr(done_frac))
+        noise = torch.randn(len(index), *model.decoder.latent_shape, generator=generator)
+        sigma = torch.rand(len(index), generator=generator)
+        loss = self._flow_matching(model, split, index, noise, sigma).mean()
+        return {"loss": loss, "flow_matching": loss}
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module, split: StagedSplit) -> dict[str, float]:
+        """With the same noise after every epoch, and shares of it that are spread evenly over the images."""
+        model.eval()
+        noise = image_noise(split.sample_hash, model.decoder.latent_shape)
+        sigma = (torch.arange(len(split)) + 0.5) / len(split)
+        parts = [
+            self._flow_matching(model, split, index.to(self.device), noise[index], sigma[index])
+            for index in torch.arange(len(split)).split(EVAL_BATCH)
+        ]
+        loss = torch.cat(parts).mean().item()
+        return {"loss": loss, "flow_matching": loss}
+
+    @torch.no_grad()
+    def output(self, model: nn.Module, split: StagedSplit) -> Tensor:
+        return self._draw(model, split, torch.arange(len(split)))
+
+    def count_flops(self, model: nn.Module, one_image: Features) -> float:
+        """Of the bridge and one step of the transformer, as a training step has it; a picture takes `sampling_steps`."""
+        decoder, device = model.decoder.eval(), one_image.vlm_BVC.device
+        noise, sigma = torch.zeros(1, *decoder.latent_shape, device=device), torch.zeros(1, device=device)
+        model.eval()
+        # The fused attention of a CPU is not counted; that of the meta device, where a plan counts, is never fused.
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            decoder.velocity(noise, sigma, model.condition(one_image))
+        return float(counter.get_total_flops())
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, data: StagedData) -> Evaluation:
+        model.eval()
+        split = data.test
+        drawn: dict[str, list[np.ndarray]] = {}
+        copied: dict[str, list[np.ndarray]] = {}
+        examples_png = b""
+        for index in torch.arange(len(split)).split(EVAL_BATCH):
+            target = split.targets_N3HW[index].float() / 255
+            picture, copy = self._draw(model, split, index), model.decoder.decode(self._latents(model, split)[index])
+            for scores, prediction in ((drawn, picture), (copied, copy)):
+                metrics = compute_picture_metrics(
+                    prediction,
+                    target,
+                    split.masks_NHW[index],
+                    split.content_NHW[index],
+                    self.context.lpips,
+                    self.plain_ground,
+                )
+                for name, values in metrics.items():
+                    scores.setdefault(name, []).append(values.cpu().numpy())
+            examples_png = examples_png or picture_strip([row[:N_EXAMPLES] for row in (target, copy, picture)])
+        samples = pd.DataFrame({name: np.concatenate(values) for name, values in drawn.items()})
+        samples.insert(0, "sample_hash", split.sample_hash)
+        samples.insert(1, "split", "test")
+        samples.insert(2, "scene", split.scene)
+        columns: dict[str, Any] = {f"test/{name}": float(samples[name].mean()) for name in drawn}
+        columns |= self._baselines(data, list(drawn))
+        columns |= {
+            f"baseline/vae_roundtrip/{name}": float(np.concatenate(values).mean()) for name, values in copied.items()
+        }
+        columns["env/decoder_weights"] = model.decoder.weights
+        return Evaluation(samples, columns, {"examples": examples_png}, list(drawn))
+
+    def _baselines(self, data: StagedData, metric_names: list[str]) -> dict[str, float]:
+        """What predictors that ignore the input score, without the metrics of masks, which this decoder does not draw."""
+        if not data.trivial_scores:
+            data.trivial_scores.update(self.score_trivial_predictors(data))
+        return {name: score for name, score in data.trivial_scores.items() if name.split("/")[-1] in metric_names}
+
+    def _flow_matching(
+        self, model: nn.Module, split: StagedSplit, index: Tensor, noise: Tensor, sigma: Tensor
+    ) -> Tensor:
+        """[B] losses at these shares of this noise."""
+        with autocast(self.device, self.config.train.precision):
+            conditioning = model.condition(split.features[index])
+            return model.decoder.flow_matching_loss(
+                self._latents(model, split)[index], noise.to(self.device), sigma.to(self.device), conditioning
+            )
+
+    def _draw(self, model: nn.Module, split: StagedSplit, index: Tensor) -> Tensor:
+        """[B, 3, T, T] sampled and decoded."""
+        model.eval()
+        noise = image_noise(split.sample_hash[index.numpy()], model.decoder.latent_shape).to(self.device)
+        with autocast(self.device, self.config.train.precision):
+            return model.decoder(model.condition(split.features[index.to(self.device)]), noise)
+
+    def _latents(self, model: nn.Module, split: StagedSplit) -> Tensor:
+        """[N, L, D] latents of the targets, encoded once for all trials of this process."""
+        name = f"latents by {model.decoder.weights}"
+        if name not in split.derived:
+            with torch.autocast(torch.device(self.device).type, enabled=False):  # the same wherever it is asked for
+                parts = [model.decoder.encode(part.float() / 255) for part in split.targets_N3HW.split(EVAL_BATCH)]
+            split.derived[name] = torch.cat(parts)
+        return split.derived[name]
