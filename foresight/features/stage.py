@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foresight.config import TrialConfig
+from foresight.config import PLAIN_GROUND_DATA, DataConfig, TrialConfig
 from foresight.data import SPLITS, valid_tokens
 from foresight.data.splits import prove_unseen
 from foresight.features.keys import entries_of, readings
@@ -59,6 +59,9 @@ class StagedSplit:
     scene: np.ndarray  # of each sample
     n_frames: int = 1  # rows of a sample
     objects: StagedObjects | None = None  # None: there is one in each image, and it has no class
+    plain_ground: bool = False  # one flat background, so that the object can be read off the picture itself
+    # What a task computed once from the targets, by name, kept for the next trial on these images.
+    derived: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
@@ -118,7 +121,7 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
     }
     moments = {kind: _moments(*of_split["train"]) for kind, of_split in tokens.items()}
 
-    def splits_of(entries: Entries, split: str, n_frames: int, raw: dict[str, TokensAndValid]) -> list[StagedSplit]:
+    def splits_of(entries: Entries, split: str, of: DataConfig, raw: dict[str, TokensAndValid]) -> list[StagedSplit]:
         """The split, and after `train` its views."""
         images = entries["images"]
         streams = [_standardise(raw, kind, moments, len(images[f"{split}-targets"]), device) for kind in ENCODERS]
@@ -128,7 +131,7 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
             for array in ("targets", "masks", "content", "boxes_xyxy")
         }
         sample_hash, scene = np.array(images[f"{split}-sample_hash"]), np.array(images[f"{split}-scene"])
-        n_rows = len(sample_hash) * n_frames
+        n_rows = len(sample_hash) * of.n_frames
         return [
             StagedSplit(
                 _rows(streams, rows),
@@ -138,15 +141,15 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
                 arrays["boxes_xyxy"][rows],
                 sample_hash,
                 scene,
-                n_frames,
+                of.n_frames,
                 _stage_objects(images, split, device) if rows.start == 0 else None,  # of the images as they are
+                of.name in PLAIN_GROUND_DATA,
             )
             for rows in (slice(start, start + n_rows) for start in range(0, len(arrays["targets"]), n_rows))
         ]
 
     (train, *views), (val,), (test,) = (
-        splits_of(entries, split, config.data.n_frames, {kind: tokens[kind][split] for kind in tokens})
-        for split in SPLITS
+        splits_of(entries, split, config.data, {kind: tokens[kind][split] for kind in tokens}) for split in SPLITS
     )
     heldout = {}
     for name, reading in further:
@@ -154,7 +157,7 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
         seen = [entries["images"][f"{split}-images"] for split in ("train", "val")]
         prove_unseen(name, of_set["images"]["test-images"], seen)
         raw = {kind: _tokens(of_set, kind, "test", device) for kind in moments}
-        (heldout[name],) = splits_of(of_set, "test", reading.data.n_frames, raw)
+        (heldout[name],) = splits_of(of_set, "test", reading.data, raw)
     return StagedData(train, val, test, n_params, heldout, views=tuple(views))
 
 

@@ -67,6 +67,7 @@ class Session:
                 with running_ray(self.placement.slots) as ray:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
+                        runner.pretrain_decoders(pending)
                         self.check_sensitivity(runner)
                         runner.compute_features(pending)
                         runner.run_trials(self.planned(run_order(self.sweep, pending)))
@@ -133,6 +134,7 @@ class Session:
         preflight.check_machine(configs, self.placement, self.log)
         run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if not (cached and c.is_trained)]
         preflight.check_checkpoints(run_encoders)
+        preflight.check_decoders(configs)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from foresight.config import TrialConfig
 from foresight.features.keys import entries_of
-from foresight.features.requests import missing_requests
+from foresight.features.requests import Request, missing_requests
 from foresight.features.shards import pictures_done
 from foresight.features.size import entry_sizes, flops_left, missing_bytes, pass_flops
 from foresight.features.store import ArrayStore
@@ -22,7 +22,7 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
     """The plan as a plain tree (`--plan --json`)."""
     store = ArrayStore(placement.cache)
     sizes = entry_sizes(configs)
-    readers = {key: (kind, config) for config in configs for kind, (key, _) in entries_of(config).items()}
+    readers = {key: Request(kind, (config,)) for config in configs for kind, (key, _) in entries_of(config).items()}
     requests = [request for stage in missing_requests(configs, store) for request in stage]
     seconds = sum(flops_left(request, store) for request in requests) / ASSUMED_EXTRACTION_FLOPS
     plan: dict[str, Any] = {
@@ -33,13 +33,13 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
         "entries": [
             {
                 "key": key,
-                "kind": kind,
-                "n_images": config.data.n_pictures,
-                "n_images_done": config.data.n_pictures if store.has(key) else pictures_done(key, store),
+                "kind": request.kind,
+                "n_images": request.n_pictures,
+                "n_images_done": request.n_pictures if store.has(key) else pictures_done(key, store),
                 "bytes": sizes[key],
                 "cached": store.has(key),
             }
-            for key, (kind, config) in readers.items()
+            for key, request in readers.items()
         ],
         "passes": [
             {
