@@ -5,15 +5,16 @@ chance. So every test metric is of pictures that were sampled and decoded; the l
 Axes: B batch, N images, L latent tokens, D latent channels, T target side in pixels.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from foresight.config import DecoderConfig
 from foresight.encoders.shapes import FeatureShapes
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.evaluate import compute_picture_metrics
@@ -72,13 +73,13 @@ class LtxReconstruction(Reconstruction):
 
     def count_flops(self, model: nn.Module, one_image: Features) -> float:
         """Of the bridge and one step of the transformer, as a training step has it; a picture takes `sampling_steps`."""
-        decoder, device = model.decoder.eval(), one_image.vlm_BVC.device
-        noise, sigma = torch.zeros(1, *decoder.latent_shape, device=device), torch.zeros(1, device=device)
         model.eval()
-        # The fused attention of a CPU is not counted; that of the meta device, where a plan counts, is never fused.
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            decoder.velocity(noise, sigma, model.condition(one_image))
-        return float(counter.get_total_flops())
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model.condition(one_image)
+        n_queries = self.config.conditioner.queries
+        return float(counter.get_total_flops()) + _step_flops(
+            self.config.decoder, n_queries, self.config.data.target_px
+        )
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: StagedData) -> Evaluation:
@@ -145,3 +146,13 @@ class LtxReconstruction(Reconstruction):
                 parts = [model.decoder.encode(part.float() / 255) for part in split.targets_N3HW.split(EVAL_BATCH)]
             split.derived[name] = torch.cat(parts)
         return split.derived[name]
+
+
+@cache
+def _step_flops(config: DecoderConfig, n_queries: int, target_px: int) -> float:
+    """Of one step of the transformer for one picture, counted on the meta device: a CPU's fused attention is not counted."""
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        decoder = LtxDecoder(config, config.caption_dim, n_queries, target_px)
+        noise, conditioning = torch.empty(1, *decoder.latent_shape), torch.empty(1, n_queries, config.caption_dim)
+        decoder.velocity(noise, torch.empty(1), conditioning)
+    return float(counter.get_total_flops())
