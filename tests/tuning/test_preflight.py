@@ -9,7 +9,15 @@ import small_study
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
-from foresight.tuning.preflight import check_disk, check_readable, feature_bytes, only_driver, pending_trials
+from foresight.tuning.preflight import (
+    check_decoders,
+    check_disk,
+    check_readable,
+    feature_bytes,
+    only_driver,
+    pending_trials,
+)
+from search_spaces import c2_ltx
 
 REPOSITORY = Path(__file__).parents[2]
 HOLD = """
@@ -111,3 +119,11 @@ def test_a_damaged_file_of_the_run_log_is_refused_in_one_sentence(tmp_path, name
     (log.root / name).write_text("{ torn")
     with pytest.raises(RequestError, match=r"cannot be read .*python -m analysis study"):
         check_readable(log)
+
+
+def test_a_frozen_decoder_must_be_there_unless_it_is_pretrained_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path))
+    check_decoders([c2_ltx.baseline("tiny"), small_study.space("tiny").baseline])
+    (tmp_path / "LTX-Video" / "vae").mkdir(parents=True)
+    with pytest.raises(RequestError, match="no LTX-Video of diffusers' layout"):
+        check_decoders([c2_ltx.baseline("tiny"), c2_ltx.baseline("full")])
