@@ -1,7 +1,8 @@
 """Reconstruction by a frozen LTX-Video: the bridge alone is trained, by flow matching, and judged by what is drawn.
 
-A low flow-matching loss does not show that a picture is right: in trials of the toy, colours came out well and places by
-chance. So every test metric is of pictures that were sampled and decoded; the loss stands in the learning curve only.
+A low flow-matching loss does not show that a picture is right: a toy of 8 x 8 latents had one of .14, and drew right
+colours in places of chance. So every test metric is of pictures that were sampled and decoded; the loss stands in the
+learning curve only.
 Axes: B batch, N images, L latent tokens, D latent channels, T target side in pixels.
 """
 
