@@ -41,7 +41,7 @@ def baseline(scale: str) -> TrialConfig:
         bridge="adapter",
         adapter=AdapterConfig(budget_params=budget_params, queries=16, conditioning_dim=64),
         decoder=DecoderConfig(name="ltx"),
-        train=TrainConfig(epochs=8, batch_size=16, lr=5e-3),
+        train=TrainConfig(epochs=6, batch_size=16, lr=5e-3),
     )
 
 

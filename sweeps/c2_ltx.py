@@ -4,7 +4,8 @@ Question   With nothing but the adapter trained, by flow matching through the fr
            sampled show the held-out picture, and does it take both streams, 10M parameters, and a decoder that has learnt?
 Command    python sweeps/c2_ltx.py
 Trials     5 arms x 5 seeds = 25, whole blocks first
-Cost       tiny: TODO. full: TODO
+Cost       tiny: about 4 min on 2 quiet cores, a minute of which pretrains the toy decoder once a machine; 10 s of CPU a trial.
+           full: 54 GPU-hours by --plan's assumption
 Answer     tiny scale: not run yet
 """
 

@@ -7,7 +7,7 @@ bridge's conditioning tokens stand in the place of its tokens.
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,25 @@ class LtxParts:
 
 def untrained_parts(checkpoint: str) -> LtxParts:
     """The architecture with seeded random weights, on torch's default device; in bfloat16 unless it is the toy's."""
-    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler
+    on_meta = torch.get_default_device().type == "meta"
+    return _without_weights(checkpoint) if on_meta else _untrained_parts(checkpoint)
 
+
+@cache
+def _without_weights(checkpoint: str) -> LtxParts:
+    """On the meta device, where a plan builds one for every arm."""
+    return _untrained_parts(checkpoint)
+
+
+def _untrained_parts(checkpoint: str) -> LtxParts:
+    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
+
+    toy = checkpoint == TOY_LTX
     with _seeded(_precision(checkpoint)):
-        vae = AutoencoderKLLTXVideo(**(ltx_shapes.TOY_VAE if checkpoint == TOY_LTX else {}))
-    transformer = untrained_transformer(checkpoint)
-    return LtxParts(vae.eval(), transformer, FlowMatchEulerDiscreteScheduler(), UNTRAINED)
-
-
-def untrained_transformer(checkpoint: str) -> Any:
-    """The transformer with seeded random weights, on torch's default device."""
-    from diffusers import LTXVideoTransformer3DModel
-
+        vae = AutoencoderKLLTXVideo(**(ltx_shapes.TOY_VAE if toy else {}))
     with _seeded(_precision(checkpoint)):
-        return LTXVideoTransformer3DModel(**(ltx_shapes.TOY_TRANSFORMER if checkpoint == TOY_LTX else {})).eval()
+        transformer = LTXVideoTransformer3DModel(**(ltx_shapes.TOY_TRANSFORMER if toy else {}))
+    return LtxParts(vae.eval(), transformer.eval(), FlowMatchEulerDiscreteScheduler(), UNTRAINED)
 
 
 def load_parts(config: DecoderConfig, cache: Path | None, device: str) -> LtxParts:
@@ -74,7 +79,9 @@ def _load(checkpoint: str, source: str, pretrained: bool, fingerprint: str, devi
     if pretrained:
         transformer = LTXVideoTransformer3DModel.from_pretrained(source, subfolder="transformer", **options)
     else:
-        transformer = untrained_transformer(checkpoint)
+        shape = LTXVideoTransformer3DModel.load_config(source, subfolder="transformer")
+        with _seeded(options["torch_dtype"]):
+            transformer = LTXVideoTransformer3DModel.from_config(shape)
     scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(source, subfolder="scheduler")
     weights = fingerprint if pretrained else f"{fingerprint}, transformer {UNTRAINED}"
     vae, transformer = (part.to(device).eval().requires_grad_(False) for part in (vae, transformer))

@@ -2,8 +2,8 @@
 
 A random video decoder draws noise whatever it is told, so nothing could be learnt by conditioning one. The captions are
 five tokens, each another random mix of what is known of a picture: shape and colour as random vectors, place and size
-as sine codes. They play the part of the text that LTX-Video was trained on, and no bridge ever sees them. As five tokens
-of one attribute each they took several times the steps: each latent must know place, size, shape and colour at once.
+as sine codes. They play the part of the text that LTX-Video was trained on, and no bridge ever sees them. With one
+attribute a token, twice the steps gave less (picture IoU .57 against .79): a latent must know all of them at once.
 Axes: N pictures, B batch, L latent tokens, D latent channels, C channels of a caption token.
 """
 

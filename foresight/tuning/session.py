@@ -31,7 +31,7 @@ TINY_NOTE = (
     "Toy encoders with random weights: these numbers show that the whole path works and how noisy it is. "
     "They say nothing about pretrained encoders."
 )
-RECORDED_VERSIONS = ("torch", "ray", "transformers", "timm", "lpips", "torchmetrics", "pandas", "numpy")
+RECORDED_VERSIONS = ("torch", "ray", "transformers", "timm", "diffusers", "lpips", "torchmetrics", "pandas", "numpy")
 
 
 class Session:
@@ -111,6 +111,7 @@ class Session:
             discard_corrupt([trial.config], store)
             for requests in missing_requests([trial.config], store):
                 for request in requests:
+                    self.console.print(f"computing {request.label} ...")
                     compute(request, store, self.placement.roots, device)
             data = stage(trial.config, store, device) if trial.config.is_trained else None
             recorded = self.log.statuses().get(key) == "complete"

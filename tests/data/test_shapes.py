@@ -126,7 +126,8 @@ def test_big_shapes_lie_on_one_plain_background_that_every_colour_stands_out_fro
     assert (pictures[:, :, [0, -1]] == ground).all()
     differs = abs(pictures.astype(int) - ground).max(axis=-1) > 255 / 4
     overlap = (differs & split.masks).sum(axis=(1, 2)) / (differs | split.masks).sum(axis=(1, 2))
-    assert overlap.min() > 0.9
+    assert overlap.mean() > 0.97  # a pixel at an edge that is half a pale colour may count as background
+    assert overlap.min() > 0.8
     assert min(abs(np.array(colour) - ground).max() for colour in COLOURS.values()) > 0.4 * 255
 
 

@@ -5,7 +5,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, LTXPipeline
 from foresight.config import TOY_LTX, DecoderConfig
 from foresight.errors import RequestError
 from foresight.models.ltx import LtxDecoder
-from foresight.models.ltx_checkpoint import LtxParts, untrained_parts
+from foresight.models.ltx_checkpoint import LtxParts, load_parts, untrained_parts
 
 # As published for LTX-Video: the sampling shares depend on the number of latents and end away from 0.
 PUBLISHED_SCHEDULE = {
@@ -101,6 +101,30 @@ def test_untrained_weights_are_the_same_every_time_and_leave_the_generator_alone
     assert torch.rand(1) == expected
     assert torch.get_default_dtype() == torch.float32
     assert all(torch.equal(a, b) for a, b in zip(parts.transformer.parameters(), again.parameters(), strict=True))
+
+
+def test_a_local_checkpoint_is_read_in_half_precision_with_its_own_schedule(parts, tmp_path, monkeypatch):
+    scheduler = FlowMatchEulerDiscreteScheduler(**PUBLISHED_SCHEDULE)
+    for name, part in (("vae", parts.vae), ("transformer", parts.transformer), ("scheduler", scheduler)):
+        part.save_pretrained(tmp_path / "an-ltx" / name)
+    monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path))
+    config = DecoderConfig(name="ltx", checkpoint="acme/an-ltx")
+    loaded = load_parts(config, None, "cpu")
+    assert load_parts(config, None, "cpu") is loaded
+    assert torch.equal(loaded.transformer.proj_in.weight, parts.transformer.proj_in.weight.bfloat16())
+    assert {p.dtype for p in (*loaded.transformer.parameters(), *loaded.vae.parameters())} == {torch.bfloat16}
+    assert torch.allclose(loaded.vae.latents_std.float(), parts.vae.latents_std, atol=0.01)
+    assert len(loaded.weights) == 16
+    decoder = LtxDecoder(config, 64, 6, 64, loaded)
+    assert decoder.sigmas[-2] == pytest.approx(0.1)
+    pictures = decoder(normal(2, 6, 64), normal(2, *decoder.latent_shape))
+    assert pictures.dtype == torch.float32
+    assert pictures.isfinite().all()
+    with pytest.raises(RequestError, match="conditioning_dim must be 64, not 4096"):
+        LtxDecoder(config, 4096, 6, 64, loaded)
+    control = load_parts(config.model_copy(update={"pretrained": False}), None, "cpu")
+    assert control.weights == f"{loaded.weights}, transformer random seed 0"
+    assert control.transformer.config.num_layers == parts.transformer.config.num_layers
 
 
 def test_the_real_size_and_shapes_are_those_published():

@@ -148,11 +148,11 @@ def test_the_next_run_goes_on_with_the_first_unfinished_shard(tmp_path, console,
     seen: list[int] = []
     encode = extract.encode_dinov2
 
-    def fail_late(model, pixels):
+    def fail_late(model, pixels, layers):
         seen.append(len(pixels))
         if len(seen) == 5:
             raise RuntimeError("our own mistake")
-        return encode(model, pixels)
+        return encode(model, pixels, layers)
 
     monkeypatch.setattr(extract, "encode_dinov2", fail_late)
     ray = PlayedRay()
