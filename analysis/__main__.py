@@ -17,6 +17,8 @@ from analysis.coverage import describe_coverage
 from analysis.verdicts import unmet_criteria
 from foresight.errors import RequestError
 
+WITHOUT_VERDICT = {"trivial": "trivial predictor", "ceiling": "ceiling"}
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -68,14 +70,14 @@ def print_summary(study: Study) -> None:
         table.add_column(column, justify="left" if column in ("arm", "verdict") else "right", no_wrap=True)
     rows = study.table()
     for _, row in rows[rows["role"] == "primary"].iterrows():
-        trivial = row["kind"] == "trivial"
+        is_arm = row["kind"] == "arm"
         half, difference_half = (row["high"] - row["low"]) / 2, (row["difference_high"] - row["difference_low"]) / 2
         table.add_row(
-            row["arm"] if trivial else names[row["arm"]],
-            "" if trivial else str(row["n_seeds"]),
+            names[row["arm"]] if is_arm else row["arm"],
+            str(row["n_seeds"]) if is_arm else "",
             _with_half_width(wording.number(row["mean"], decimals), half, decimals),
             _with_half_width(wording.signed(row["difference"], decimals), difference_half, decimals),
-            "trivial predictor" if trivial else _verdict_cell(verdict_of.get(row["arm"], "")),
+            _verdict_cell(verdict_of.get(row["arm"], "")) if is_arm else WITHOUT_VERDICT[row["kind"]],
         )
     console.print(table)
     for _, row in study.efficiency().iterrows():

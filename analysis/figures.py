@@ -39,7 +39,7 @@ def draw_figures(study: Study) -> list[Drawing]:
     for factor in data.factors:
         caption = (
             f"{capitalised(factor.name)} ({factor.field}). Each faint dot is one seed, lines join dots of one seed. "
-            "The baseline's level has the colour of the text. Dashed: trivial predictors on the same images. "
+            "The baseline's level has the colour of the text. Dashed: trivial predictors and ceilings on the same images. "
             "Small panels: the other metrics, levels in the same order; arrows point to better."
         )
         alt = f"{capitalised(phrase)} at each level of {factor.name}: {_level_means(data, factor)}."

@@ -62,7 +62,7 @@ class StudyData:
     latency: pd.DataFrame  # indexed by arm
     curves: pd.DataFrame  # every epoch of every complete trial, with its arm and seed; empty when none was recorded
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
-    predictors: tuple[str, ...]  # trivial baselines scored on the same images
+    predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
     n_test: int
     foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
 

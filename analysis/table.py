@@ -1,4 +1,4 @@
-"""The ablation table: one row per arm and test metric, and one per trivial predictor and metric.
+"""The ablation table: one row per arm and test metric, and one per trivial predictor or ceiling and metric.
 
 In: the complete trials of a study. Out: a frame with TABLE_COLUMNS. Every mean stands with its seeds, its number of
 test images and its interval; an arm without a complete trial has a row without numbers, so nothing planned is absent.
@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.compare import compute_differences, compute_estimate
 from analysis.load import StudyData
-from foresight.metrics import METRICS
+from foresight.metrics import CEILINGS, METRICS
 from foresight.space import BASELINE
 
 TABLE_COLUMNS = (
@@ -61,7 +61,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
     table.loc[table["role"] != "primary", list(ADJUSTED)] = math.nan  # one claim, one margin: the primary metric's
     for count in ("n_seeds", "n_pairs", "params_trained"):
         table[count] = table[count].astype("Int64")
-    table["order"] = table["kind"].map({"arm": 0, "trivial": 1})
+    table["order"] = table["kind"].map({"arm": 0, "trivial": 1, "ceiling": 2})
     arms = {arm: i for i, arm in enumerate([*data.arms, *data.predictors])}
     table["arm_order"] = table["arm"].map(arms)
     return table.sort_values(["order", "arm_order"], kind="stable")[list(TABLE_COLUMNS)].reset_index(drop=True)
@@ -118,9 +118,9 @@ def predictor_score(data: StudyData, predictor: str, metric: str) -> float:
 
 
 def _predictor_row(data: StudyData, predictor: str, metric: str) -> dict[str, object]:
-    # No seed enters a trivial predictor: it has a value on these test images, and no interval.
+    # No seed enters a trivial predictor or a ceiling: it has a value on these test images, and no interval.
     row = {
-        "kind": "trivial",
+        "kind": "ceiling" if predictor in CEILINGS else "trivial",
         "arm": predictor,
         "factor": "",
         "level": "",

@@ -10,8 +10,10 @@ from pydantic import ValidationError
 from foresight.config import (
     FIELDS_IGNORED_BY_FUSION,
     FIELDS_IGNORED_BY_SCHEDULE,
+    FIELDS_READ_BY_DECODER,
     N_CLASSES,
     DataConfig,
+    DecoderConfig,
     FusionConfig,
     Part,
     TrainConfig,
@@ -56,6 +58,10 @@ OTHER_VALUES: dict[str, Any] = {
     "adapter.queries": 32,
     "adapter.dropout": 0.1,
     "adapter.conditioning_dim": 64,
+    "decoder.name": "ltx",
+    "decoder.checkpoint": "acme/another-ltx",
+    "decoder.pretrained": False,
+    "decoder.sampling_steps": 4,
     "decoder.width": 64,
     "decoder.heads": 8,
     "decoder.grid": 16,
@@ -130,7 +136,9 @@ TASK_OF_PART = {
     "head_train": "end_to_end",
     "heldout": "end_to_end",
 }
-FIELDS_WITH_ONE_VALUE = {"decoder.name"}
+# The toy LTX-Video draws these and reads tokens of these channels.
+TOY_LTX_TRIAL = TrialConfig(data=DataConfig(name="big_shapes", target_px=64), fusion=FusionConfig(conditioning_dim=64))
+LTX_VIDEO = {"decoder.name": "ltx", "decoder.checkpoint": "Lightricks/LTX-Video", "fusion.conditioning_dim": 4096}
 
 
 def start(field: str) -> TrialConfig:
@@ -141,6 +149,10 @@ def start(field: str) -> TrialConfig:
         return TrialConfig(data=DataConfig(augmentation="random_crop", views=2))
     if field == "task":
         return TrialConfig(data=DataConfig(name="scenes"))
+    if field == "decoder.name":
+        return TOY_LTX_TRIAL
+    if field in ("decoder.checkpoint", "decoder.pretrained", "decoder.sampling_steps"):
+        return TOY_LTX_TRIAL.with_fields(LTX_VIDEO)
     task = TASK_OF_PART.get(field.split(".")[0])
     if task == "probe":
         return TrialConfig(task=task, streams="dinov2")
@@ -162,7 +174,7 @@ def refused(changes: dict[str, Any]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("field", [name for name in field_names() if name not in FIELDS_WITH_ONE_VALUE])
+@pytest.mark.parametrize("field", field_names())
 def test_every_field_changes_the_key(field):
     changed = start(field).with_fields({field: OTHER_VALUES[field]})
     assert changed.flat()[field] == OTHER_VALUES[field]
@@ -339,6 +351,35 @@ def test_an_impossible_combination_is_refused(changes, said):
     message = refused(changes)
     assert "impossible combination" in message
     assert said in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"fusion.conditioning_dim": 32}, "fusion.conditioning_dim must be 64, not 32"),
+        ({"decoder.checkpoint": "Lightricks/LTX-Video"}, "fusion.conditioning_dim must be 4096, not 64"),
+        (LTX_VIDEO | {"data.target_px": 56}, "multiples of 32 px, not 56"),
+        ({"data.target_px": 128}, "'big_shapes' at 64 px and nothing else, not 'big_shapes' at 128 px"),
+        ({"data.name": "shapes"}, "not 'shapes' at 64 px"),
+        (
+            {"task": "end_to_end", "data.name": "scenes"},
+            "decoder 'ltx' is read by the tasks reconstruction, not by 'end_to_end'",
+        ),
+        ({"task": "latency", "data.name": "shapes"}, "not by 'latency'"),
+        ({"loss.mask_weight": 1.0}, "decoder 'ltx' does not read 'loss.mask_weight'"),
+        ({"decoder.grid": 16}, "decoder 'ltx' does not read 'grid'"),
+        ({"decoder.name": "pixel", "decoder.sampling_steps": 4}, "decoder 'pixel' does not read 'sampling_steps'"),
+    ],
+)
+def test_what_ltx_video_cannot_read_or_draw_is_refused(changes, said):
+    with pytest.raises(RequestError) as caught:
+        TOY_LTX_TRIAL.with_fields({"decoder.name": "ltx"} | changes)
+    assert said in str(caught.value)
+
+
+def test_every_field_of_a_decoder_is_read_by_one():
+    read = [name for names in FIELDS_READ_BY_DECODER.values() for name in names]
+    assert sorted([*read, "name"]) == sorted(DecoderConfig.model_fields)
 
 
 @pytest.mark.parametrize(

@@ -56,14 +56,39 @@ class AdapterConfig(Part):
     conditioning_dim: int = Field(32, ge=8)  # channels of a conditioning token (4096 for LTX-Video)
 
 
+# The fields that each decoder reads; the others must keep their defaults.
+FIELDS_READ_BY_DECODER: dict[str, tuple[str, ...]] = {
+    "pixel": ("width", "heads", "grid"),
+    "ltx": ("checkpoint", "pretrained", "sampling_steps"),
+}
+TOY_LTX = "toy"  # LTX-Video's architecture at toy size, pretrained on this machine: see foresight.train.ltx_toy
+LTX_CAPTION_DIM = 4096  # channels of LTX-Video's text tokens, in whose place the conditioning tokens stand
+LTX_PIXELS_PER_LATENT = 32  # side of what one latent of its VAE stands for
+TOY_LTX_CAPTION_DIM = 64
+TOY_LTX_WORLD = ("big_shapes", 64)  # the only data, and data.target_px, that the toy is pretrained on
+
+
 class DecoderConfig(Part):
-    name: Literal["pixel"] = "pixel"
+    """`pixel` is trained with the bridge. `ltx` is LTX-Video, frozen: it draws a picture out of noise, in steps."""
+
+    name: Literal["pixel", "ltx"] = "pixel"
     width: int = Field(32, ge=8)  # channels of the position grid that reads the conditioning tokens
     heads: int = Field(4, ge=1)
     grid: int = Field(8, ge=1)  # the position grid is grid x grid; doubled until it reaches data.target_px
+    checkpoint: str = TOY_LTX  # `toy`, or a Hugging Face id
+    pretrained: bool = True  # False: a transformer with random weights, as a negative control; the VAE stays
+    sampling_steps: int = Field(8, ge=2)  # from noise to a picture, when quality is measured
 
     @model_validator(mode="after")
     def check_combination(self) -> Self:
+        for name, read in FIELDS_READ_BY_DECODER.items():
+            if name != self.name:
+                refuse_unread(f"decoder '{self.name}'", self, read)
         if self.width % self.heads or self.width % 4:
             raise ValueError(f"width must be a multiple of 4 and of heads, got width {self.width}, heads {self.heads}")
         return self
+
+    @property
+    def caption_dim(self) -> int:
+        """Channels that `ltx` reads of a conditioning token."""
+        return TOY_LTX_CAPTION_DIM if self.checkpoint == TOY_LTX else LTX_CAPTION_DIM

@@ -8,17 +8,18 @@ from foresight.config.part import Part
 
 PIXELS_PER_VLM_TOKEN = 28  # Qwen2.5-VL: 14-px patches, merged 2x2; also a multiple of DINOv2's 14-px patch
 CLIP_DATA = ("clips", "ssv2", "davis")
-GENERATED_DATA = ("shapes", "scenes", "clips")  # the others are read from a folder
+GENERATED_DATA = ("shapes", "big_shapes", "scenes", "clips")  # the others are read from a folder
 CLIP_FRAMES = 9  # of a clip, where a study of pictures is run on clips: LTX-Video makes 8 k + 1
 DATA_WITHOUT_MASKS = ("ssv2",)  # nothing of a mask or a box is learned or measured on these
 # Data sets whose objects have classes, and how many a detector tells apart; a folder may leave some of COCO's unused.
 N_CLASSES = {"scenes": 12, "coco": 80}
+PLAIN_GROUND_DATA = ("big_shapes",)  # one flat background, so that an object shows in the picture itself
 
 
 class DataConfig(Part):
     """Pictures, or clips of `n_frames` frames; the counts are of clips then."""
 
-    name: Literal["shapes", "scenes", "coco", "clips", "ssv2", "davis"] = "shapes"
+    name: Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"] = "shapes"
     fingerprint: str = ""  # content hash of a folder of images or clips; empty for generated ones
     n_train: int = Field(512, ge=1)  # images trained on
     n_val: int = Field(64, ge=1)  # images the learning curve is measured on

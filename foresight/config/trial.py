@@ -9,6 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 from foresight.config.bridge import (
     ADAPTERS_OF_ONE_STREAM,
     FUSIONS_OF_ONE_STREAM,
+    LTX_PIXELS_PER_LATENT,
+    TOY_LTX,
+    TOY_LTX_WORLD,
     AdapterConfig,
     DecoderConfig,
     FusionConfig,
@@ -33,6 +36,7 @@ PARTS_READ_BY_TASK: dict[str, tuple[str, ...]] = {
     "latency": ("fusion", "adapter", "decoder", "timing"),
 }
 AUGMENTED_TASKS = ("reconstruction",)  # whose targets `foresight.data.augment` changes with the images
+LTX_TASKS = ("reconstruction",)  # with LTX-Video as their decoder: it draws no mask
 OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "timing", "probe", *PARTS_OF_END_TO_END)
 TASKS_OF_ONE_STREAM = ("probe",)
 # Tasks that train nothing and read no data set: of `data` they read the two sizes of a picture, and `train` not at all.
@@ -70,13 +74,38 @@ class TrialConfig(Part):
         self._check_parts()
         self._check_streams()
         if "decoder" in PARTS_READ_BY_TASK[self.task]:
-            doublings = self.data.target_px / self.decoder.grid
-            if doublings < 1 or doublings != 2 ** int(doublings).bit_length() / 2:
-                raise ValueError(
-                    "data.target_px must be decoder.grid times a power of two, got "
-                    f"{self.data.target_px} and {self.decoder.grid}"
-                )
+            self._check_ltx() if self.decoder.name == "ltx" else self._check_grid()
         return self
+
+    def _check_grid(self) -> None:
+        doublings = self.data.target_px / self.decoder.grid
+        if doublings < 1 or doublings != 2 ** int(doublings).bit_length() / 2:
+            raise ValueError(
+                "data.target_px must be decoder.grid times a power of two, got "
+                f"{self.data.target_px} and {self.decoder.grid}"
+            )
+
+    def _check_ltx(self) -> None:
+        """What LTX-Video can read and draw. It is frozen and has a loss of its own, flow matching."""
+        if self.task not in LTX_TASKS:
+            raise ValueError(f"decoder 'ltx' is read by the tasks {', '.join(LTX_TASKS)}, not by '{self.task}'")
+        refuse_unread("decoder 'ltx'", self.loss, path="loss.")
+        conditioning_dim, caption_dim = self.conditioner.conditioning_dim, self.decoder.caption_dim
+        if conditioning_dim != caption_dim:
+            raise ValueError(
+                f"decoder 'ltx' of checkpoint '{self.decoder.checkpoint}' reads tokens of {caption_dim} channels, so "
+                f"{self.bridge}.conditioning_dim must be {caption_dim}, not {conditioning_dim}"
+            )
+        if self.data.target_px % LTX_PIXELS_PER_LATENT:
+            raise ValueError(
+                f"decoder 'ltx' draws pictures of multiples of {LTX_PIXELS_PER_LATENT} px, not {self.data.target_px}"
+            )
+        if self.decoder.checkpoint == TOY_LTX and (self.data.name, self.data.target_px) != TOY_LTX_WORLD:
+            name, target_px = TOY_LTX_WORLD
+            raise ValueError(
+                f"the toy 'ltx' has learnt to draw '{name}' at {target_px} px and nothing else, "
+                f"not '{self.data.name}' at {self.data.target_px} px"
+            )
 
     def _check_parts(self) -> None:
         """Parts that nothing reads keep their defaults."""

@@ -82,6 +82,7 @@ def _look_up(name: str, table: Mapping[str, Dataset[Any]]) -> Dataset[Any]:
 
 DATASETS: dict[str, Dataset[ImageSet]] = {
     "shapes": Dataset(shapes.load_splits, shapes.resolve_data),
+    "big_shapes": Dataset(shapes.load_splits, shapes.resolve_data),
     "scenes": Dataset(scenes.load_splits, scenes.resolve_data),
     "coco": Dataset(coco.load_splits, coco.resolve_data),
 }

@@ -67,6 +67,13 @@ def plan_ground(stream: int, index: np.ndarray) -> Ground:
     )
 
 
+def plain_ground(n: int, background: str) -> Ground:
+    """One flat background for all N pictures: a gradient without a slope, half-way through its range."""
+    level = np.zeros(n, dtype=np.float32)
+    texture = np.full(n, list(TEXTURES).index("gradient"))
+    return Ground(np.full(n, list(BACKGROUNDS).index(background)), texture, level, level, level + np.float32(0.5))
+
+
 def chunks(n: int, px: int) -> Iterator[slice]:
     """Slices of N pictures that are drawn at once."""
     step = max(1, PIXELS_PER_CHUNK // px**2)

@@ -1,4 +1,7 @@
-"""Single coloured shapes on varied, muted backgrounds: generated, so a laptop needs no download.
+"""Single coloured shapes, generated, so a laptop needs no download: `shapes` on varied, muted backgrounds, and `big_shapes`.
+
+`big_shapes` are larger and lie on one plain background. A toy video decoder can learn to draw them in a minute, and on a
+plain background an object shows in the picture itself, so a decoder without a mask can be scored.
 
 Image i of a split depends on the seed, the split and i alone: more training images change no other image.
 From the first image on, every 24 hold each shape in each colour once and every 192 hold each of these on
@@ -21,6 +24,7 @@ from foresight.data.canvas import (
     chunks,
     paint_ground,
     paint_shape,
+    plain_ground,
     rgb,
     shape_distance,
     to_bytes,
@@ -28,8 +32,18 @@ from foresight.data.canvas import (
 from foresight.data.counter_hash import stream_of, u01
 from foresight.data.image_set import SPLITS, ImageSet, hash_pixels
 
-HALF_SIZE = (0.15, 0.27)  # of the image side
 MARGIN = 0.02  # between a shape's box and the border, of the image side
+
+
+@dataclass(frozen=True)
+class Style:
+    """What tells the data sets of this file apart."""
+
+    half_size: tuple[float, float]  # of a shape's box, least and most, of the image side
+    background: str | None = None  # the one plain background; None: all of them, textured
+
+
+STYLES = {"shapes": Style((0.15, 0.27)), "big_shapes": Style((0.22, 0.34), background="ivory")}
 
 
 @dataclass(frozen=True)
@@ -47,18 +61,20 @@ class Drawings:
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def plan_drawings(seed: int, split: str, n: int) -> Drawings:
-    """What images 0 to n - 1 of a split show."""
-    stream, index = stream_of("shapes", split, seed), np.arange(n)
+def plan_drawings(seed: int, split: str, n: int, name: str = "shapes") -> Drawings:
+    """What images 0 to n - 1 of a split show; `name` is a data set of STYLES."""
+    stream, index, style = stream_of(name, split, seed), np.arange(n), STYLES[name]
     combination, background = _balanced(stream, index)
     uniform = [u01(stream, index, field).astype(np.float32) for field in range(6)]
-    half = HALF_SIZE[0] + (HALF_SIZE[1] - HALF_SIZE[0]) * uniform[0]
+    least, most = style.half_size
+    half = least + (most - least) * uniform[0]
     room = 1 - 2 * (half + MARGIN)
     texture = (u01(stream, index, 6) * len(TEXTURES)).astype(int)
+    ground = Ground(background, texture, 2 * uniform[3] - 1, 2 * uniform[4] - 1, uniform[5])
     return Drawings(
         shape=combination % len(SHAPES),
         colour=combination // len(SHAPES),
-        ground=Ground(background, texture, 2 * uniform[3] - 1, 2 * uniform[4] - 1, uniform[5]),
+        ground=plain_ground(n, style.background) if style.background else ground,
         half=half,
         x=half + MARGIN + room * uniform[1],
         y=half + MARGIN + room * uniform[2],
@@ -95,7 +111,7 @@ def resolve_data(config: DataConfig, root: Path | None = None) -> DataConfig:
 
 
 def _draw_split(split: str, n: int, config: DataConfig) -> ImageSet:
-    drawings = plan_drawings(config.seed, split, n)
+    drawings = plan_drawings(config.seed, split, n, config.name)
     images = render(drawings, config.image_px)
     x, y, half = drawings.x, drawings.y, drawings.half
     return ImageSet(

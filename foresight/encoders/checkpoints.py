@@ -1,4 +1,4 @@
-"""Where an encoder's weights come from.
+"""Where the weights of an encoder, and of LTX-Video, come from.
 
 `random` as a checkpoint means the real architecture at toy size with seeded random weights. It says nothing about
 pretrained encoders; it exercises every line of the path that they take.
@@ -14,6 +14,8 @@ from foresight.errors import RequestError
 
 RANDOM = "random"
 CHECKPOINTS_VARIABLE = "FORESIGHT_CHECKPOINTS"
+LTX_FILES = {"vae": "config.json", "transformer": "config.json", "scheduler": "scheduler_config.json"}
+LTX_PARTS_WITH_WEIGHTS = ("vae", "transformer")
 
 
 def local_checkpoint(name: str) -> Path | None:
@@ -54,6 +56,22 @@ def check_checkpoint(name: str) -> None:
             f"cannot be asked ({type(error).__name__}); download it with 'hf download {repo}' or put it in a folder "
             f"and set {CHECKPOINTS_VARIABLE} to that folder"
         ) from error
+
+
+def check_ltx_checkpoint(name: str, caption_dim: int) -> None:
+    """As `check_checkpoint`; a local one must be of diffusers' layout and read tokens of `caption_dim` channels."""
+    local = local_checkpoint(name)
+    if local is None:
+        check_checkpoint(name)
+        return
+    missing = [f"{part}/{file}" for part, file in LTX_FILES.items() if not (local / part / file).is_file()]
+    if missing:
+        raise RequestError(f"{local} is no LTX-Video of diffusers' layout: it has no {', no '.join(missing)}")
+    for part in LTX_PARTS_WITH_WEIGHTS:
+        _check_files(local / part)
+    found = json.loads((local / "transformer" / LTX_FILES["transformer"]).read_text()).get("caption_channels")
+    if found != caption_dim:
+        raise RequestError(f"the transformer in {local} reads tokens of {found} channels, not {caption_dim}")
 
 
 def _check_files(checkpoint: Path) -> None:

@@ -1,6 +1,7 @@
 """Images and encoder features as store entries: what each entry is computed from, and how a missing one is computed.
 
-One entry holds the three splits of one data set (`images`), or one encoder's tokens for all of them (`vlm`, `dinov2`).
+One entry holds the three splits of one data set (`images`), or one encoder's tokens for all of them (`vlm`, `dinov2`), or
+the weights of the toy decoder that this machine pretrains (`ltx`).
 Trials read entries; they are written here alone, shard by shard, once for all trials of all sweeps of the machine:
 `compute` does all of a request in one process, the pool of `foresight.tuning.feature_pool` deals its shards to many.
 """
@@ -20,7 +21,7 @@ from foresight.data.augment import encoded_rows
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
 from foresight.encoders.shapes import checkpoint_name, resolve_dinov2_layer, resolve_vlm_layer
-from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
+from foresight.features.keys import dinov2_entry, images_entry, ltx_entry, vlm_entry
 from foresight.features.requests import Request
 from foresight.features.shards import (
     BATCH,
@@ -34,6 +35,8 @@ from foresight.features.shards import (
     tidy_shards,
 )
 from foresight.features.store import ArrayStore
+from foresight.models import ltx_shapes
+from foresight.train.ltx_toy import pretrain_toy
 
 OBJECT_ARRAYS = ("boxes_xyxy", "classes", "n_objects", "class_names")  # of an ObjectSet, `objects_*` in the store
 # Qwen has a few channels with activations in the ten thousands; half precision ends at 65504.
@@ -52,6 +55,9 @@ def compute(
     """
     if request.kind == "images":
         compute_images(request.configs[0], store, roots or {})
+        return
+    if request.kind == "ltx":
+        compute_ltx(store)
         return
     with store.lock(f"{request.kind}-{request.images_key}"):
         absent = request.without_finished(store)
@@ -74,6 +80,15 @@ def compute_images(config: TrialConfig, store: ArrayStore, roots: Mapping[str, P
     with store.lock(key):
         if not store.has(key):
             _write_images(store, key, config.data, content, load_splits(config.data, roots.get(config.data.name)))
+
+
+def compute_ltx(store: ArrayStore) -> None:
+    """Pretrains the toy LTX-Video and writes its weights."""
+    key, content = ltx_entry()
+    with store.lock(key):
+        if not store.has(key):
+            with store.folder_writer(key, content) as folder:
+                pretrain_toy(ltx_shapes.RECIPE, folder)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
 """What a store entry is computed from, and so its key. Starts without torch: `--plan` counts the cached share with it."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal, get_args
 
-from foresight.config import DataConfig, DINOv2Config, HeldoutConfig, TrialConfig, VLMConfig
+from foresight.config import TOY_LTX, DataConfig, DINOv2Config, HeldoutConfig, TrialConfig, VLMConfig
 from foresight.encoders.checkpoints import weights_fingerprint
 from foresight.encoders.shapes import checkpoint_name
 from foresight.features.store import content_key
+from foresight.models import ltx_shapes
 
 # Raise it when the code that fills entries changes what it writes.
 EXTRACTION_VERSION = 2  # 2: images hold every object
 
 Entry = tuple[str, dict[str, Any]]
+Kind = Literal["images", "vlm", "dinov2", "ltx"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def readings(config: TrialConfig) -> dict[str, TrialConfig]:
@@ -20,18 +24,20 @@ def readings(config: TrialConfig) -> dict[str, TrialConfig]:
     return {"": own} | {n: own.model_copy(update={"data": d}) for n, d in config.heldout.data(config.data).items()}
 
 
-def entries_of(config: TrialConfig) -> dict[str, Entry]:
-    """What a trial reads of its own data: `images`, and `vlm` and `dinov2` unless it leaves that encoder unread.
+def entries_of(config: TrialConfig) -> dict[Kind, Entry]:
+    """What a trial reads of its own data: `images`, `vlm` and `dinov2` unless it leaves that encoder unread.
 
-    Nothing if it trains nothing.
+    Besides it `ltx`, the weights of a toy decoder, which are the same for all data. Nothing if it trains nothing.
     """
     if not config.is_trained:
         return {}
-    entries = {"images": images_entry(config.data)}
+    entries: dict[Kind, Entry] = {"images": images_entry(config.data)}
     if config.streams != "dinov2":
         entries["vlm"] = vlm_entry(config.data, config.vlm)
     if config.streams != "vlm":
         entries["dinov2"] = dinov2_entry(config.data, config.dinov2)
+    if config.decoder.name == "ltx" and config.decoder.checkpoint == TOY_LTX:
+        entries["ltx"] = ltx_entry()
     return entries
 
 
@@ -57,3 +63,12 @@ def dinov2_entry(data: DataConfig, dinov2: DINOv2Config) -> Entry:
         "dinov2": dinov2.model_dump(mode="json"), "weights": weights_fingerprint(checkpoint_name(dinov2)),
     }  # fmt: skip
     return content_key(f"dinov2-{dinov2.size}-{dinov2.layer}", content), content
+
+
+def ltx_entry() -> Entry:
+    """The toy LTX-Video's weights, as `foresight.train.ltx_toy` pretrains them."""
+    content = {
+        "kind": "ltx", "version": ltx_shapes.TOY_VERSION, "recipe": asdict(ltx_shapes.RECIPE),
+        "vae": ltx_shapes.TOY_VAE, "transformer": ltx_shapes.TOY_TRANSFORMER,
+    }  # fmt: skip
+    return content_key("ltx-toy", content), content

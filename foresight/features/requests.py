@@ -6,21 +6,30 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from foresight.config import TrialConfig
-from foresight.features.keys import entries_of, readings
+from foresight.features.keys import Kind, entries_of, readings
 from foresight.features.store import ArrayStore, CorruptEntryError
+from foresight.models import ltx_shapes
 
 
 @dataclass(frozen=True)
 class Request:
-    """One pass over one data set: the entries it fills. The configs share the data and the encoder's checkpoint."""
+    """One pass over one data set: the entries it fills. The configs share the data and the encoder's checkpoint.
 
-    kind: Literal["images", "vlm", "dinov2"]
+    Of the kind `ltx`: one pretraining of the toy decoder, which is the same for all data.
+    """
+
+    kind: Kind
     configs: tuple[TrialConfig, ...]  # one for each entry
 
     @property
     def keys(self) -> list[str]:
         """The entries it fills."""
         return [entries_of(config)[self.kind][0] for config in self.configs]
+
+    @property
+    def n_pictures(self) -> int:
+        """How many pictures it goes over."""
+        return ltx_shapes.RECIPE.n_pictures if self.kind == "ltx" else self.configs[0].data.n_pictures
 
     @property
     def images_key(self) -> str:
@@ -37,6 +46,8 @@ class Request:
         config = self.configs[0]
         if self.kind == "images":
             return f"images ({config.data.name})"
+        if self.kind == "ltx":
+            return "the toy LTX-Video"
         if self.kind == "dinov2":
             layers = [c.dinov2.layer for c in self.configs]
             return f"DINOv2 {config.dinov2.size} features{_named(layers) if layers != ['final'] else ''}"
@@ -64,6 +75,7 @@ def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
 def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[list[Request]]:
     """What must be computed before these trials can run: stages in order, the requests of a stage independent."""
     images: dict[str, TrialConfig] = {}
+    ltx: dict[str, TrialConfig] = {}
     # One pass of an encoder gives every layer that is asked for.
     dinov2: dict[tuple[str, str, str], dict[str, TrialConfig]] = {}
     vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
@@ -71,12 +83,15 @@ def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[
         keys = {kind: key for kind, (key, _) in entries_of(config).items()}
         if "images" in keys:
             images.setdefault(keys["images"], config)
+        if "ltx" in keys:
+            ltx.setdefault(keys["ltx"], config)
         if "dinov2" in keys:
             model = (keys["images"], config.dinov2.checkpoint, config.dinov2.size)
             dinov2.setdefault(model, {}).setdefault(keys["dinov2"], config)
         if "vlm" in keys:
             vlm.setdefault((keys["images"], config.vlm.checkpoint), {}).setdefault(keys["vlm"], config)
-    first = [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
+    first = [Request("ltx", (config,)) for key, config in ltx.items() if not store.has(key)]
+    first += [Request("images", (config,)) for key, config in images.items() if not store.has(key)]
     second = []
     encoders: tuple[tuple[Literal["dinov2", "vlm"], list[dict[str, TrialConfig]]], ...] = (
         ("dinov2", list(dinov2.values())),

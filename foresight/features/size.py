@@ -9,6 +9,7 @@ from foresight.features.shards import pictures_done
 from foresight.features.store import ArrayStore
 
 TOKEN_BYTES = 2  # half precision
+TOY_LTX_BYTES = 11_200_000  # about: its weights in single precision
 
 
 def _images_bytes(config: TrialConfig) -> int:
@@ -26,8 +27,12 @@ def _dinov2_bytes(config: TrialConfig) -> int:
     return config.data.n_pictures * TOKEN_BYTES * shapes.spatial_grid**2 * shapes.spatial_dim
 
 
+def _ltx_bytes(config: TrialConfig) -> int:
+    return TOY_LTX_BYTES
+
+
 def pass_flops(request: Request) -> float:
-    """Operations of the encoder pass that fills a request; 0 for images and for toy models."""
+    """Operations of the encoder pass that fills a request; 0 for images and for what toys take."""
     if request.kind not in FLOPS:
         return 0.0
     return FLOPS[request.kind](request.configs)
@@ -36,7 +41,7 @@ def pass_flops(request: Request) -> float:
 def flops_left(request: Request, store: ArrayStore) -> float:
     """As `pass_flops`, without the pictures whose shards are finished."""
     done = min(pictures_done(key, store) for key in request.keys)
-    return pass_flops(request) * (1 - done / request.configs[0].data.n_pictures)
+    return pass_flops(request) * (1 - done / request.n_pictures)
 
 
 def missing_flops(configs: Iterable[TrialConfig], store: ArrayStore) -> float:
@@ -59,6 +64,7 @@ BYTES: dict[str, Callable[[TrialConfig], int]] = {
     "images": _images_bytes,
     "vlm": _vlm_bytes,
     "dinov2": _dinov2_bytes,
+    "ltx": _ltx_bytes,
 }
 FLOPS: dict[str, Callable[[tuple[TrialConfig, ...]], float]] = {
     "vlm": lambda configs: vlm_extraction_flops(configs[0].data, [c.vlm for c in configs]),

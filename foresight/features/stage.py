@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foresight.config import TrialConfig
+from foresight.config import PLAIN_GROUND_DATA, DataConfig, TrialConfig
 from foresight.data import SPLITS
 from foresight.data.splits import prove_unseen
 from foresight.features.keys import entries_of, readings
@@ -58,6 +58,9 @@ class StagedSplit:
     scene: np.ndarray  # of each sample
     n_frames: int = 1  # rows of a sample
     objects: StagedObjects | None = None  # None: there is one in each image and it has no class, or these are views
+    plain_ground: bool = False  # one flat background, so that the object can be read off the picture itself
+    # What a task computed once from the targets, by name, kept for the next trial on these images.
+    derived: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.targets_N3HW)
@@ -106,10 +109,9 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
     entries, n_params = _load(own[1], store)
     tokens = {split: _tokens(entries, split, device) for split in SPLITS}
     moments = {kind: compute_moments(of_train) for kind, of_train in tokens["train"].items()}
-    n_frames = config.data.n_frames
-    train, *views = _stage_split(entries["images"], "train", tokens["train"], moments, n_frames, device)
+    train, *views = _stage_split(entries["images"], "train", config.data, tokens["train"], moments, device)
     (val,), (test,) = (
-        _stage_split(entries["images"], split, tokens[split], moments, n_frames, device) for split in ("val", "test")
+        _stage_split(entries["images"], split, config.data, tokens[split], moments, device) for split in ("val", "test")
     )
     data = StagedData(train, val, test, n_params, views=tuple(views))
     for name, reading in further:
@@ -117,7 +119,7 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
         seen = [entries["images"][f"{split}-images"] for split in ("train", "val")]
         prove_unseen(name, of_set["images"]["test-images"], seen)
         raw = _tokens(of_set, "test", device)
-        (data.heldout[name],) = _stage_split(of_set["images"], "test", raw, moments, reading.data.n_frames, device)
+        (data.heldout[name],) = _stage_split(of_set["images"], "test", reading.data, raw, moments, device)
     return data
 
 
@@ -137,9 +139,9 @@ def _tokens(entries: Entries, split: str, device: str) -> dict[str, Tokens]:
 def _stage_split(
     images: dict[str, np.ndarray],
     split: str,
+    data: DataConfig,
     tokens: dict[str, Tokens],
     moments: dict[str, Moments],
-    n_frames: int,
     device: str,
 ) -> list[StagedSplit]:
     """The split, and after `train` its views."""
@@ -151,7 +153,7 @@ def _stage_split(
     unread = torch.empty(n_rows, 0, 0, dtype=torch.float16, device=device)
     vlm, spatial = (standardise(tokens[kind], moments[kind]) if kind in tokens else (unread, None) for kind in ENCODERS)
     sample_hash, scene = np.array(images[f"{split}-sample_hash"]), np.array(images[f"{split}-scene"])
-    n, objects = len(sample_hash) * n_frames, _stage_objects(images, split, device)
+    n, objects = len(sample_hash) * data.n_frames, _stage_objects(images, split, device)
     return [
         StagedSplit(
             _rows(vlm, spatial, rows),
@@ -161,8 +163,9 @@ def _stage_split(
             arrays["boxes_xyxy"][rows],
             sample_hash,
             scene,
-            n_frames,
+            data.n_frames,
             objects if rows.start == 0 else None,
+            data.name in PLAIN_GROUND_DATA,
         )
         for rows in (slice(start, start + n) for start in range(0, n_rows, n))
     ]

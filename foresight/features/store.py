@@ -1,7 +1,8 @@
 """A content-keyed store of arrays on disk: written once, checksummed, memory-mapped by every trial of every sweep.
 
     <root>/<key>/meta.json      shapes, dtypes, SHA-256 of each file, and what the entry was computed from
-    <root>/<key>/<name>.npy
+    <root>/<key>/<name>.npy     of arrays
+    <root>/<key>/...            of an entry of files that something else has written, say a model's weights
 
 An entry appears by one rename, so it is whole or absent. Two processes may ask for the same entry at once: one computes
 it, the other waits on a lock that the operating system releases if its holder dies.
@@ -60,12 +61,23 @@ class ArrayStore:
             meta = json.loads((directory / "meta.json").read_text())
         except json.JSONDecodeError as error:
             raise CorruptEntryError(f"{directory / 'meta.json'} is damaged; delete {directory}") from error
-        for name, expected in meta["sha256"].items():
-            path = directory / f"{name}.npy"
+        files = meta["files"] if "files" in meta else {f"{name}.npy": digest for name, digest in meta["sha256"].items()}
+        for name, expected in files.items():
+            path = directory / name
             if key not in self._verified and (not path.exists() or _file_digest(path) != expected):
                 raise CorruptEntryError(f"{path} does not have its checksum; delete {directory}")
         self._verified.add(key)
         return {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in meta["sha256"]}
+
+    def folder(self, key: str) -> Path:
+        """The folder of an entry of files. Checked, and raises, as `load`."""
+        self.load(key)
+        return self.root / key
+
+    def digest(self, key: str) -> str:
+        """16 hex digits over the checksums of an entry's files: what was written, where the key says from what."""
+        files = json.loads((self.root / key / "meta.json").read_text())["files"]
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
     def content(self, key: str) -> dict[str, Any]:
         """What an entry was computed from."""
@@ -96,30 +108,46 @@ class ArrayStore:
 
         Hold `lock` around it. What a dead writer left behind is removed first; on an exception nothing is published.
         """
+        maps: dict[str, np.memmap] = {}
+        with self._publishing(key) as (temporary, meta):
+
+            def create(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+                path = temporary / f"{name}.npy"
+                maps[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+                _reserve(path)
+                return maps[name]
+
+            yield create
+            for array in maps.values():
+                array.flush()
+            meta |= {
+                "sha256": {name: _file_digest(temporary / f"{name}.npy") for name in maps},
+                "shapes": {name: list(array.shape) for name, array in maps.items()},
+                "dtypes": {name: str(array.dtype) for name, array in maps.items()},
+                "content": dict(content),
+            }
+
+    @contextlib.contextmanager
+    def folder_writer(self, key: str, content: Mapping[str, Any]) -> Iterator[Path]:
+        """As `writer`, for an entry of files: gives the empty folder to write them into."""
+        with self._publishing(key) as (temporary, meta):
+            yield temporary
+            written = sorted(path for path in temporary.rglob("*") if path.is_file())
+            files = {str(path.relative_to(temporary)): _file_digest(path) for path in written}
+            meta |= {"sha256": {}, "files": files, "content": dict(content)}
+
+    @contextlib.contextmanager
+    def _publishing(self, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Gives a new folder and what its meta.json will say, and renames it to the entry on leaving without an exception."""
         temporary = self.root / f".{key}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        maps: dict[str, np.memmap] = {}
-
-        def create(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-            path = temporary / f"{name}.npy"
-            maps[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-            _reserve(path)
-            return maps[name]
-
+        meta: dict[str, Any] = {}
         try:
-            yield create
+            yield temporary, meta
         except BaseException:
             shutil.rmtree(temporary)
             raise
-        for array in maps.values():
-            array.flush()
-        meta = {
-            "sha256": {name: _file_digest(temporary / f"{name}.npy") for name in maps},
-            "shapes": {name: list(array.shape) for name, array in maps.items()},
-            "dtypes": {name: str(array.dtype) for name, array in maps.items()},
-            "content": dict(content),
-        }
         with (temporary / "meta.json").open("w") as file:
             json.dump(meta, file, indent=2)
             file.flush()

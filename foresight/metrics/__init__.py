@@ -81,6 +81,11 @@ METRICS: dict[str, Metric] = {
             "gradient above a quarter of the target's strongest; 1 if neither picture has one",
         ),
         Metric("psnr", 1, "PSNR", "dB", "higher", 0.0, 100.0, "10 log10(1 / mse) of one image, at most 100 dB"),
+        Metric(
+            "picture_iou", 1, "Picture IoU", "fraction", "higher", 0.0, 1.0,
+            "IoU with the true object mask of the pixels that differ by more than 0.25 in some channel from the background, "
+            "the median of the true picture's border; on plain backgrounds alone",
+        ),
         Metric("mse", 1, "MSE", "squared intensity", "lower", 0.0, 1.0, "mean squared error on [0, 1] inside the picture"),
         Metric(
             "probe_box_iou", 1, "Box IoU of a probe", "fraction", "higher", 0.0, 1.0,
@@ -167,7 +172,8 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }  # fmt: skip
-METRICS_OF_MASKS = ("mask_iou", "box_iou")  # what needs the annotation of an object
+METRICS_OF_MASKS = ("mask_iou", "box_iou")  # what needs the annotation of an object and a predicted mask
+METRICS_OF_PLAIN_GROUND = ("picture_iou",)  # what reads the object off the picture itself
 METRICS_OF_CLIPS = ("temporal_lpips_variance", "temporal_lpips_random_trunk_variance")  # what needs frames in order
 # Derived from the run log by `analysis.relative`, not measured by a trial: the reference is another trial.
 RELATIVE_METRICS = tuple(name for name, metric in METRICS.items() if metric.compares)
@@ -195,3 +201,6 @@ SHARES: dict[str, Share] = {
         ),
     )
 }  # fmt: skip
+
+# `baseline/<name>/<metric>` that no bridge can be expected to beat: a decoder's VAE copying the test images themselves.
+CEILINGS = ("vae_roundtrip",)

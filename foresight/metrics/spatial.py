@@ -1,7 +1,8 @@
-"""Spatial metrics, one value per image: mask_iou and box_iou.
+"""Spatial metrics, one value per image: mask_iou, box_iou and picture_iou.
 
-Axes: B batch, H W pixels. Both compare with the annotated object itself, never with a brightness threshold, so they are
-right on any background.
+Axes: B batch, H W pixels. The first two compare with the annotated object itself, never with a brightness threshold, so
+they are right on any background. The third is for decoders that draw no mask: it reads the object off the picture, by its
+difference from the true background, and so is right on plain backgrounds alone.
 """
 
 import torch
@@ -9,12 +10,23 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 MASK_THRESHOLD = 0.5
+LEAST_DIFFERENCE = 0.25  # from the background, in [0, 1]; every colour of generated shapes differs by more
 
 
 def compute_mask_iou(mask_prob_BHW: Tensor, mask_BHW: Tensor, content_BHW: Tensor) -> Tensor:
     """[B] intersection over union of the predicted and the true mask inside the picture; 1 where both are empty."""
-    predicted = (mask_prob_BHW > MASK_THRESHOLD) & content_BHW
-    true = (mask_BHW > MASK_THRESHOLD) & content_BHW
+    return _overlap((mask_prob_BHW > MASK_THRESHOLD) & content_BHW, (mask_BHW > MASK_THRESHOLD) & content_BHW)
+
+
+def compute_picture_iou(picture_B3HW: Tensor, target_B3HW: Tensor, mask_BHW: Tensor, content_BHW: Tensor) -> Tensor:
+    """[B] IoU with the true mask of the pixels unlike the target's background, the median of its border; 1 if both are empty."""
+    sides = (target_B3HW[:, :, 0], target_B3HW[:, :, -1], target_B3HW[..., 0], target_B3HW[..., -1])
+    background_B3 = torch.cat(sides, dim=-1).median(dim=-1).values
+    difference_BHW = (picture_B3HW - background_B3[:, :, None, None]).abs().amax(dim=1)
+    return _overlap((difference_BHW > LEAST_DIFFERENCE) & content_BHW, (mask_BHW > MASK_THRESHOLD) & content_BHW)
+
+
+def _overlap(predicted: Tensor, true: Tensor) -> Tensor:
     union_B = (predicted | true).sum(dim=(1, 2))
     overlap_B = (predicted & true).sum(dim=(1, 2))
     return torch.where(union_B > 0, overlap_B / union_B.clamp(min=1), 1.0)

@@ -1,1 +1,1 @@
-"""The trained part: fusion module and conditioning head or adapter, and decoder, built from a TrialConfig."""
+"""Fusion module and conditioning head or adapter, and a decoder, trained or frozen, built from a TrialConfig."""

@@ -1,9 +1,10 @@
-"""The bridge: everything that is trained. Encoder features in, a picture and an object mask out.
+"""The bridge: everything that is trained, and its decoder. Encoder features in, a picture out.
 
 Axes: B batch, V VLM tokens, S spatial tokens, C channels, Q conditioning tokens, T target side in pixels.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -44,10 +45,11 @@ class Bridge(nn.Module):
     def __init__(
         self,
         conditioner: FusionConfig | AdapterConfig,
-        decoder: DecoderConfig,
+        decoder: DecoderConfig | nn.Module,
         target_px: int,
         shapes: FeatureShapes,
     ):
+        """`decoder` is what to build, or one that is built already: a frozen one with its weights."""
         super().__init__()
         self.adapter: Adapter | None = None
         if isinstance(conditioner, AdapterConfig):
@@ -57,7 +59,10 @@ class Bridge(nn.Module):
             self.fusion = FUSIONS[conditioner.strategy](conditioner, self.streams)
             self.norm = nn.LayerNorm(conditioner.width)
             self.head = nn.Linear(conditioner.width, conditioner.conditioning_dim)
-        self.decoder = DECODERS[decoder.name](decoder, conditioner.conditioning_dim, conditioner.queries, target_px)
+        if isinstance(decoder, DecoderConfig):
+            build = DECODERS[decoder.name]
+            decoder = build(decoder, conditioner.conditioning_dim, conditioner.queries, target_px)
+        self.decoder = decoder
 
     def condition(self, features: Features) -> Tensor:
         """[B, Q, conditioning_dim]: the conditioning tokens."""
@@ -69,8 +74,8 @@ class Bridge(nn.Module):
         tokens = self.fusion(vlm_BVD, features.vlm_valid_BV, spatial_BSD, features.spatial_valid_BS)
         return self.head(self.norm(tokens))
 
-    def forward(self, features: Features) -> tuple[Tensor, Tensor]:
-        """(picture [B, 3, T, T] in [0, 1], mask logits [B, T, T])"""
+    def forward(self, features: Features) -> Any:
+        """What the decoder makes of the tokens; `pixel`: (picture [B, 3, T, T] in [0, 1], mask logits [B, T, T])."""
         return self.decoder(self.condition(features))
 
 

@@ -1,4 +1,4 @@
-"""Pixel decoder: a grid of places reads the conditioning tokens by cross-attention, then grows into a picture.
+"""The decoders. The trained one is small: a grid of places reads the tokens by cross-attention and grows into a picture.
 
 It stands in for LTX-Video. The original averaged the conditioning tokens first, so that layout had to pass through one
 vector and every ablation tied; here each place looks for its own tokens.
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from foresight.config import DecoderConfig
 from foresight.models.attention import CrossAttentionBlock
+from foresight.models.ltx import LtxDecoder
 from foresight.models.position import LocalityBias, grid_centres, most_square_grid, sine_code
 
 
@@ -45,4 +46,4 @@ class PixelDecoder(nn.Module):
         return F.sigmoid(pixels_B4TT[:, :3]), pixels_B4TT[:, 3]
 
 
-DECODERS: dict[str, type[nn.Module]] = {"pixel": PixelDecoder}
+DECODERS: dict[str, type[nn.Module]] = {"pixel": PixelDecoder, "ltx": LtxDecoder}

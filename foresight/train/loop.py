@@ -14,6 +14,7 @@ from foresight.train.plateau import Plateau
 from foresight.train.precision import autocast
 from foresight.train.schedules import SCHEDULES, Length
 from foresight.train.task import Task
+from foresight.train.weights import load_trained_state, trained_state
 
 
 class DivergedError(RuntimeError):
@@ -80,7 +81,7 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
             plateau.end_epoch(epoch, row["val/loss"])
         score = task.score(row)
         if score is not None and (best is None or score >= best.score):
-            best = Best(score, epoch, {name: tensor.clone() for name, tensor in model.state_dict().items()})
+            best = Best(score, epoch, {name: tensor.clone() for name, tensor in trained_state(model).items()})
         paused = time.perf_counter()
         yield {"epoch": epoch, "step": step, "wall_s": paused - started, **row}
         started += time.perf_counter() - paused  # what the consumer did meanwhile is not training
@@ -88,7 +89,7 @@ def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str,
             break
     converged = plateau.converged if plateau else None
     if best is not None:
-        model.load_state_dict(best.weights)
+        load_trained_state(model, best.weights)
         return Ended(best.epoch, converged)
     if plateau is None:
         return Ended(config.epochs, None)

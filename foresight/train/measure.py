@@ -21,8 +21,8 @@ from foresight.metrics.temporal import LEAST_FRAMES, compute_temporal_variance, 
 from foresight.train.pictures import N_EXAMPLES, picture_strip
 from foresight.train.precision import autocast
 
-# Rows of a split -> pictures [B, 3, H, W] in [0, 1] and mask probabilities [B, H, W].
-Predict = Callable[[Tensor], tuple[Tensor, Tensor]]
+# Rows of a split -> pictures [B, 3, H, W] in [0, 1] and mask probabilities [B, H, W], or None from what draws no mask.
+Predict = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 IDENTITY_COLUMNS = ("sample_hash", "split", "scene")
 
 
@@ -49,7 +49,7 @@ def measure_split(
     semantic: SemanticEncoder | None = None,
     image_px: int = 0,
 ) -> pd.DataFrame:
-    """IDENTITY_COLUMNS and every metric that the split allows: of masks with annotation, over time with clips.
+    """IDENTITY_COLUMNS and every metric that the split and the prediction allow: of masks with annotation, over time with clips.
 
     `semantic` measures at `image_px`, the side of what encoders see.
     """
@@ -57,9 +57,8 @@ def measure_split(
     for index in sample_batches(split, batch_size):
         picture, mask_prob = predict(index)
         target, content = split.targets_N3HW[index].float() / 255, split.content_NHW[index]
-        metrics = compute_image_metrics(
-            picture, mask_prob, target, split.masks_NHW[index], split.boxes_xyxy_N4[index], content, lpips
-        )
+        masks, boxes = split.masks_NHW[index], split.boxes_xyxy_N4[index]
+        metrics = compute_image_metrics(picture, mask_prob, target, masks, boxes, content, lpips, split.plain_ground)
         inside = fill_padding(picture, target, content)
         if semantic is not None:
             metrics[semantic.name] = semantic(inside, target, content, image_px)
@@ -117,7 +116,7 @@ def score_trivial_predictors(
 
 
 def draw_examples(predict: Predict, split: StagedSplit) -> bytes:
-    """PNG of the first pictures: target, reconstruction and, where there is annotation, true mask and predicted mask."""
+    """PNG of the first pictures: target, reconstruction and, where there is annotation and a mask was predicted, both masks."""
     return draw_rows(predict, split, torch.arange(min(N_EXAMPLES, len(split)), device=split.targets_N3HW.device))
 
 
@@ -126,7 +125,7 @@ def draw_rows(predict: Predict, split: StagedSplit, index: Tensor) -> bytes:
     picture, mask_prob = predict(index)
     target, content = split.targets_N3HW[index].float() / 255, split.content_NHW[index]
     rows, names = [target, fill_padding(picture, target, content)], ["target", "reconstruction"]
-    if split.has_masks:
+    if split.has_masks and mask_prob is not None:
         names += ["true mask", "predicted mask"]
         masks = (split.masks_NHW[index] & content, mask_prob * content)
         rows += [mask.float()[:, None].expand(-1, 3, -1, -1) for mask in masks]

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from foresight.train.weights import load_trained_state, trained_state
+
 LEAST_GAIN_FRAC = 0.01  # a loss that falls by less is no better
 CUT = 5  # the rate is divided by this at the first plateau; the second ends the training
 
@@ -32,7 +34,7 @@ class Plateau:
         """Takes the validation loss of an epoch, counted from 1."""
         if val_loss < self._best_loss:
             self._best_loss, self.best_epoch = val_loss, epoch
-            self._best = copy.deepcopy((self.model.state_dict(), self.optimiser.state_dict()))
+            self._best = copy.deepcopy((trained_state(self.model), self.optimiser.state_dict()))
         if val_loss < (1 - LEAST_GAIN_FRAC) * self._reference:
             self._reference, self._n_waited = val_loss, 0
         else:
@@ -49,5 +51,5 @@ class Plateau:
         """Puts the weights of the best epoch back, with the optimiser's state at that time."""
         assert self._best is not None, "no epoch has ended yet"
         model_state, optimiser_state = copy.deepcopy(self._best)
-        self.model.load_state_dict(model_state)
+        load_trained_state(self.model, model_state)
         self.optimiser.load_state_dict(optimiser_state)

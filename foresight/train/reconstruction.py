@@ -68,17 +68,26 @@ class Reconstruction(Task):
         assert self.context.lpips is not None
         predict = predict_with(model, data.test, self.device, self.config.train.precision)
         samples = measure_split(predict, data.test, "test", self.context.lpips, EVAL_BATCH)
-        if not data.trivial_scores:
-            scores = score_trivial_predictors(data.train, data.test, self.context.lpips, EVAL_BATCH)
-            data.trivial_scores.update({f"baseline/{name}": value for name, value in scores.items()})
         means = metric_means(samples)
         if data.test.has_masks:
             means["generalisation_gap"] = self.compute_generalisation_gap(model, data)
-        columns = {f"test/{name}": value for name, value in means.items()} | data.trivial_scores
+        columns = {f"test/{name}": value for name, value in means.items()} | self.score_trivial_predictors(data)
         evaluation = Evaluation(samples, columns, {"examples": draw_examples(predict, data.test)}, list(means))
-        streams = map_streams(model, data.test, EVAL_BATCH)
+        return self.add_streams(evaluation, model, data.test)
+
+    def score_trivial_predictors(self, data: StagedData) -> dict[str, float]:
+        """`baseline/<predictor>/<metric>` of the test images, measured once for all trials of this process on them."""
+        assert self.context.lpips is not None
+        if not data.trivial_scores:
+            scores = score_trivial_predictors(data.train, data.test, self.context.lpips, EVAL_BATCH)
+            data.trivial_scores.update({f"baseline/{name}": value for name, value in scores.items()})
+        return data.trivial_scores
+
+    def add_streams(self, evaluation: Evaluation, model: nn.Module, split: StagedSplit) -> Evaluation:
+        """The same with what the bridge takes from which stream, where it reads both."""
+        streams = map_streams(model, split, EVAL_BATCH)
         if streams is not None:
-            evaluation.samples = samples.assign(**streams.samples)
+            evaluation.samples = evaluation.samples.assign(**streams.samples)
             evaluation.columns |= streams.columns
             evaluation.pictures["attention"] = streams.picture_png
         return evaluation

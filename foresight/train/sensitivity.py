@@ -14,7 +14,7 @@ from foresight.features.stage import StagedData, stage
 from foresight.features.store import ArrayStore
 from foresight.train.loop import DivergedError, train
 from foresight.train.task import Context
-from foresight.train.trial import TASKS, probe_gradients, shapes_of
+from foresight.train.trial import build_task, probe_gradients, shapes_of
 
 # Far above rounding (1e-7 for values near 1), far below what any factor that matters does.
 LEAST_CHANGE = 1e-5
@@ -68,7 +68,7 @@ def _largest_change(output: Tensor, baseline: Tensor) -> float:
 
 def _output(name: str, config: TrialConfig, store: ArrayStore, context: Context) -> Tensor:
     data: StagedData = stage(config, store, context.device)
-    task = TASKS[config.task](config, context)
+    task = build_task(config, context)
     model = task.build(shapes_of(data))
     reached = probe_gradients(task, model, data)
     unreached = [n for n, p in model.named_parameters() if p.requires_grad and n not in reached]

@@ -9,7 +9,7 @@ from foresight.encoders.shapes import feature_shapes
 from foresight.metrics.cost import count_sizes
 from foresight.models.bridge import Features
 from foresight.train.task import Context
-from foresight.train.trial import MEASUREMENTS, TASKS
+from foresight.train.trial import MEASUREMENTS, build_task
 
 
 def measure_size(config: TrialConfig) -> dict[str, float]:
@@ -40,8 +40,8 @@ def _plain_data(config: TrialConfig) -> object:
 @cache
 def _size(config: TrialConfig) -> dict[str, float]:
     shapes = feature_shapes(config)
-    kind = TASKS[config.task] if config.is_trained else MEASUREMENTS[config.task]
-    task = kind(config, Context("meta"))
+    context = Context("meta")
+    task = build_task(config, context) if config.is_trained else MEASUREMENTS[config.task](config, context)
     with torch.device("meta"):
         model = task.assemble(shapes).eval()
         features = Features(

@@ -17,9 +17,11 @@ from foresight.train.curve import compute_convergence_epoch, compute_loss_varian
 from foresight.train.detection import Detection
 from foresight.train.end_to_end import EndToEnd
 from foresight.train.loop import Ended, train
+from foresight.train.ltx_reconstruction import LtxReconstruction
 from foresight.train.probe import SpatialProbe
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Measurement, Task, TrialResult, set_hash
+from foresight.train.weights import trained_state
 
 TASKS: dict[str, type[Task]] = {
     "reconstruction": Reconstruction,
@@ -28,6 +30,13 @@ TASKS: dict[str, type[Task]] = {
     "end_to_end": EndToEnd,
 }
 MEASUREMENTS: dict[str, type[Measurement]] = {"latency": ComponentLatency}  # these train nothing
+
+
+def build_task(config: TrialConfig, context: Context) -> Task:
+    """The task of a config that trains; a reconstruction that LTX-Video draws is trained and measured in a way of its own."""
+    if config.task == "reconstruction" and config.decoder.name == "ltx":
+        return LtxReconstruction(config, context)
+    return TASKS[config.task](config, context)
 
 
 def run_trial(
@@ -44,7 +53,7 @@ def run_trial(
     on_gpu = torch.device(context.device).type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(context.device)
-    task = TASKS[config.task](config, context)
+    task = build_task(config, context)
     model = task.build(shapes_of(data))
     columns: dict[str, Any] = count_parameters(
         model, task.decoder(model), probe_gradients(task, model, data), data.n_encoder_params
@@ -89,7 +98,7 @@ def run_trial(
         "env/lpips_trunk": context.lpips.trunk,
         "env/metric_ids": " ".join(METRICS[name].id for name in evaluation.metric_names),
     }
-    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().cpu() for name, tensor in trained_state(model).items()}
     return TrialResult(columns, evaluation.samples, evaluation.pictures, epochs, weights)
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from foresight.claim import Claim
 from foresight.errors import RunEndedError, find_disk_error
-from foresight.features.requests import discard_corrupt
+from foresight.features.keys import entries_of
+from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
@@ -35,6 +36,15 @@ class Runner:
         """Arm name to the change of the model's output against the baseline. Raises InertFactorError."""
         self.console.print(f"checking that each of {len(arms) - 1} arms changes the model's output ...")
         return result_of(self.ray, self._task(tasks.run_sensitivity, arms, self.placement))
+
+    def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
+        """Pretrains the toy decoder if it is missing, before anything of the trials: their models cannot be built without."""
+        configs = [trial.config for trial in trials if "ltx" in entries_of(trial.config)]
+        store = ArrayStore(self.placement.cache)
+        discard_corrupt(configs, store)
+        if any(request.kind == "ltx" for stage in missing_requests(configs, store) for request in stage):
+            self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
+            fill_cache(self.ray, configs, self.placement, self.console, kinds=("ltx",))
 
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many shards at once as there are slots."""

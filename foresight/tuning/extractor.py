@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Extractor:
-    """Decodes data sets, encodes shards and joins them to entries, one after the other as it is told."""
+    """Decodes data sets, pretrains the toy decoder, encodes shards and joins them to entries, as it is told."""
 
     def __init__(self, placement: Placement):
         import torch
@@ -32,6 +32,13 @@ class Extractor:
 
         with _full_disk_said(self.store.root):
             compute_images(request.configs[0], self.store, self.placement.roots)
+
+    def ltx(self, request: Request) -> None:
+        """Pretrains the toy LTX-Video, of which there is one, whatever asks for it."""
+        from foresight.features.extract import compute_ltx
+
+        with _full_disk_said(self.store.root):
+            compute_ltx(self.store)
 
     def shard(self, request: Request, shard: Shard) -> None:
         """Encodes one shard for every entry of the request."""

@@ -5,7 +5,7 @@ an interrupt or a death the same command goes on with the first unfinished shard
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.progress import TaskID
 
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
+from foresight.features.keys import KINDS
 from foresight.features.requests import Request, missing_requests, needed_entries
 from foresight.features.shards import is_finished, request_shards, tidy_shards
 from foresight.features.store import ArrayStore
@@ -22,12 +23,16 @@ from foresight.tuning.feature_progress import FeatureProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.sweep import Placement
 
+ONE_STEP = ("images", "ltx")  # reading a data set, pretraining the toy decoder: methods of Extractor
 MOST_DEATHS = 2  # of processes at one step: a machine may be lost once, a second time it is the step
 
 
-def fill_cache(ray: Any, configs: Sequence[TrialConfig], placement: Placement, console: Console) -> None:
+def fill_cache(
+    ray: Any, configs: Sequence[TrialConfig], placement: Placement, console: Console, kinds: Collection[str] = KINDS
+) -> None:
     """Computes every entry that these trials read and the cache lacks, `placement.slots` processes at once.
 
+    `kinds` are those of Request to compute.
     Raises RequestError for data that cannot be read, RunEndedError for a full disk or a step that kills its process.
     """
     store = ArrayStore(placement.cache)
@@ -35,7 +40,7 @@ def fill_cache(ray: Any, configs: Sequence[TrialConfig], placement: Placement, c
     pool = FeaturePool(ray, placement, console)
     try:
         for stage in missing_requests(configs, store):
-            pool.run(stage)
+            pool.run([request for request in stage if request.kind in kinds])
     finally:
         pool.close()
 
@@ -50,17 +55,17 @@ class Step:
 
 
 class Work:
-    """What is left of one request: its data set or its shards first, then the joining of its entries."""
+    """What is left of one request: its one step or its shards first, then the joining of its entries."""
 
     bar: TaskID  # of the display
 
     def __init__(self, request: Request, store: ArrayStore):
         self.request = request
-        self.is_counted = request.kind != "images"  # a data set is read in one step
+        self.is_counted = request.kind not in ONE_STEP
         self.joins: list[Step] = []
-        self.n_pictures = request.configs[0].data.n_pictures
+        self.n_pictures = request.n_pictures
         if not self.is_counted:
-            steps = [Step("images", (request,), self.n_pictures)]
+            steps = [Step(request.kind, (request,), self.n_pictures)]
         else:
             shards = request_shards(request, store)
             self.n_pictures = sum(map(len, shards))

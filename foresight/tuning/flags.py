@@ -11,7 +11,7 @@ from rich.console import Console
 from foresight.errors import RequestError
 from foresight.tuning.sweep import Placement
 
-DataName = Literal["shapes", "scenes", "coco", "clips", "ssv2", "davis"]
+DataName = Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"]
 CocoRoot = Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")]
 Ssv2Root = Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")]
 DavisRoot = Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")]

@@ -13,13 +13,13 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from foresight.claim import Claim
-from foresight.config import DATA_WITHOUT_MASKS, TrialConfig
-from foresight.encoders.checkpoints import RANDOM, check_checkpoint
+from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, TrialConfig
+from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError
 from foresight.features.size import missing_bytes
 from foresight.features.store import ArrayStore
-from foresight.metrics import METRICS_OF_MASKS
+from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
 from foresight.space import Trial
@@ -80,11 +80,20 @@ def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
 
 
 def check_measurable(claim: Claim, baseline: TrialConfig) -> None:
-    """Raises RequestError for data on which the claim's primary metric does not exist: such a study has no verdict."""
-    if claim.primary in METRICS_OF_MASKS and baseline.data.name in DATA_WITHOUT_MASKS:
+    """Raises RequestError for data or a decoder with which the claim's primary metric does not exist: there is no verdict."""
+    primary, data = claim.primary, baseline.data.name
+    if primary in METRICS_OF_MASKS and data in DATA_WITHOUT_MASKS:
         raise RequestError(
-            f"'{baseline.data.name}' has no masks, so '{claim.primary}', the claim's primary metric, cannot be measured on "
-            "it; choose other data"
+            f"'{data}' has no masks, so '{primary}', the claim's primary metric, cannot be measured on it; choose other data"
+        )
+    if primary in METRICS_OF_MASKS and baseline.decoder.name == "ltx":
+        raise RequestError(
+            f"decoder 'ltx' draws no mask, so '{primary}', the claim's primary metric, cannot be measured"
+        )
+    if primary in METRICS_OF_PLAIN_GROUND and data not in PLAIN_GROUND_DATA:
+        raise RequestError(
+            f"'{primary}', the claim's primary metric, is measured on plain backgrounds alone, and '{data}' has others; "
+            f"data that has: {', '.join(PLAIN_GROUND_DATA)}"
         )
 
 
@@ -102,6 +111,13 @@ def check_continued(configs: Iterable[TrialConfig], runs: Path) -> None:
     for config in configs:
         if config.continued() is not None:
             find_weights(config, runs)
+
+
+def check_decoders(configs: Iterable[TrialConfig]) -> None:
+    """Raises RequestError for a frozen decoder's checkpoint that is not to be had, or reads other tokens than it would get."""
+    for config in {config.decoder: config for config in configs if config.decoder.name == "ltx"}.values():
+        if config.decoder.checkpoint != TOY_LTX:
+            check_ltx_checkpoint(config.decoder.checkpoint, config.decoder.caption_dim)
 
 
 def check_budgets(configs: Iterable[TrialConfig]) -> None:

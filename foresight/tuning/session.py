@@ -31,7 +31,7 @@ TINY_NOTE = (
     "Toy encoders with random weights: these numbers show that the whole path works and how noisy it is. "
     "They say nothing about pretrained encoders."
 )
-RECORDED_VERSIONS = ("torch", "ray", "transformers", "timm", "lpips", "torchmetrics", "pandas", "numpy")
+RECORDED_VERSIONS = ("torch", "ray", "transformers", "timm", "diffusers", "lpips", "torchmetrics", "pandas", "numpy")
 
 
 class Session:
@@ -67,6 +67,7 @@ class Session:
                 with running_ray(self.placement.slots) as ray:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
+                        runner.pretrain_decoders(pending)
                         self.check_sensitivity(runner)
                         runner.compute_features(pending)
                         runner.run_trials(self.planned(run_order(self.sweep, pending)))
@@ -110,6 +111,7 @@ class Session:
             discard_corrupt([trial.config], store)
             for requests in missing_requests([trial.config], store):
                 for request in requests:
+                    self.console.print(f"computing {request.label} ...")
                     compute(request, store, self.placement.roots, device)
             data = stage(trial.config, store, device) if trial.config.is_trained else None
             recorded = self.log.statuses().get(key) == "complete"
@@ -133,6 +135,7 @@ class Session:
         preflight.check_machine(configs, self.placement, self.log)
         run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if not (cached and c.is_trained)]
         preflight.check_checkpoints(run_encoders)
+        preflight.check_decoders(configs)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foresight.config import TrialConfig
-from foresight.features.requests import missing_requests, read_entries
+from foresight.features.requests import Request, missing_requests, read_entries
 from foresight.features.shards import pictures_done
 from foresight.features.size import entry_sizes, flops_left, missing_bytes, pass_flops
 from foresight.features.store import ArrayStore
@@ -21,6 +21,7 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
     """The plan as a plain tree (`--plan --json`)."""
     store = ArrayStore(placement.cache)
     sizes = entry_sizes(configs)
+    readers = {key: Request(kind, (reading,)) for key, (kind, reading) in read_entries(configs).items()}
     requests = [request for stage in missing_requests(configs, store) for request in stage]
     seconds = sum(flops_left(request, store) for request in requests) / ASSUMED_EXTRACTION_FLOPS
     plan: dict[str, Any] = {
@@ -31,13 +32,13 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
         "entries": [
             {
                 "key": key,
-                "kind": kind,
-                "n_images": config.data.n_pictures,
-                "n_images_done": config.data.n_pictures if store.has(key) else pictures_done(key, store),
+                "kind": request.kind,
+                "n_images": request.n_pictures,
+                "n_images_done": request.n_pictures if store.has(key) else pictures_done(key, store),
                 "bytes": sizes[key],
                 "cached": store.has(key),
             }
-            for key, (kind, config) in read_entries(configs).items()
+            for key, request in readers.items()
         ],
         "passes": [
             {

@@ -149,6 +149,15 @@ def test_cautions_of_a_clean_study(complete_study):
     assert kinds(complete_study) == {"trivial"}  # concat is below the centred disc
 
 
+def test_a_ceiling_is_a_row_of_its_own_and_not_one_that_an_arm_must_beat(write_study):
+    path = write_study(n_seeds=1, change_row=lambda trial, row: row | {"baseline/vae_roundtrip/mask_iou": 0.9})
+    study = analysis.load(path)
+    ceiling = primary(study).loc["vae_roundtrip"]
+    assert (ceiling["kind"], ceiling["mean"]) == ("ceiling", 0.9)
+    assert study.table()["arm"].iloc[-1] == "vae_roundtrip"
+    assert not any("vae_roundtrip" in caution.text for caution in study.cautions())
+
+
 def test_cautions_name_failures_and_stops(reported):
     cautions = {c.kind: c.text for c in analysis.load(reported.study).cautions()}
     assert "loss became nan between steps 64 and 96" in cautions["failed"]

@@ -7,7 +7,7 @@ from foresight.config import DataConfig
 from foresight.data import load_splits, resolve_data
 from foresight.data.canvas import BACKGROUNDS, COLOURS, SHAPES, TEXTURE
 from foresight.data.image_set import hash_pixels
-from foresight.data.shapes import MARGIN, plan_drawings, render, render_masks
+from foresight.data.shapes import MARGIN, STYLES, plan_drawings, render, render_masks
 
 
 def config(**fields) -> DataConfig:
@@ -116,3 +116,30 @@ def test_no_two_of_many_small_images_are_alike():
 
 def test_generated_data_needs_no_resolving():
     assert resolve_data(config()) == config()
+
+
+def test_big_shapes_lie_on_one_plain_background_that_every_colour_stands_out_from():
+    split = load_splits(config(name="big_shapes", n_test=192, target_px=64))["test"]
+    ground = np.array(BACKGROUNDS[STYLES["big_shapes"].background])
+    pictures = split.targets.transpose(0, 2, 3, 1)
+    assert (pictures[:, [0, -1]] == ground).all()
+    assert (pictures[:, :, [0, -1]] == ground).all()
+    differs = abs(pictures.astype(int) - ground).max(axis=-1) > 255 / 4
+    overlap = (differs & split.masks).sum(axis=(1, 2)) / (differs | split.masks).sum(axis=(1, 2))
+    assert overlap.mean() > 0.97  # a pixel at an edge that is half a pale colour may count as background
+    assert overlap.min() > 0.8
+    assert min(abs(np.array(colour) - ground).max() for colour in COLOURS.values()) > 0.4 * 255
+
+
+def test_big_shapes_are_bigger_and_other_pictures_than_shapes():
+    big = load_splits(config(name="big_shapes", n_train=500))["train"]
+    sides = big.boxes_xyxy[:, 2:] - big.boxes_xyxy[:, :2]
+    assert 0.44 - 1e-6 <= sides.min() < 0.45
+    assert 0.67 < sides.max() <= 0.68 + 1e-6
+    assert (plan_drawings(0, "train", 24, "big_shapes").x != plan_drawings(0, "train", 24).x).all()
+    assert not np.intersect1d(big.sample_hash, load_splits(config(n_train=500))["train"].sample_hash).size
+
+
+def test_every_machine_draws_these_bytes_of_big_shapes():
+    test = load_splits(config(name="big_shapes", n_test=48))["test"]
+    assert hash_pixels(test.images) == "037514c2b0c4986f"

@@ -1,3 +1,4 @@
+import json
 import os
 import time
 
@@ -6,7 +7,14 @@ import pytest
 import safetensors.numpy
 from huggingface_hub import HfApi
 
-from foresight.encoders.checkpoints import check_checkpoint, local_checkpoint, weights_fingerprint
+from foresight.encoders.checkpoints import (
+    LTX_FILES,
+    LTX_PARTS_WITH_WEIGHTS,
+    check_checkpoint,
+    check_ltx_checkpoint,
+    local_checkpoint,
+    weights_fingerprint,
+)
 from foresight.errors import RequestError
 
 NAME = "acme/no-such-model"
@@ -179,3 +187,48 @@ def test_the_fingerprint_of_a_folder_answers_to_every_shard_and_not_to_its_place
     write(tmp_path / "elsewhere", b"second")
     monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path / "elsewhere"))
     assert weights_fingerprint(NAME) == here
+
+
+def write_ltx(root, caption_channels: int = 4096):
+    folder = root / "no-such-model"
+    for part, file in LTX_FILES.items():
+        (folder / part).mkdir(parents=True)
+        (folder / part / file).write_text(json.dumps({"caption_channels": caption_channels}))
+    for part in LTX_PARTS_WITH_WEIGHTS:
+        safetensors.numpy.save_file({"weight": np.ones(100)}, folder / part / "diffusion_pytorch_model.safetensors")
+    return folder
+
+
+def test_a_local_ltx_video_of_the_right_layout_and_width_is_taken(checkpoints, asked):
+    write_ltx(checkpoints)
+    check_ltx_checkpoint(NAME, 4096)
+    assert not asked
+
+
+def test_a_local_ltx_video_that_reads_other_tokens_is_refused(checkpoints):
+    write_ltx(checkpoints, 2048)
+    with pytest.raises(RequestError, match="reads tokens of 2048 channels, not 4096"):
+        check_ltx_checkpoint(NAME, 4096)
+
+
+def test_a_local_folder_that_is_no_ltx_video_is_refused(checkpoints):
+    (write_ltx(checkpoints) / "vae" / "config.json").unlink()
+    with pytest.raises(RequestError, match=r"it has no vae/config\.json"):
+        check_ltx_checkpoint(NAME, 4096)
+
+
+@pytest.mark.parametrize("part", LTX_PARTS_WITH_WEIGHTS)
+def test_weights_of_a_local_ltx_video_that_are_cut_off_or_absent_are_refused(checkpoints, part):
+    weights = write_ltx(checkpoints) / part / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(RequestError, match=f"{part}/diffusion_pytorch_model.safetensors' cannot be read"):
+        check_ltx_checkpoint(NAME, 4096)
+    weights.unlink()
+    with pytest.raises(RequestError, match=f"{part}' has no .safetensors file"):
+        check_ltx_checkpoint(NAME, 4096)
+
+
+def test_an_ltx_video_that_is_nowhere_is_refused(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(RequestError, match="no-such-model"):
+        check_ltx_checkpoint(NAME, 4096)

@@ -1,10 +1,10 @@
 import pytest
 
 from foresight.config import TrialConfig
-from foresight.features.keys import dinov2_entry, images_entry, vlm_entry
+from foresight.features.keys import dinov2_entry, images_entry, ltx_entry, vlm_entry
 from foresight.features.requests import Request, discard_corrupt, missing_requests, needed_entries
 from foresight.features.store import ArrayStore
-from search_spaces import p2_ablations
+from search_spaces import c2_ltx, p2_ablations
 
 BASE = TrialConfig()
 ARMS = [arm.config for arm in p2_ablations.space("tiny").arms()]
@@ -144,3 +144,25 @@ def test_an_encoder_that_is_not_read_is_not_asked_for(store, stream, unread):
     assert needed_entries([alone]) == {key for kind, key in keys_of(BASE).items() if kind != unread}
     assert [request.kind for request in missing_requests([alone], store)[1]] == [stream]
     assert len(missing_requests([alone, BASE], store)[1]) == 2
+
+
+def test_a_toy_decoder_is_pretrained_once_for_all_trials_and_data(store):
+    tiny = [arm.config for arm in c2_ltx.space("tiny").arms()]
+    tiny.append(tiny[0].with_fields({"data.seed": 5}))
+    first, encoders = missing_requests(tiny, store)
+    assert [request.kind for request in first] == ["ltx", "images", "images"]
+    assert "ltx" not in {request.kind for request in encoders}
+    with store.folder_writer(ltx_entry()[0], {}) as folder:
+        (folder / "weights").write_bytes(b"x")
+    assert [request.kind for request in missing_requests(tiny, store)[0]] == ["images", "images"]
+    discard_corrupt(tiny, store)
+    assert store.has(ltx_entry()[0])
+    (store.root / ltx_entry()[0] / "weights").write_bytes(b"y")
+    discard_corrupt(tiny, ArrayStore(store.root))
+    assert not store.has(ltx_entry()[0])
+
+
+def test_a_published_decoder_is_no_entry_of_the_store():
+    full = c2_ltx.baseline("full")
+    assert ltx_entry()[0] not in needed_entries([full])
+    assert ltx_entry()[0] not in needed_entries([BASE])

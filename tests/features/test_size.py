@@ -1,11 +1,13 @@
 import pytest
 
-from foresight.config import DataConfig, TrialConfig
+from foresight.config import DataConfig, DecoderConfig, TrialConfig
+from foresight.features.keys import KINDS
 from foresight.features.requests import missing_requests
 from foresight.features.shards import parts_of
 from foresight.features.size import (
     BYTES,
     FLOPS,
+    TOY_LTX_BYTES,
     entry_sizes,
     flops_left,
     missing_bytes,
@@ -13,11 +15,13 @@ from foresight.features.size import (
     pass_flops,
 )
 from foresight.features.store import ArrayStore
-from search_spaces import p2_ablations
+from foresight.models import ltx_shapes
+from search_spaces import c2_ltx, p2_ablations
 
 TINY = TrialConfig(data=DataConfig(n_train=16, n_val=4, n_test=8, image_px=56))
 FULL = p2_ablations.baseline("full")
 N_FULL = 11_000
+TOY_LTX = c2_ltx.baseline("tiny")
 
 
 @pytest.fixture
@@ -65,9 +69,19 @@ def test_frames_of_clips_and_views_of_training_images_are_pictures():
 
 
 def test_every_kind_of_request_has_a_size(store):
-    kinds = {request.kind for stage in missing_requests([FULL], store) for request in stage}
-    assert kinds == set(BYTES)
-    assert kinds - set(FLOPS) == {"images"}
+    kinds = {request.kind for stage in missing_requests([FULL, TOY_LTX], store) for request in stage}
+    assert kinds == set(BYTES) == set(KINDS)
+    assert kinds - set(FLOPS) == {"images", "ltx"}
+
+
+def test_a_toy_decoder_takes_a_small_constant_and_no_operations(store):
+    pixel = TOY_LTX.model_copy(update={"decoder": DecoderConfig()})
+    assert size_of(TOY_LTX) - size_of(pixel) == TOY_LTX_BYTES
+    assert size_of(TOY_LTX.with_fields({"data.n_train": 8})) > TOY_LTX_BYTES
+    first, _ = missing_requests([TOY_LTX], store)
+    (request,) = (request for request in first if request.kind == "ltx")
+    assert request.n_pictures == ltx_shapes.RECIPE.n_pictures
+    assert pass_flops(request) == flops_left(request, store) == 0
 
 
 def test_finished_shards_are_not_to_be_computed_again(store):

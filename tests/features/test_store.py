@@ -130,3 +130,42 @@ def test_a_torn_description_of_an_entry_is_a_corrupt_entry(tmp_path):
     (tmp_path / "key" / "meta.json").write_text('{"sha256"')
     with pytest.raises(CorruptEntryError, match="damaged; delete"):
         store.load("key")
+
+
+def publish_files(store: ArrayStore, key: str, weights: bytes = b"weights") -> None:
+    with store.folder_writer(key, {"recipe": 1}) as folder:
+        (folder / "part").mkdir()
+        (folder / "part" / "model.bin").write_bytes(weights)
+        (folder / "config.json").write_text("{}")
+        assert not store.has(key)
+
+
+def test_files_come_back_in_their_folder(store):
+    publish_files(store, "model")
+    folder = ArrayStore(store.root).folder("model")
+    assert (folder / "part" / "model.bin").read_bytes() == b"weights"
+    assert store.content("model") == {"recipe": 1}
+    assert store.load("model") == {}
+
+
+def test_a_folder_that_is_absent_or_has_changed_is_found(store):
+    with pytest.raises(KeyError, match="no entry model"):
+        store.folder("model")
+    publish_files(store, "model")
+    flip_a_byte(store.root / "model" / "part" / "model.bin")
+    with pytest.raises(CorruptEntryError, match=r"model\.bin does not have its checksum"):
+        store.folder("model")
+
+
+def test_a_folder_whose_writer_fails_is_not_published(store):
+    with pytest.raises(ValueError), store.folder_writer("model", {}) as folder:
+        (folder / "half").write_bytes(b"x")
+        raise ValueError
+    assert list(store.root.iterdir()) == []
+
+
+def test_the_digest_of_files_answers_to_their_bytes_alone(store):
+    for key, weights in (("a", b"weights"), ("b", b"weights"), ("c", b"others")):
+        publish_files(store, key, weights)
+    assert store.digest("a") == store.digest("b") != store.digest("c")
+    assert len(store.digest("a")) == 16

@@ -9,7 +9,7 @@ from foresight.metrics.lpips import Lpips
 
 PERFECT = {"mask_iou": 1, "lpips_random_trunk": 0, "psnr": 100, "mse": 0, "edge_f1": 1}
 # What one picture and one mask are enough for, beside LPIPS; other metrics are of clips, of objects, of time.
-OF_PICTURES = {"mask_iou", "box_iou", "ssim", "edge_f1", "psnr", "mse"}
+OF_PICTURES = {"mask_iou", "box_iou", "ssim", "edge_f1", "psnr", "mse", "picture_iou"}
 
 
 class Case:
@@ -25,9 +25,9 @@ class Case:
         self.picture = (self.target + noise).clamp(0, 1)
         self.mask_prob = torch.rand(self.mask.shape, generator=generator)
 
-    def measure(self, lpips: Lpips) -> dict[str, torch.Tensor]:
+    def measure(self, lpips: Lpips, plain_ground: bool = True) -> dict[str, torch.Tensor]:
         return compute_image_metrics(
-            self.picture, self.mask_prob, self.target, self.mask, self.boxes, self.content, lpips
+            self.picture, self.mask_prob, self.target, self.mask, self.boxes, self.content, lpips, plain_ground
         )
 
 
@@ -37,6 +37,10 @@ def test_the_declared_metrics_are_those_produced(lpips):
     assert produced == OF_PICTURES | {"lpips", "lpips_random_trunk"}
 
 
+def test_the_picture_is_searched_for_the_object_on_plain_backgrounds_alone(lpips):
+    assert set(Case().measure(lpips)) - set(Case().measure(lpips, plain_ground=False)) == {"picture_iou"}
+
+
 def test_one_trial_measures_lpips_under_one_name(lpips):
     assert set(Case().measure(lpips)) == OF_PICTURES | {"lpips_random_trunk"}
 
@@ -44,9 +48,11 @@ def test_one_trial_measures_lpips_under_one_name(lpips):
 def test_without_annotation_nothing_of_a_mask_is_measured(lpips):
     case = Case()
     annotated = case.measure(lpips)
+    case.mask_prob = None
+    assert set(annotated) - set(case.measure(lpips)) == set(METRICS_OF_MASKS)
     case.mask, case.boxes = torch.zeros(6, 0, 0, dtype=torch.bool), torch.zeros(6, 0)
     metrics = case.measure(lpips)
-    assert set(annotated) - set(metrics) == set(METRICS_OF_MASKS)
+    assert set(annotated) - set(metrics) == {*METRICS_OF_MASKS, "picture_iou"}
     assert all(torch.equal(values, annotated[name]) for name, values in metrics.items())
 
 

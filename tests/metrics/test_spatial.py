@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from foresight.metrics.spatial import compute_box_iou, compute_mask_iou, tight_boxes_xyxy
+from foresight.metrics.spatial import compute_box_iou, compute_mask_iou, compute_picture_iou, tight_boxes_xyxy
 
 WHOLE = torch.ones(1, 8, 8, dtype=torch.bool)
 
@@ -83,3 +83,39 @@ def test_a_mask_in_the_padding_does_not_widen_its_box():
     predicted = block(0, 0, 4, 4) | block(0, 6, 1, 7)
     true = torch.tensor([[0, 0, 0.5, 0.5]])
     assert compute_box_iou(probability(predicted), true, block(0, 0, 8, 5)).item() == 1
+
+
+def picture(level: float, objects: list[tuple[torch.Tensor, float]]) -> torch.Tensor:
+    """A grey picture [1, 3, 8, 8] whose red channel is another in some masks."""
+    pixels = torch.full((1, 3, 8, 8), level)
+    for mask, red in objects:
+        pixels[:, 0] = torch.where(mask, red, pixels[:, 0])
+    return pixels
+
+
+def test_picture_iou_is_of_the_pixels_unlike_the_background_in_one_channel():
+    # 4 x 4 and 4 x 4 pixels, overlapping in 2 x 4; what differs by 0.2 is background.
+    drawn = picture(0.5, [(block(0, 0, 4, 4), 0.8), (block(6, 6, 8, 8), 0.7)])
+    true = block(2, 0, 6, 4)
+    iou = compute_picture_iou(drawn, picture(0.5, [(true, 0.0)]), true, WHOLE)
+    assert iou.tolist() == pytest.approx([8 / 24])
+
+
+def test_the_background_is_that_of_the_true_picture_whatever_was_drawn():
+    true = block(2, 2, 6, 6)
+    target = picture(0.5, [(true, 1.0)])
+    assert compute_picture_iou(picture(1.0, []), target, true, WHOLE).tolist() == [16 / 64]
+    assert compute_picture_iou(picture(0.5, []), target, true, WHOLE).tolist() == [0]
+
+
+def test_an_object_at_the_border_is_no_background():
+    # It covers 15 of the 32 border pixels.
+    true = block(0, 0, 6, 6) | block(7, 0, 8, 2)
+    target = picture(0.2, [(true, 0.9)])
+    assert compute_picture_iou(target, target, true, WHOLE).tolist() == [1]
+
+
+def test_picture_iou_ignores_the_padding():
+    true, content = block(2, 2, 6, 6), block(0, 0, 8, 6)
+    drawn = picture(0.5, [(true | block(0, 6, 8, 8), 1.0)])
+    assert compute_picture_iou(drawn, picture(0.5, [(true, 1.0)]), true, content).tolist() == [1]

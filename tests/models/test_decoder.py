@@ -6,7 +6,8 @@ from foresight.models.bridge import initialise
 from foresight.models.decoder import DECODERS
 from foresight.models.position import grid_centres
 
-every_decoder = pytest.mark.parametrize("name", DECODERS)
+# LTX-Video is frozen and draws no mask: see test_ltx.py.
+every_decoder = pytest.mark.parametrize("name", [name for name in DECODERS if name != "ltx"])
 
 
 def build(name: str, n_queries: int = 16, target_px: int = 32, **fields):

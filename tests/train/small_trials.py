@@ -43,3 +43,12 @@ def small_detector(**fields) -> TrialConfig:
     return TrialConfig().with_fields(
         kept | detector | {name.replace("__", "."): value for name, value in fields.items()}
     )
+
+
+def small_ltx(**fields) -> TrialConfig:
+    """A small trial that the toy LTX-Video draws."""
+    toy = {
+        "data.name": "big_shapes", "data.target_px": 64, "fusion.conditioning_dim": 64, "decoder.name": "ltx",
+        "decoder.sampling_steps": 2,
+    }  # fmt: skip
+    return TrialConfig().with_fields(SMALL | toy | {name.replace("__", "."): value for name, value in fields.items()})

@@ -23,7 +23,7 @@ IDENTITY = {
     "attempt": 1, "provenance": "trained", "schema_version": 3,
 }  # fmt: skip
 MEASURED_AFTERWARDS = {"cost/latency_ms"}  # per arm, alone on the machine
-# There is no pretrained trunk here, and one object without class in each picture.
+# There is no pretrained trunk here, no plain background, and one object without class in each picture.
 IMAGE_METRICS = {"mask_iou", "box_iou", "lpips_random_trunk", "ssim", "edge_f1", "psnr", "mse"}
 SPLIT_METRICS = {"generalisation_gap"}  # of two splits, so neither of an image nor of a trivial predictor
 

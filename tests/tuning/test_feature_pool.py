@@ -9,11 +9,12 @@ import pytest
 from played_ray import PlayedRay
 from rich.console import Console
 
-from foresight.config import DataConfig, TrialConfig
+from foresight.config import DataConfig, DecoderConfig, FusionConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.errors import RequestError, RunEndedError
 from foresight.features import extract
 from foresight.features.extract import compute, load_encoder
+from foresight.features.keys import ltx_entry
 from foresight.features.requests import Request, missing_requests, needed_entries
 from foresight.features.shards import parts_of, request_shards
 from foresight.features.store import ArrayStore
@@ -66,6 +67,35 @@ def test_entries_are_the_same_bits_whoever_computes_them(tmp_path, console, expe
     assert len(ray.processes) == slots
     assert Counter(method for _, method in ray.calls) == {"images": 1, "shard": 3 * 6, "join": 4}
     assert sorted(map(id, ray.killed)) == sorted(map(id, ray.processes))  # nothing keeps memory afterwards
+
+
+@pytest.fixture
+def toy(monkeypatch) -> TrialConfig:
+    """A trial that the toy LTX-Video draws, its pretraining played."""
+    monkeypatch.setattr(extract, "pretrain_toy", lambda recipe, folder: (folder / "weights").write_bytes(b"x"))
+    data = BASE.data.model_copy(update={"name": "big_shapes", "target_px": 64})
+    return TrialConfig(
+        data=data, fusion=FusionConfig(conditioning_dim=64), decoder=DecoderConfig(name="ltx"), streams="dinov2"
+    )
+
+
+def test_a_toy_decoder_is_one_step_for_all_that_ask_for_it(tmp_path, console, toy):
+    ray, arms = PlayedRay(deaths=(0,)), [toy, toy.with_fields({"data.n_train": 32})]
+    fill_cache(ray, arms, placement(tmp_path), console)
+    assert ArrayStore(tmp_path / "cache").has(ltx_entry()[0])
+    counts = Counter(method for _, method in ray.calls)
+    assert counts["ltx"] + counts["images"] == 1 + 2 + 1
+    assert counts["join"] == 2
+    assert "computed the toy LTX-Video" in console.file.getvalue()
+
+
+def test_a_toy_decoder_can_be_asked_for_alone(tmp_path, console, toy):
+    ray = PlayedRay()
+    fill_cache(ray, [toy], placement(tmp_path), console, kinds=("ltx",))
+    assert [method for _, method in ray.calls] == ["ltx"]
+    fill_cache(ray, [toy], placement(tmp_path), console, kinds=("ltx",))
+    assert len(ray.calls) == 1
+    assert ArrayStore(tmp_path / "cache").has(ltx_entry()[0])
 
 
 def test_what_is_computed_is_told(tmp_path, console):

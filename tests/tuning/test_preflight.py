@@ -11,17 +11,19 @@ import small_study
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
 from foresight.tuning.preflight import (
+    check_decoders,
     check_disk,
+    check_measurable,
     check_readable,
     check_same_arms,
     only_driver,
     pending_trials,
 )
+from search_spaces import c2_ltx
 
 REPOSITORY = Path(__file__).parents[2]
 HOLD = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 from foresight.runlog import RunLog
 from foresight.tuning.preflight import only_driver
@@ -129,3 +131,29 @@ def test_an_arm_of_another_configuration_is_refused_with_both_keys(log):
     changed = replace(planned, config=planned.config.with_fields({"train.lr": 1e-4}))
     with pytest.raises(RequestError, match=f"arm 'baseline' at seed 0 is {planned.key}, and now it is {changed.key}"):
         check_same_arms(log, [changed])
+
+
+def test_a_frozen_decoder_must_be_there_unless_it_is_pretrained_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORESIGHT_CHECKPOINTS", str(tmp_path))
+    check_decoders([c2_ltx.baseline("tiny"), small_study.space("tiny").baseline])
+    (tmp_path / "LTX-Video" / "vae").mkdir(parents=True)
+    with pytest.raises(RequestError, match="no LTX-Video of diffusers' layout"):
+        check_decoders([c2_ltx.baseline("tiny"), c2_ltx.baseline("full")])
+
+
+@pytest.mark.parametrize(
+    ("primary", "fields", "said"),
+    [
+        ("mask_iou", {}, "decoder 'ltx' draws no mask, so 'mask_iou'"),
+        ("picture_iou", {"data.name": "scenes"}, "'picture_iou', the claim's primary metric, is measured on plain"),
+        ("mask_iou", {"data.name": "ssv2", "decoder.name": "pixel"}, "'ssv2' has no masks"),
+    ],
+)
+def test_a_primary_metric_that_cannot_be_measured_is_refused(primary, fields, said):
+    baseline = c2_ltx.baseline("full")
+    data = baseline.data.model_copy(update={"name": fields.get("data.name", "big_shapes")})
+    decoder = baseline.decoder.model_copy(update={"name": fields.get("decoder.name", "ltx")})
+    changed = baseline.model_copy(update={"data": data, "decoder": decoder})
+    check_measurable(c2_ltx.CLAIM, baseline)
+    with pytest.raises(RequestError, match=said):
+        check_measurable(replace(c2_ltx.CLAIM, primary=primary), changed)
