@@ -58,9 +58,9 @@ def _named(layers: list[str]) -> str:
     return f", layers {', '.join(layers)}"
 
 
-def read_entries(configs: Iterable[TrialConfig]) -> dict[str, tuple[str, TrialConfig]]:
+def read_entries(configs: Iterable[TrialConfig]) -> dict[str, tuple[Kind, TrialConfig]]:
     """Every entry that these trials read: its key to its kind and the first reading of it."""
-    entries: dict[str, tuple[str, TrialConfig]] = {}
+    entries: dict[str, tuple[Kind, TrialConfig]] = {}
     for reading in [reading for config in configs for reading in readings(config).values()]:
         for kind, (key, _) in entries_of(reading).items():
             entries.setdefault(key, (kind, reading))
