@@ -21,7 +21,7 @@ EDGE_GAIN_FRAC = 0.1  # by which a rate at the edge of the search may be better 
 
 
 def baseline(scale: str) -> TrialConfig:
-    """The 100M adapter, at the middle rate until the search has chosen: every other size is compared with it."""
+    """The 100M adapter, at the planned rate until the search has chosen: every other size is compared with it."""
     return c2_scaling_lr.baseline(scale).with_fields({"seed": FIRST_SEED})
 
 

@@ -22,14 +22,15 @@ from foresight.space import Factor, SearchSpace
 # Budgets in parameters, and the layers that the plan gives each size.
 LAYERS = {5_000_000: 2, 10_000_000: 2, 20_000_000: 3, 50_000_000: 4, 100_000_000: 4}
 REFERENCE = 100_000_000
-RATES = {"tiny": (7e-4, 2e-3, 6e-3), "full": (3e-5, 1e-4, 3e-4)}
+# Over a factor of thirty, as a wide layer wants a lower rate than a narrow one and no size may end at the edge.
+RATES = {"tiny": (2e-4, 6e-4, 2e-3, 6e-3), "full": (1e-5, 3e-5, 1e-4, 3e-4)}
 FIRST_SEED = 1000  # none of the seeds that `c2_scaling` judges by
 
 
 def baseline(scale: str) -> TrialConfig:
-    """The largest adapter at the rate in the middle."""
+    """The largest adapter at the third rate, which the originals had for all sizes."""
     adapter = {"budget_params": REFERENCE // BUDGET_DIVISOR[scale], "layers": LAYERS[REFERENCE]}
-    lr = RATES[scale][1]
+    lr = RATES[scale][2]
     if scale == "full":
         return TrialConfig(
             scale="full",
@@ -70,7 +71,7 @@ def space(scale: str) -> SearchSpace:
 
 
 CLAIM = Claim(
-    statement="No size at any rate reconstructs held-out layout better than the largest at the middle rate does.",
+    statement="No size at any rate reconstructs held-out layout better than the largest at the planned rate does.",
     primary="mask_iou",
     margin=0.02,
     alpha=0.05,
