@@ -4,7 +4,7 @@ Question   The query adapter with 5M, 10M, 20M, 50M and 100M parameters, each at
            validation loss stalls: is a smaller one as good on held-out images as the largest, and how much sooner trained?
 Command    python sweeps/c2_scaling.py                       (c2_scaling_lr runs first where it is not complete)
 Trials     5 arms x 5 seeds = 25, whole blocks first
-Cost       tiny: TODO. full: see --plan, which assumes the most epochs
+Cost       tiny: 3 to 5 min on 2 cores, the search apart. full: at most 10 GPU-hours by --plan's assumption
 Answer     tiny scale: not run yet
 """
 

@@ -4,7 +4,7 @@ Question   5M, 10M, 20M, 50M and 100M parameters at four learning rates, each tr
            rate ends with the least validation loss? `c2_scaling` trains each size at its own; test images choose nothing.
 Command    python sweeps/c2_scaling_lr.py
 Trials     20 cells x 2 seeds = 40, whole blocks first
-Cost       tiny: TODO. full: see --plan, which assumes the most epochs
+Cost       tiny: 4 to 7 min on 2 cores. full: at most 16 GPU-hours by --plan's assumption, had every trial the most epochs
 Answer     tiny scale: not run yet
 """
 
