@@ -30,6 +30,7 @@ from analysis.wording import better_arrow, decimals_of, metric_axis, metric_phra
 from foresight.metrics import METRICS
 
 PANELS_PER_ROW = 3
+PANEL_CHARACTERS = 18  # that fit above a small panel
 # A trivial predictor farther below the data than this share of their spread is written at the edge, not drawn to scale:
 # otherwise it would press all arms into a line.
 ROOM_FOR_TRIVIAL = 0.8
@@ -62,8 +63,9 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     for i, metric in enumerate(others):
         panel = figure.add_subplot(grid[1 + i // PANELS_PER_ROW, i % PANELS_PER_ROW])
         _plot_levels(panel, factor, level_values(data, factor, metric), radius=2.8)
-        name = METRICS[metric].label.replace(" (", "\n(")
-        panel.set_title(f"{name}\n{METRICS[metric].unit} {better_arrow(metric)}", fontsize=SMALL_PT)
+        name = break_words(METRICS[metric].label, PANEL_CHARACTERS)
+        unit = break_words(f"{METRICS[metric].unit} {better_arrow(metric)}", PANEL_CHARACTERS)
+        panel.set_title(f"{name}\n{unit}", fontsize=SMALL_PT)
         panel.tick_params(labelsize=SMALL_PT - 0.5, pad=1.5)
         panel.locator_params(axis="y", nbins=3)
         panel.set_xticks(range(len(factor.levels)), [str(level) if short else "" for level in factor.levels])
