@@ -37,13 +37,17 @@ def choose(space: SearchSpace, results: Mapping[str, Any]) -> SearchSpace:
     a poor rate makes the others look good.
     """
     (size,) = space.factors
-    means = results["c2_scaling_lr"].groupby([f"config/{size.field}", "config/train.lr"])[CHOSEN_BY].mean()
+    cells = results["c2_scaling_lr"].groupby([f"config/{size.field}", "config/train.lr"])[CHOSEN_BY]
+    means = cells.agg(lambda values: values.mean(skipna=False))  # a rate that failed at one seed is no choice
     with_level = {}
     for budget in size.levels:
         of_rate = means[budget].sort_index()
-        best = float(of_rate.idxmin())
+        known = of_rate.dropna()
+        if known.empty:
+            raise RequestError(f"at {budget:,} parameters every rate of 'c2_scaling_lr' failed; search lower ones")
+        best = float(known.idxmin())
         for edge, inner in ((0, 1), (-1, -2)):
-            if of_rate.index[edge] == best and of_rate[best] < (1 - EDGE_GAIN_FRAC) * of_rate.iloc[inner]:
+            if of_rate.index[edge] == best and known[best] < (1 - EDGE_GAIN_FRAC) * of_rate.iloc[inner]:
                 raise RequestError(
                     f"at {budget:,} parameters the rate {best:g} is the best that 'c2_scaling_lr' searched, at the edge of its "
                     f"range and by more than {EDGE_GAIN_FRAC:.0%}; search further, in search_spaces/c2_scaling_lr.py"

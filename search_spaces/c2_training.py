@@ -4,6 +4,7 @@ One factor at a time: 12 arms with the planned recipe counted once. The original
 frozen features; here the encoders see what is changed (see `foresight.data.augment`).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,9 +74,10 @@ def choose_recipe(scale: str, trials: Any) -> Mapping[str, Any]:
     """The fields of the recipe that E2.3 chose, where they differ from the planned one; none where the plan won throughout.
 
     Of each factor the level with the best mean CHOSEN_BY over seeds; the planned level wins a tie. `trials` is the frame
-    of E2.3's complete trials.
+    of E2.3's trials.
     """
-    means = trials.groupby("arm")[CHOSEN_BY].mean()
+    # An arm that failed at one seed is no choice.
+    means = trials.groupby("arm")[CHOSEN_BY].agg(lambda values: values.mean(skipna=False)).fillna(-math.inf)
     chosen: dict[str, Any] = {}
     for factor in factors(scale):
         planned, *others = factor.levels

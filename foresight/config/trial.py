@@ -16,7 +16,7 @@ from foresight.config.bridge import (
     DecoderConfig,
     FusionConfig,
 )
-from foresight.config.data import DATA_WITHOUT_MASKS, N_CLASSES, DataConfig, DINOv2Config, VLMConfig
+from foresight.config.data import CLIP_DATA, DATA_WITHOUT_MASKS, N_CLASSES, DataConfig, DINOv2Config, VLMConfig
 from foresight.config.detector import DetectorConfig
 from foresight.config.heldout import HeldoutConfig
 from foresight.config.part import Part, refuse_unread
@@ -126,6 +126,8 @@ class TrialConfig(Part):
             refuse_unread(f"task '{self.task}'", self, ("bridge",))
         if self.data.name in DATA_WITHOUT_MASKS:
             refuse_unread(f"a trial on '{self.data.name}', which has no masks,", self.loss, ("mask_weight",), "loss.")
+        if self.task == "probe" and self.data.name in CLIP_DATA:
+            raise ValueError(f"a probe reads the box of one picture, and '{self.data.name}' holds clips")
         if "detector" in read and self.data.name not in N_CLASSES:
             raise ValueError(
                 f"task '{self.task}' needs objects with classes, which '{self.data.name}' does not have; "
@@ -170,6 +172,11 @@ class TrialConfig(Part):
     def recipe(self) -> TrainConfig:
         """How the weights that this trial trains are found."""
         return self.head_train if self.task == "end_to_end" else self.train
+
+    @property
+    def runs_encoders(self) -> bool:
+        """Whether the trial itself runs both encoders, whichever it reads: to time them, or to see what a picture means."""
+        return self.task in ("end_to_end", "latency")
 
     @property
     def conditioner(self) -> FusionConfig | AdapterConfig:

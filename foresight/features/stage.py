@@ -108,7 +108,9 @@ def stage(config: TrialConfig, store: ArrayStore, device: str) -> StagedData:
     own, *further = readings(config).items()
     entries, n_params = _load(own[1], store)
     tokens = {split: _tokens(entries, split, device) for split in SPLITS}
-    moments = {kind: compute_moments(of_train) for kind, of_train in tokens["train"].items()}
+    # Of the images as they are: arms that train on augmented views must not differ in the scale of their features too.
+    n_plain = len(entries["images"]["train-sample_hash"]) * config.data.n_frames
+    moments = {kind: compute_moments(of_train[:n_plain]) for kind, of_train in tokens["train"].items()}
     train, *views = _stage_split(entries["images"], "train", config.data, tokens["train"], moments, device)
     (val,), (test,) = (
         _stage_split(entries["images"], split, config.data, tokens[split], moments, device) for split in ("val", "test")

@@ -30,6 +30,9 @@ class Tokens:
     tokens_NTC: Tensor
     valid_NT: Tensor
 
+    def __getitem__(self, rows: slice) -> "Tokens":
+        return Tokens(self.tokens_NTC[rows], self.valid_NT[rows])
+
 
 def load_tokens(stored: np.ndarray, content_xyxy: np.ndarray, device: str) -> Tokens:
     """Tokens as they are in the store, on the device."""

@@ -144,7 +144,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "latency_ms", 1, "Latency", "ms", "lower", 0.0, math.inf,
-            f"DINOv2 + VLM + fusion + decoder of one pass; {_TIMED}",
+            f"the encoders that are read + fusion + decoder of one pass; {_TIMED}",
         ),
         Metric("latency_vlm_ms", 1, "VLM latency", "ms", "lower", 0.0, math.inf, f"VLM up to the layer read; {_TIMED}"),
         Metric("latency_dinov2_ms", 1, "DINOv2 latency", "ms", "lower", 0.0, math.inf, f"DINOv2; {_TIMED}"),

@@ -25,14 +25,20 @@ class InertFactorError(RequestError):
 
 
 def probe_config(config: TrialConfig) -> TrialConfig:
-    """The same trial on a handful of images for one epoch, so that training and data factors act as well."""
+    """The same trial on a handful of images for one epoch, so that training and data factors act as well.
+
+    What acts over many steps or epochs alone is set to one value, so that an arm that differs in nothing else is left out.
+    """
+    head = {"head_train.batch_size": min(config.head_train.batch_size, 4)} if config.continued() else {}
     return config.with_fields(
-        {
+        head
+        | {
             # Two steps: the first alone hides what acts on the second.
             "data.n_train": min(config.data.n_train, 8 * config.train.accumulate),
             "data.n_val": min(config.data.n_val, 2),
             "data.n_test": min(config.data.n_test, 2),
             "train.batch_size": min(config.train.batch_size, 4),
+            "train.weight_decay": 0.0,  # times a learning rate in its warm-up, less than a weight's last digit in two steps
             "detector.keep_best": False,  # chooses among epochs, and the probe has one
         }
     )

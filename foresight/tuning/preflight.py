@@ -100,8 +100,9 @@ def check_measurable(claim: Claim, baseline: TrialConfig) -> None:
 def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
     """Raises RequestError for an encoder's checkpoint that is neither here nor to be had."""
     configs = list(configs)
-    of_vlm = {c.vlm.checkpoint for c in configs if c.streams != "dinov2"}
-    for name in sorted(of_vlm | {checkpoint_name(c.dinov2) for c in configs if c.streams != "vlm"}):
+    of_vlm = {c.vlm.checkpoint for c in configs if c.runs_encoders or c.streams != "dinov2"}
+    of_dinov2 = {checkpoint_name(c.dinov2) for c in configs if c.runs_encoders or c.streams != "vlm"}
+    for name in sorted(of_vlm | of_dinov2):
         if name != RANDOM:
             check_checkpoint(name)
 

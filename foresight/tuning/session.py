@@ -133,9 +133,10 @@ class Session:
         configs = [trial.config for trial in pending]
         cached = not missing_requests(configs, ArrayStore(self.placement.cache))
         preflight.check_machine(configs, self.placement, self.log)
-        run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if not (cached and c.is_trained)]
+        run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if c.runs_encoders or not cached]
         preflight.check_checkpoints(run_encoders)
         preflight.check_decoders(configs)
+        preflight.check_continued(configs, self.placement.runs)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""

@@ -26,11 +26,15 @@ class Study:
     needs: "tuple[Study, ...]"
     provisional: bool  # a needed study is not finished, so the space is as declared, without its choice
 
-    @property
-    def pending(self) -> list[Trial]:
-        """The trials that are not complete."""
+    def unfinished(self, for_study: Sweep) -> list[Trial]:
+        """The trials that a study which needs this one has to wait for.
+
+        One that chooses by results can do without a failed trial: a rate that diverges is a result. One that continues
+        trained models cannot.
+        """
+        finished = ("complete", "failed") if for_study.choose is not None else ("complete",)
         statuses = self.log.statuses()
-        return [trial for trial in self.trials if statuses.get(trial.key) != "complete"]
+        return [trial for trial in self.trials if statuses.get(trial.key) not in finished]
 
     def check(self) -> None:
         """Raises RequestError for a run directory of something else, a full disk or an impossible budget."""
@@ -54,7 +58,7 @@ def open_study(sweep: Sweep, scale: str, data: str | None, seeds: int | None, pl
     space = resolve_space(sweep, scale, data, placement.roots)
     log = RunLog(placement.runs / sweep.name)
     preflight.check_readable(log)
-    provisional = any(need.provisional or need.pending for need in needs)
+    provisional = any(need.provisional or need.unfinished(sweep) for need in needs)
     if sweep.choose is not None and not provisional:
         space = sweep.choose(space, planned_results(needs))
     trials = plan_trials(sweep, space, seeds or sweep.seeds)
@@ -79,10 +83,11 @@ def run_needs(study: Study, console: Console) -> int:
             need = open_study(
                 need.sweep, need.space.baseline.scale, need.space.baseline.data.name, None, need.placement
             )
-        if code == DONE and need.pending:
+        if code == DONE and need.unfinished(study.sweep):
             console.print(f"{study.sweep.name} needs {need.sweep.name}, which runs first", soft_wrap=True)
             need.check()
             code = need.session(console).run(need.trials, retry_failed=False)
+            code = code if need.unfinished(study.sweep) else DONE
         if code != DONE:
             console.print(
                 f"{study.sweep.name} needs {need.sweep.name}, which is not complete; "
@@ -109,8 +114,9 @@ def _read_roots(study: Study) -> set[str]:
 def require_needs(study: Study) -> None:
     """Raises RequestError when a needed study is not complete."""
     for need in study.needs:
-        if need.provisional or need.pending:
+        unfinished = need.unfinished(study.sweep)
+        if need.provisional or unfinished:
             raise RequestError(
-                f"'{study.sweep.name}' needs '{need.sweep.name}', of which {len(need.pending)} of {len(need.trials)} trials "
+                f"'{study.sweep.name}' needs '{need.sweep.name}', of which {len(unfinished)} of {len(need.trials)} trials "
                 f"are not complete; run it first: python sweeps/{need.sweep.name}.py"
             )

@@ -75,7 +75,8 @@ def test_each_epoch_sees_its_own_view_and_the_views_come_round(data, name):
 def test_a_view_has_the_features_of_its_own_pictures(store, data, name):
     config = augmented(name)
     raw = torch.from_numpy(np.array(store.load(dinov2_entry(config.data, config.dinov2)[0])["train"])).double()
-    standardised = (raw - raw.mean(dim=(0, 1))) / raw.std(dim=(0, 1), unbiased=False)
+    plain = raw[:6]
+    standardised = (raw - plain.mean(dim=(0, 1))) / plain.std(dim=(0, 1), unbiased=False)
     for number in range(3):
         tokens = data.train_view(number + 1).features.spatial_BSC
         expected = standardised[6 * (number + 1) : 6 * (number + 2)]
@@ -95,3 +96,12 @@ def test_only_mixed_views_have_soft_masks(data, name):
     shares = {value for view in data.views for value in view.masks_NHW.float().unique().tolist()}
     assert (len(shares) > 2) == (name == "mixup")
     assert data.test.masks_NHW.dtype == data.val.masks_NHW.dtype == torch.bool
+
+
+def test_features_have_the_scale_of_the_images_as_they_are(store, data):
+    # Views have a spread of their own: mixed pictures are duller. It must not enter what all arms are measured with.
+    plain = stage(BASE, store, "cpu")
+    for split in ("train", "val", "test"):
+        ours, theirs = getattr(data, split).features, getattr(plain, split).features
+        assert torch.allclose(ours.spatial_BSC, theirs.spatial_BSC, rtol=0, atol=0.01)
+        assert torch.allclose(ours.vlm_BVC, theirs.vlm_BVC, rtol=0, atol=0.01)

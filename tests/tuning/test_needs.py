@@ -1,6 +1,7 @@
 """A study that needs another: found in the run log, or run first; what it decides is decided once it is complete."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import needing_study
@@ -50,7 +51,7 @@ def test_until_the_needed_study_is_complete_the_levels_are_as_declared(placement
         write(needed_log, trial, loss=1 / trial.config.fusion.layers)
     study = opened(placement)
     assert study.provisional
-    assert [trial.key for trial in study.needs[0].pending] == [NEEDED[-1].key]
+    assert [trial.key for trial in study.needs[0].unfinished(study.sweep)] == [NEEDED[-1].key]
     assert study.space == needing_study.space("tiny")
 
 
@@ -77,9 +78,20 @@ def test_a_failed_needed_trial_ends_the_command_with_its_code_and_a_sentence(
     for trial in NEEDED:
         write(needed_log, trial, status="failed" if trial is NEEDED[0] else "complete")
     monkeypatch.setattr(study_module.Session, "run", lambda self, trials, retry_failed: 1)
-    assert run_needs(opened(placement), Console()) == 1
+    continuing = replace(needing_study.SWEEP, choose=None)
+    assert run_needs(open_study(continuing, "tiny", None, None, placement), Console()) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "needing_study needs small_study, which is not complete; python sweeps/small_study.py --retry-failed" in said
+
+
+def test_a_study_that_only_chooses_goes_on_without_a_failed_trial(placement, needed_log):
+    for trial in NEEDED:
+        loss = 1 / trial.config.fusion.layers
+        write(needed_log, trial, status="failed" if trial is NEEDED[0] else "complete", loss=loss)
+    study = opened(placement)
+    assert not study.provisional
+    assert run_needs(study, Console()) == 0
+    assert {trial.config.fusion.layers for trial in study.trials} == {2}
 
 
 def test_a_plan_shows_both_and_says_that_levels_may_change(tmp_path, monkeypatch):
