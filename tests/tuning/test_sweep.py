@@ -54,8 +54,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Story:
-    study = Study("small_study.py", tmp_path_factory.mktemp("sweep") / "here", feature_cache)
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    study = Study("small_study.py", tmp_path_factory.mktemp("sweep") / "here", tmp_path_factory.mktemp("own_cache"))
     running = study.start()
     running.wait_until(lambda: "checking that" in running.out.read_text(), "the sensitivity check")
     terminated = running.interrupt(signal.SIGTERM)
