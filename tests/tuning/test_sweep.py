@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
