@@ -5,7 +5,8 @@ Question   The same attention probe on the same images, over DINOv2 B, L and G, 
 Command    python sweeps/p2_spatial_probe.py
 Trials     10 arms x 5 seeds = 50, whole blocks first (full: 13 arms, as real encoders have more layers)
 Cost       tiny: 3 min on 2 quiet cores. full: 1.6 GPU-hours by --plan's assumption
-Answer     tiny scale: not run yet
+Answer     tiny scale: all nine sources undecided against DINOv2 L's last layer (box IoU 0.745 [0.692, 0.797], n = 5), best the
+           VLM's tower before its merger (+0.025 [-0.026, 0.076]); random encoders keep places, see LOG.md
 """
 
 import sys
