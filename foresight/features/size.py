@@ -54,10 +54,13 @@ def entry_sizes(configs: Iterable[TrialConfig]) -> dict[str, int]:
     return {key: BYTES[kind](reading) for key, (kind, reading) in read_entries(configs).items()}
 
 
-def missing_bytes(configs: Iterable[TrialConfig], store: ArrayStore) -> int:
-    """The most that the disk must hold besides what is there: absent entries, and the largest once more while it is joined."""
-    absent = [size for key, size in entry_sizes(configs).items() if not store.has(key)]
-    return sum(absent) + max(absent, default=0)
+def missing_bytes(configs: Iterable[TrialConfig], store: ArrayStore, n_slots: int) -> int:
+    """The most that the disk must hold besides what is there: absent entries, and as many of the largest as there are slots.
+
+    While an entry is joined it is there as shards and as a copy, and every slot may be joining one.
+    """
+    absent = sorted(size for key, size in entry_sizes(configs).items() if not store.has(key))
+    return sum(absent) + sum(absent[-n_slots:])
 
 
 BYTES: dict[str, Callable[[TrialConfig], int]] = {

@@ -136,7 +136,8 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
     configs = list(configs)
     check_trunk(will_measure=bool(configs))
     check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
-    check_disk(placement.cache, missing_bytes(configs, ArrayStore(placement.cache)), "the feature cache")
+    n_bytes = missing_bytes(configs, ArrayStore(placement.cache), placement.slots)
+    check_disk(placement.cache, n_bytes, "the feature cache")
 
 
 def check_trunk(will_measure: bool) -> None:

@@ -98,7 +98,7 @@ def warm(configs: list[TrialConfig], placement: Placement, console: Console) -> 
     """Computes what the cache lacks. Raises RequestError before anything starts, RunEndedError when it cannot go on."""
     store = ArrayStore(placement.cache)
     discard_corrupt(configs, store)
-    preflight.check_disk(placement.cache, missing_bytes(configs, store), "the feature cache")
+    preflight.check_disk(placement.cache, missing_bytes(configs, store, placement.slots), "the feature cache")
     if missing_requests(configs, store):
         preflight.check_checkpoints(configs)
         with running_ray(placement.slots) as ray:

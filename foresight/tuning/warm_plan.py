@@ -50,7 +50,7 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
             for request in requests
         ],
         "bytes": sum(sizes.values()),
-        "bytes_needed": missing_bytes(configs, store),
+        "bytes_needed": missing_bytes(configs, store, placement.slots),
         "slots": placement.slots,
         "cost": {"extraction_slot_s": seconds, "wall_s": seconds / placement.slots},
     }
@@ -81,7 +81,7 @@ def print_warm_plan(plan: dict[str, Any], console: Console) -> None:
         console.print("nothing to compute")
         return
     console.print(
-        f"disk: up to {disk_size(plan['bytes_needed'])} more, with the copy that joining the largest entry takes"
+        f"disk: up to {disk_size(plan['bytes_needed'])} more, with the copies that joining the largest entries takes"
     )
     if "usd" in cost:
         console.print(

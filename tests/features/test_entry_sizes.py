@@ -96,10 +96,12 @@ def test_finished_shards_are_not_to_be_computed_again(store):
 
 def test_what_is_cached_needs_no_room_and_the_largest_absent_entry_needs_it_twice(store):
     sizes = entry_sizes([TINY])
-    assert missing_bytes([TINY], store) == sum(sizes.values()) + max(sizes.values())
+    assert missing_bytes([TINY], store, 1) == sum(sizes.values()) + max(sizes.values())
+    assert missing_bytes([TINY], store, 2) == sum(sizes.values()) + sum(sorted(sizes.values())[-2:])
+    assert missing_bytes([TINY], store, 8) == 2 * sum(sizes.values())
     (images,) = (key for key in sizes if key.startswith("images"))
     publish(store, images)
     rest = [size for key, size in sizes.items() if key != images]
-    assert missing_bytes([TINY], store) == sum(rest) + max(rest)
+    assert missing_bytes([TINY], store, 1) == sum(rest) + max(rest)
     publish(store, *(key for key in sizes if key != images))
-    assert missing_bytes([TINY], store) == 0
+    assert missing_bytes([TINY], store, 1) == 0
