@@ -6,7 +6,8 @@ Command    python sweeps/c2_ltx.py
 Trials     5 arms x 5 seeds = 25, whole blocks first
 Cost       tiny: about 4 min on 2 quiet cores, a minute of which pretrains the toy decoder once a machine; 10 s of CPU a trial.
            full: 54 GPU-hours by --plan's assumption
-Answer     tiny scale: not run yet
+Answer     tiny scale: yes: picture IoU 0.762 [0.755, 0.769] (n = 5) of sampled pictures, of 0.827 that the VAE allows; through a
+           random transformer 0.207; DINOv2 alone and twice the parameters non-inferior, the VLM alone worse; see LOG.md
 """
 
 import sys
