@@ -4,8 +4,9 @@ Question   How long do the VLM, DINOv2, the fusion and the decoder take, how muc
            size, precision, DINOv2 size, fusion layers and picture size moves the overhead of the hybrid encoder?
 Command    python sweeps/p2_latency.py                  (one trial at a time; on a machine that runs nothing else)
 Trials     10 arms x 5 seeds = 50, whole blocks first; a seed is a repetition of the whole measurement in another order
-Cost       tiny: 2 min. full: see --plan
-Answer     tiny scale: not run yet; times of toy models say nothing about the real ones
+Cost       tiny: 1 min. full: see --plan
+Answer     tiny scale: overhead 0.682 [0.648, 0.717] (n = 5), more with each fusion layer (8: +0.424 [0.370, 0.478]), DINOv2 G
+           and bf16 on a CPU; less with 2 layers and DINOv2 B; times of toy models say nothing about the real ones
 """
 
 import sys
