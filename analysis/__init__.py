@@ -14,6 +14,7 @@ from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
 from analysis.heldout import build_heldout
 from analysis.load import StudyData, read_study
+from analysis.looks import build_looks
 from analysis.pareto import build_pareto
 from analysis.shares import build_shares
 from analysis.table import build_table
@@ -62,6 +63,10 @@ class Study:
         """What a reader must know before believing the tables."""
         return list(self._cautions)
 
+    def looks(self) -> pd.DataFrame:
+        """One row per arm and look at which it was tested; empty for a claim with one look."""
+        return self._looks.copy()
+
     @cached_property
     def _table(self) -> pd.DataFrame:
         return build_table(self.data)
@@ -97,6 +102,10 @@ class Study:
     @cached_property
     def _cautions(self) -> list[Caution]:
         return build_cautions(self.data, self._table)
+
+    @cached_property
+    def _looks(self) -> pd.DataFrame:
+        return build_looks(self.data)
 
 
 def load(path: str | Path) -> Study:

@@ -78,8 +78,21 @@ class StudyData:
 
     @property
     def registered_seeds(self) -> tuple[int, ...]:
-        """The blocks that verdicts are judged on: the first `claim.seeds` planned seeds, however many more there are."""
-        return tuple(sorted({int(seed) for seed in self.planned["seed"]})[: self.claim.seeds])
+        """The blocks that verdicts are judged on: the first `claim.seeds` planned seeds, however many more there are.
+
+        With looks (`foresight.looks`) each arm is judged on the first so many of `planned_seeds`; criteria on these.
+        """
+        return self.planned_seeds[: self.claim.seeds]
+
+    @property
+    def judged_seeds(self) -> tuple[int, ...]:
+        """Every block that a verdict may be judged on: those of the last look, or the registered ones."""
+        return self.planned_seeds[: self.claim.looks()[-1].n_seeds]
+
+    @property
+    def planned_seeds(self) -> tuple[int, ...]:
+        """Every planned block, in order."""
+        return tuple(sorted({int(seed) for seed in self.planned["seed"]}))
 
     @property
     def arms(self) -> list[str]:

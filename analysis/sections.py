@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import Study
 from analysis.efficiency import describe_efficiency
+from analysis.looks import describe_looks
 from analysis.pareto import describe_pareto
 
 
@@ -62,5 +63,23 @@ SECTIONS = (
             "warnings": "Warnings",
         },
         describe_efficiency,
+    ),
+    Section(
+        "looks",
+        "Looks",
+        Study.looks,
+        {
+            "look": "Look",
+            "n_seeds": "Seeds",
+            "alpha_at_look": "Level",
+            "alpha_spent": "Alpha spent",
+            "arm": "Arm",
+            "difference": "Difference",
+            "p_holm": "Adjusted p, difference",
+            "p_noninferior_holm": "Adjusted p, non-inferiority",
+            "verdict": "Verdict",
+            "time": "Taken",
+        },
+        describe_looks,
     ),
 )

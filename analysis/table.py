@@ -8,8 +8,9 @@ import math
 
 import pandas as pd
 
-from analysis.compare import compute_differences, compute_estimate
 from analysis.load import StudyData
+from analysis.looks import compare_at_looks
+from foresight.compare import compute_differences, compute_estimate
 from foresight.metrics import CEILINGS, METRICS
 from foresight.space import BASELINE
 
@@ -78,12 +79,18 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
-    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family."""
+    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family.
+
+    Where the claim has looks, the primary metric's are those of each arm's last look.
+    """
     values = seed_values(data, metric)
     registered = values[values["seed"].isin(data.registered_seeds)]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
-    return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
+    differences = compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
+    if metric == data.claim.primary and data.claim.spending is not None:
+        return compare_at_looks(data, differences)
+    return differences
 
 
 def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:

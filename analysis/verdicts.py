@@ -6,15 +6,19 @@ none. All arms are one family: each of `better or worse` and `non-inferior` is w
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
-from analysis.compare import compute_estimate
 from analysis.heldout import heldout_size, heldout_values
 from analysis.load import StudyData
+from analysis.looks import describe_test, last_tests
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
 from foresight.claim import Claim, Criterion
+from foresight.compare import compute_estimate
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
@@ -28,7 +32,8 @@ def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion (`kind` criterion, `estimate` the judged arm's mean) and per arm (`arm`, its difference)."""
     rows = [_criterion_row(data, table, criterion) for criterion in data.claim.criteria]
     primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
-    rows += [_arm_row(data, row) for _, row in primary.iterrows() if row["arm"] != BASELINE]
+    tests = last_tests(data)
+    rows += [_arm_row(data, row, tests.get(str(row["arm"]))) for _, row in primary.iterrows() if row["arm"] != BASELINE]
     verdicts = pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
     verdicts["n_seeds"] = verdicts["n_seeds"].astype("Int64")
     return verdicts
@@ -72,7 +77,8 @@ def decide_criterion(low: float, high: float, acceptable: float, higher: bool) -
     return "met" if met else "not met" if missed else "undecided"
 
 
-def _arm_row(data: StudyData, row: pd.Series) -> dict[str, object]:
+def _arm_row(data: StudyData, row: pd.Series, test: Mapping[str, Any] | None) -> dict[str, object]:
+    """`test` is the arm's last one, where the claim has looks: its verdict stands."""
     claim, metric = data.claim, str(row["metric"])
     n_pairs = 0 if pd.isna(row["n_pairs"]) else int(row["n_pairs"])
     pairs = set(map(int, str(row["pair_seeds"]).split())) if n_pairs else set()
@@ -80,12 +86,17 @@ def _arm_row(data: StudyData, row: pd.Series) -> dict[str, object]:
         n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
         row["direction"] == "higher", _count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
+    sentence = _arm_sentence(row, verdict, n_pairs, claim, data.items)
+    if test is not None:
+        verdict = str(test["verdict"])
+        sentence = _arm_sentence(row, verdict, n_pairs, replace(claim, alpha=test["alpha_at_look"]), data.items)
+        sentence = f"{sentence.removesuffix('.')}; {describe_test(test)}."
     return {
         "kind": "arm", "name": row["arm"], "factor": row["factor"], "level": row["level"], "metric": metric,
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
-        "margin": claim.margin, "sentence": _arm_sentence(row, verdict, n_pairs, claim, data.items),
+        "margin": claim.margin, "sentence": sentence,
     }  # fmt: skip
 
 

@@ -14,6 +14,9 @@ from foresight.config import HELDOUT_SETS
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.space import BASELINE
+from foresight.spending import Look, Spending, plan_looks
+
+OPTIONAL_PARTS = ("reference", "judged", "spending")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Claim:
     `reference` is the arm that relative metrics compare with; without one there are none. All criteria are judged on one
     arm, so that no gate is passed by the best numbers of several: the first of `judged` that the study has (a level that
     is a size differs between scales, and so does the arm's name), or the baseline.
+
+    With `spending` arms are looked at at several numbers of seeds, the first of them `seeds`; without it at `seeds` alone.
     """
 
     statement: str
@@ -47,6 +52,7 @@ class Claim:
     criteria: tuple[Criterion, ...] = ()
     reference: str = ""
     judged: tuple[str, ...] = ()
+    spending: Spending | None = None
 
     def check(self) -> None:
         """Raises RequestError for an unknown metric or levels that are not in order."""
@@ -67,6 +73,7 @@ class Claim:
             raise RequestError(
                 f"a claim needs 0 < alpha < 0.5, margin > 0 and seeds >= 2, got {self.alpha}, {self.margin}, {self.seeds}"
             )
+        self._check_spending()
         for c in self.criteria:
             if c.on and c.on not in HELDOUT_SETS:
                 raise RequestError(
@@ -79,6 +86,16 @@ class Claim:
                 raise RequestError(
                     f"'{c.metric}': target, acceptable and failure must go from best to worst, got {levels}"
                 )
+
+    def _check_spending(self) -> None:
+        if self.spending is None:
+            return
+        self.spending.check()
+        if self.spending.looks[0] != self.seeds:
+            raise RequestError(
+                f"the claim gives no verdict below {self.seeds} seeds, so its first look is there and not at "
+                f"{self.spending.looks[0]}; change one of the two"
+            )
 
     def check_arms(self, arms: Sequence[str]) -> None:
         """Raises RequestError when the study lacks an arm that the claim names, or judges the reference against itself."""
@@ -95,6 +112,12 @@ class Claim:
                 "name another arm in 'judged'"
             )
 
+    def looks(self) -> tuple[Look, ...]:
+        """Where arms are judged, and at which level: one look at `seeds` and alpha, or those of `spending`."""
+        if self.spending is None:
+            return (Look(1, self.seeds, self.alpha, self.alpha),)
+        return plan_looks(self.spending, self.alpha)
+
     def judged_arm(self, arms: Sequence[str]) -> str:
         """The arm that all criteria are judged on. Raises RequestError when the study has none of those named."""
         found = [arm for arm in self.judged or (BASELINE,) if arm in arms or not self.judged]
@@ -108,14 +131,14 @@ class Claim:
     def to_json(self) -> dict[str, Any]:
         """A plain tree for sweep.json.
 
-        What is not named (a reference, a judged arm, a criterion's further set) is left out: claims without it keep the
-        hashes that run logs hold.
+        What is not named (a reference, a judged arm, looks, a criterion's further set) is left out: claims without it keep
+        the hashes that run logs hold.
         """
         tree = json.loads(json.dumps(asdict(self)))
         for criterion in tree["criteria"]:
             if not criterion["on"]:
                 del criterion["on"]
-        return {name: value for name, value in tree.items() if value or name not in ("reference", "judged")}
+        return {name: value for name, value in tree.items() if value or name not in OPTIONAL_PARTS}
 
     @property
     def hash(self) -> str:

@@ -1,0 +1,121 @@
+"""Looks at a study whose claim spends its alpha: which arms reach a look, and what the look decides about them.
+
+A test is one arm at one look. An arm goes on to the next look as long as none has decided it, and no arm is tested twice
+at one look, so the verdict that a look gave stands whatever is measured later. Pure functions of numbers.
+
+Why the error rate holds: take the first false verdict, at look k. All that was rejected before is truly different, so
+Holm's step for it asks for p <= level_k / (arms without a difference) at least; over arms and looks these add up to
+alpha (`foresight.spending`). It needs no more of the p-values than that each is right at its own look.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from foresight.claim import Claim
+from foresight.compare import compute_differences, compute_holm
+from foresight.errors import RequestError
+from foresight.metrics import METRICS
+from foresight.space import BASELINE
+from foresight.spending import Look
+
+DECIDED = ("better", "worse", "non-inferior")
+LOOK_FIELDS = ("look", "n_looks", "n_seeds", "alpha_at_look", "alpha_spent", "alpha", "rule")
+NUMBERS = ("difference", "low", "high", "p", "p_holm", "p_noninferior", "p_noninferior_holm")
+TEST_COLUMNS = (*LOOK_FIELDS, "arm", "verdict", *NUMBERS, "time")
+
+
+def take_look(
+    values: pd.DataFrame, look: Look, tests: pd.DataFrame, arms: Sequence[str], seeds: Sequence[int], claim: Claim
+) -> pd.DataFrame:
+    """The tests that a look adds to `tests`: TEST_COLUMNS, one row per arm that reached it and was not tested at it.
+
+    `values` has the columns arm, factor, seed and value, in the metric's own direction; `arms` are the planned ones and
+    `seeds` all planned seeds in order. An arm, or all of them where it is the baseline, that lacks a value at one of the
+    look's seeds is not tested: it keeps its place in the family, and has another chance when the trial was run again.
+    Holm's family is the planned one at every look; what was rejected at an earlier look counts as rejected in it.
+    """
+    reached = reached_arms(look, tests, arms)
+    inside = values[values["seed"].isin(seeds[: look.n_seeds]) & values["arm"].isin([BASELINE, *reached])]
+    counts = inside["arm"].value_counts()
+    whole = [arm for arm in (BASELINE, *reached) if counts.get(arm, 0) == look.n_seeds]
+    tested = set(tests.loc[tests["look"] == look.number, "arm"])
+    due = [arm for arm in whole if arm != BASELINE and arm not in tested]
+    if BASELINE not in whole or not due:
+        return no_tests()
+    higher = METRICS[claim.primary].direction == "higher"
+    n_planned = sum(arm != BASELINE for arm in arms)
+    found = compute_differences(inside[inside["arm"].isin(whole)], higher, claim.margin, n_planned, look.n_seeds)
+    found = found[found["arm"].isin(due)].set_index("arm").loc[due].reset_index()
+    for name, rejected in (("p", ("better", "worse")), ("p_noninferior", ("non-inferior",))):
+        n_rejected = int(tests["verdict"].isin(rejected).sum())
+        found[f"{name}_holm"] = compute_holm(found[name].tolist(), n_planned - n_rejected)
+    found["verdict"] = [
+        _verdict(row["difference"], row["p_holm"], row["p_noninferior_holm"], look.level, higher)
+        for _, row in found.iterrows()
+    ]
+    fields = look_fields(look, claim)
+    return pd.DataFrame([{**fields, **row, "time": ""} for row in found.to_dict("records")], columns=list(TEST_COLUMNS))
+
+
+def reached_arms(look: Look, tests: pd.DataFrame, arms: Sequence[str]) -> list[str]:
+    """The arms that a look is about: tested at every look before it and decided at none of them."""
+    before = tests[tests["look"] < look.number]
+    n_tests = before["arm"].value_counts()
+    decided = set(before.loc[before["verdict"].isin(DECIDED), "arm"])
+    return [a for a in arms if a != BASELINE and a not in decided and n_tests.get(a, 0) == look.number - 1]
+
+
+def look_fields(look: Look, claim: Claim) -> dict[str, Any]:
+    """LOOK_FIELDS of one look of a claim."""
+    assert claim.spending is not None
+    described = (look.number, len(claim.spending.looks), look.n_seeds, look.level, look.spent, claim.alpha)
+    return dict(zip(LOOK_FIELDS, (*described, claim.spending.rule), strict=True))
+
+
+def no_tests() -> pd.DataFrame:
+    """A frame of tests without a row."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in TEST_COLUMNS})
+
+
+def add_tests(tests: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Both frames of tests, in the order in which they were made."""
+    return pd.concat([tests, new], ignore_index=True) if len(tests) and len(new) else new if len(new) else tests
+
+
+def tests_as_json(tests: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for looks.json; what has no value is null."""
+    plain = tests.astype(object)
+    return [{str(k): v for k, v in row.items()} for row in plain.where(tests.notna(), None).to_dict("records")]
+
+
+def tests_from_json(rows: Sequence[Mapping[str, Any]], claim: Claim) -> pd.DataFrame:
+    """The tests of looks.json, nan where it says null. Raises RequestError for a row that is none of this claim's."""
+    for row in rows:
+        missing = [name for name in TEST_COLUMNS if name not in row]
+        if missing:
+            raise RequestError(f"a test in looks.json lacks {', '.join(missing)}")
+        planned = {look.number: look for look in claim.looks()} if claim.spending else {}
+        look = planned.get(row["look"])
+        if look is None or not _same(row, look_fields(look, claim)):
+            raise RequestError(
+                f"looks.json holds a test of {row['arm']} at look {row['look']} with {row['n_seeds']} seeds and level "
+                f"{row['alpha_at_look']}, which the claim does not declare"
+            )
+    tests = pd.DataFrame(list(rows), columns=list(TEST_COLUMNS)) if rows else no_tests()
+    return tests.astype(dict.fromkeys(NUMBERS, float))
+
+
+def _same(row: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    return all(
+        math.isclose(row[name], value) if isinstance(value, float) else row[name] == value
+        for name, value in fields.items()
+    )
+
+
+def _verdict(difference: float, p_holm: float, p_noninferior_holm: float, level: float, higher: bool) -> str:
+    if p_holm < level:
+        return "better" if (difference > 0) == higher else "worse"
+    return "non-inferior" if not math.isnan(p_noninferior_holm) and p_noninferior_holm < level else "undecided"
