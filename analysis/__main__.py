@@ -14,7 +14,7 @@ from rich.table import Table
 
 from analysis import Study, load, wording
 from analysis.coverage import describe_coverage
-from analysis.verdicts import unmet_criteria
+from analysis.criteria import unmet_criteria
 from foresight.errors import RequestError
 
 WITHOUT_VERDICT = {"trivial": "trivial predictor", "ceiling": "ceiling"}
@@ -62,9 +62,7 @@ def print_summary(study: Study) -> None:
     verdict_of = dict(zip(arms["name"], arms["verdict"], strict=True))
     decimals, names = wording.decimals_of(data.claim.primary), wording.short_arms(data.arms)
     console = Console(highlight=False)
-    console.print(
-        f"{data.name}: {wording.metric_phrase(data.claim.primary)}, {data.n_test} {data.items}, 95 % intervals"
-    )
+    console.print(f"{data.name}: {wording.metric_phrase(data.claim.primary)}, {data.tested_on()}, 95 % intervals")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # 80 columns hold it
     for column in ("arm", "seeds", "mean", "difference", "verdict"):
         table.add_column(column, justify="left" if column in ("arm", "verdict") else "right", no_wrap=True)

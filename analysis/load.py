@@ -15,8 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.claim import read_claim
+from analysis.claim import check_trial_claims, read_claim
 from analysis.relative import add_relative_metrics
+from analysis.test_set import check_test_set, count_test_rows
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
@@ -63,7 +64,7 @@ class StudyData:
     curves: pd.DataFrame  # every epoch of every complete trial, with its arm and seed; empty when none was recorded
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
-    n_test: int
+    n_test: int | None  # None where imported trials do not say, or say different numbers
     foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
 
     @property
@@ -75,6 +76,22 @@ class StudyData:
         """What the test rows are, in the plural: `test images` unless the trials say otherwise."""
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
         return str(named.iloc[0]) if len(named) else "test images"
+
+    def tested_on(self, arm: str = "") -> str:
+        """How many test rows of what: `200 test images`, of the study or of one arm."""
+        n_test = self.n_test_of(arm) if arm else self.n_test
+        return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
+
+    def n_test_of(self, arm: str) -> int | None:
+        """The number of test rows that an arm was or will be scored on; None where its trials do not say."""
+        if self.n_test is not None:
+            return self.n_test
+        return count_test_rows(self.complete[self.complete["arm"] == arm])
+
+    @property
+    def comparable(self) -> pd.DataFrame:
+        """The complete trials that are known to be scored on the same test images: all but imported ones."""
+        return self.complete[self.complete["data/test_hash"].notna()]
 
     @property
     def registered_seeds(self) -> tuple[int, ...]:
@@ -110,6 +127,7 @@ def read_study(path: Path) -> StudyData:
     log = RunLog(path)
     sweep, recorded = _read_files(log, path)
     claim = read_claim(sweep)
+    check_trial_claims(recorded, sweep)
     factors = _read_factors(sweep)
     baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
     baseline |= sweep.get("space", {}).get("baseline", {})
@@ -123,6 +141,7 @@ def read_study(path: Path) -> StudyData:
         found = ", ".join(f"{n} {status}" for status, n in trials["status"].value_counts().items())
         left_out = f", {int((foreign != '').sum())} of another configuration" if (foreign != "").any() else ""
         raise RequestError(f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})")
+    complete = complete.reindex(columns=list(dict.fromkeys([*complete, "data/test_hash"])))  # imported ones have none
     _check_blocks(complete)
     complete = add_relative_metrics(complete, claim.reference)
     columns = [str(name) for name in complete]
@@ -155,7 +174,7 @@ def read_study(path: Path) -> StudyData:
             sorted((m for m in measured if m in METRICS), key=lambda m: (m != claim.primary, list(METRICS).index(m)))
         ),
         predictors=tuple(dict.fromkeys(c.split("/")[1] for c in columns if c.startswith("baseline/"))),
-        n_test=_check_test_set(complete),
+        n_test=check_test_set(complete),
         foreign_fields={str(field): int(n) for field, n in foreign[foreign != ""].value_counts().items()},
     )
 
@@ -260,24 +279,6 @@ def _check_ranges(complete: pd.DataFrame) -> None:
                 f"trial {key} has {column} = {outside.iloc[0]:g}, outside the range "
                 f"[{metric.low:g}, {metric.high:g}] of {metric.id}; that is a bug in the measurement, not a result"
             )
-
-
-def _check_test_set(complete: pd.DataFrame) -> int:
-    """The number of test images, which all trials share."""
-    for column in ("data/test_hash", "data/n_test"):
-        if column not in complete or complete[column].isna().any():
-            without = complete if column not in complete else complete[complete[column].isna()]
-            raise RequestError(
-                f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
-            )
-        counts = complete[column].value_counts()
-        if len(counts) > 1:
-            odd = complete.loc[complete[column] == counts.index[-1], "key"].iloc[0]
-            listed = ", ".join(f"{value} in {n} trials" for value, n in counts.items())
-            raise RequestError(
-                f"arms can only be compared on the same test images, but {column} is {listed} (for example {odd})"
-            )
-    return int(complete["data/n_test"].iloc[0])
 
 
 def _latency_by_arm(latency: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:

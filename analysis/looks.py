@@ -102,6 +102,6 @@ def _take_missing(data: StudyData, tests: pd.DataFrame) -> pd.DataFrame:
 
 def _primary_values(data: StudyData) -> pd.DataFrame:
     column = f"test/{data.claim.primary}"
-    rows = data.complete[data.complete[column].notna()]
+    rows = data.comparable[data.comparable[column].notna()]
     frame = rows[["arm", "seed"]].assign(factor="", value=rows[column].astype(float))
     return frame.sort_values("seed").reset_index(drop=True)
