@@ -20,6 +20,7 @@ from analysis.relative import add_relative_metrics
 from analysis.test_set import check_test_set, count_test_rows
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
+from foresight.looks import from_json_rows
 from foresight.metrics import METRICS
 from foresight.runlog import PROVENANCES, RunLog
 from foresight.space import BASELINE
@@ -65,6 +66,7 @@ class StudyData:
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
     n_test: int | None  # None where imported trials do not say, or say different numbers
+    recorded_looks: pd.DataFrame  # the tests that the sweep has made, TEST_COLUMNS of foresight.looks
     foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
 
     @property
@@ -174,6 +176,7 @@ def read_study(path: Path) -> StudyData:
             sorted((m for m in measured if m in METRICS), key=lambda m: (m != claim.primary, list(METRICS).index(m)))
         ),
         predictors=tuple(dict.fromkeys(c.split("/")[1] for c in columns if c.startswith("baseline/"))),
+        recorded_looks=from_json_rows(read_checked(log.read_looks, [path / "looks.json"]), claim),
         n_test=check_test_set(complete),
         foreign_fields={str(field): int(n) for field, n in foreign[foreign != ""].value_counts().items()},
     )

@@ -10,21 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.load import StudyData, read_checked
+from analysis.load import StudyData
 from analysis.wording import count
-from foresight.looks import DECIDED, NUMBERS, TEST_COLUMNS, add_tests, no_tests, take_look, tests_from_json
+from foresight.looks import DECIDED, NUMBERS, TEST_COLUMNS, add_tests, no_tests, take_look
 
 LOOK_COLUMNS = (*TEST_COLUMNS, "metric", "is_recorded", "recomputed")
 
 
 def build_looks(data: StudyData) -> pd.DataFrame:
-    """LOOK_COLUMNS, look after look. `recomputed` is the verdict that today's numbers would give at the same look.
-
-    Raises RequestError for a looks.json that is damaged or holds tests that the claim does not declare.
-    """
+    """LOOK_COLUMNS, look after look. `recomputed` is the verdict that today's numbers would give at the same look."""
     if data.claim.spending is None:
         return pd.DataFrame(columns=list(LOOK_COLUMNS))
-    recorded = read_recorded(data)
+    recorded = data.recorded_looks
     tests, anew = _take_missing(data, recorded), _take_missing(data, no_tests())
     tests["is_recorded"] = [i < len(recorded) for i in range(len(tests))]
     verdicts = {(row["look"], row["arm"]): row["verdict"] for _, row in anew.iterrows()}
@@ -53,11 +50,6 @@ def compare_at_looks(data: StudyData, differences: pd.DataFrame) -> pd.DataFrame
             seeds = {"n_pairs": n_seeds, "pair_seeds": data.planned_seeds[:n_seeds]}
             rows.append(row | {name: test[name] for name in NUMBERS} | seeds)
     return pd.DataFrame(rows, columns=list(differences))
-
-
-def read_recorded(data: StudyData) -> pd.DataFrame:
-    """The tests of looks.json."""
-    return tests_from_json(read_checked(data.log.read_looks, [data.log.root / "looks.json"]), data.claim)
 
 
 def describe_test(test: Mapping[str, Any]) -> str:

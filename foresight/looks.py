@@ -85,14 +85,16 @@ def add_tests(tests: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([tests, new], ignore_index=True) if len(tests) and len(new) else new if len(new) else tests
 
 
-def tests_as_json(tests: pd.DataFrame) -> list[dict[str, Any]]:
+def as_json_rows(tests: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows for looks.json; what has no value is null."""
     plain = tests.astype(object)
     return [{str(k): v for k, v in row.items()} for row in plain.where(tests.notna(), None).to_dict("records")]
 
 
-def tests_from_json(rows: Sequence[Mapping[str, Any]], claim: Claim) -> pd.DataFrame:
+def from_json_rows(rows: Any, claim: Claim) -> pd.DataFrame:
     """The tests of looks.json, nan where it says null. Raises RequestError for a row that is none of this claim's."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise RequestError("looks.json holds no list of tests; restore it from a copy")
     for row in rows:
         missing = [name for name in TEST_COLUMNS if name not in row]
         if missing:

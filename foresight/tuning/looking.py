@@ -19,12 +19,12 @@ from foresight.errors import RequestError
 from foresight.looks import (
     DECIDED,
     add_tests,
+    as_json_rows,
+    from_json_rows,
     look_fields,
     no_tests,
     reached_arms,
     take_look,
-    tests_as_json,
-    tests_from_json,
 )
 from foresight.space import BASELINE, Trial
 from foresight.spending import Look
@@ -148,7 +148,7 @@ def record_look(study: Study, look: Look, arms: Sequence[str], seeds: Sequence[i
         new["time"] = datetime.now(UTC).isoformat(timespec="seconds")
         tests = add_tests(tests, new)
         if len(new):
-            study.log.write_looks(tests_as_json(tests))
+            study.log.write_looks(as_json_rows(tests))
     taken = tests[tests["look"] == look.number]
     counts = Counter(taken["verdict"])
     found = ", ".join(f"{counts[name]} {name}" for name in (*DECIDED, "undecided") if counts[name]) or "nothing to test"
@@ -159,7 +159,7 @@ def record_look(study: Study, look: Look, arms: Sequence[str], seeds: Sequence[i
 
 def read_tests(study: Study) -> pd.DataFrame:
     """The looks on record."""
-    return tests_from_json(study.log.read_looks(), study.sweep.claim) if study.sweep.claim.spending else no_tests()
+    return from_json_rows(study.log.read_looks(), study.sweep.claim) if study.sweep.claim.spending else no_tests()
 
 
 def read_values(study: Study) -> pd.DataFrame:
