@@ -29,7 +29,9 @@ def test_a_folder_with_a_quarter_of_the_images_is_trained_on_for_four_times_the_
 def test_a_factor_over_more_images_than_the_folder_holds_is_refused(monkeypatch):
     space = SearchSpace(TrialConfig(data=DataConfig(n_train=512)), (Factor("images", "data.n_train", (512, 128)),))
     monkeypatch.setattr(sweep, "resolve_data", lambda data, root: data.model_copy(update={"n_train": 72}))
-    with pytest.raises(RequestError, match=r"varies 'data.n_train' over 512, 128, and 'shapes' has 72 here; it needs 512"):
+    with pytest.raises(
+        RequestError, match=r"varies 'data.n_train' over 512, 128, and 'shapes' has 72 here; it needs 512"
+    ):
         resolve_space(Sweep("small", "?", lambda scale: space, CLAIM), "tiny", None, {})
 
 
