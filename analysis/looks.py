@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.load import StudyData
 from analysis.wording import count
+from foresight.claim import Claim
 from foresight.looks import DECIDED, NUMBERS, TEST_COLUMNS, add_tests, no_tests, take_look
 
 LOOK_COLUMNS = (*TEST_COLUMNS, "metric", "is_recorded", "recomputed")
@@ -31,8 +32,13 @@ def build_looks(data: StudyData) -> pd.DataFrame:
 
 
 def last_tests(data: StudyData) -> dict[str, dict[str, Any]]:
-    """Arm to the row that holds its verdict: of the look that decided it, or of the last one so far."""
-    return {row["arm"]: {str(k): v for k, v in row.items()} for row in build_looks(data).to_dict("records")}
+    """Arm to the row that holds its verdict: of the look that first gave it, or of the last one where none did."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in build_looks(data).to_dict("records"):
+        known = found.get(row["arm"])
+        if known is None or known["verdict"] != row["verdict"] or row["verdict"] == "undecided":
+            found[row["arm"]] = {str(k): v for k, v in row.items()}
+    return found
 
 
 def compare_at_looks(data: StudyData, differences: pd.DataFrame) -> pd.DataFrame:
@@ -48,8 +54,13 @@ def compare_at_looks(data: StudyData, differences: pd.DataFrame) -> pd.DataFrame
         else:
             n_seeds = int(test["n_seeds"])
             seeds = {"n_pairs": n_seeds, "pair_seeds": data.planned_seeds[:n_seeds]}
-            rows.append(row | {name: test[name] for name in NUMBERS} | seeds)
+            rows.append(row | {name: test[name] for name in (*NUMBERS, "method")} | seeds)
     return pd.DataFrame(rows, columns=list(differences))
+
+
+def next_level(test: Mapping[str, Any], claim: Claim) -> float:
+    """The level of the look after the one of a test; nan after the last."""
+    return next((look.level for look in claim.looks() if look.number == test["look"] + 1), math.nan)
 
 
 def describe_test(test: Mapping[str, Any]) -> str:
@@ -71,7 +82,8 @@ def describe_looks(looks: pd.DataFrame) -> list[str]:
         )
     if sentences:
         sentences.append(
-            "An arm gets no seeds after the look that decides it, so means of arms rest on different seeds: compare "
+            "An arm gets no more seeds once it is better, worse, or non-inferior with no room for being better by the "
+            "margin, so means of arms rest on different seeds: compare "
             "differences, which are paired."
         )
     changed = looks[looks["is_recorded"].astype(bool) & (looks["recomputed"] != "")]

@@ -79,6 +79,7 @@ SECTIONS = (
             "p_holm": "Adjusted p, difference",
             "p_noninferior_holm": "Adjusted p, non-inferiority",
             "verdict": "Verdict",
+            "goes_on": "Goes on",
             "time": "Taken",
         },
         describe_looks,

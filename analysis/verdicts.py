@@ -16,16 +16,17 @@ import pandas as pd
 from analysis.amendments import amended_note
 from analysis.criteria import build_criteria
 from analysis.load import StudyData
-from analysis.looks import describe_test, last_tests
+from analysis.looks import describe_test, last_tests, next_level
 from analysis.missing_seeds import count_failed, seed_share
+from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
 from foresight.claim import Claim
 from foresight.space import BASELINE
 
 VERDICT_COLUMNS = (
     "kind", "name", "factor", "level", "metric", "on", "verdict", "n_seeds", "seeds", "n_test",
-    "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "target", "acceptable", "failure", "band", "sentence",
-    "keys",
+    "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "method",
+    "more_seeds", "target", "acceptable", "failure", "band", "sentence", "keys",
 )  # fmt: skip
 
 
@@ -36,8 +37,9 @@ def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     blocks = zip(data.complete["arm"], data.complete["seed"], strict=True)
     key_of = dict(zip(blocks, data.complete["key"], strict=True))
     tests = last_tests(data)
+    n_open = _count_open(data, primary, tests)
     others = primary[primary["arm"] != BASELINE]
-    rows += [_arm_row(data, row, key_of, tests.get(str(row["arm"]))) for _, row in others.iterrows()]
+    rows += [_arm_row(data, row, key_of, tests.get(str(row["arm"])), n_open) for _, row in others.iterrows()]
     verdicts = pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
     verdicts["sentence"] += amended_note(data.sweep)
     for name in ("n_seeds", "n_test"):
@@ -66,8 +68,20 @@ def decide_arm(
     return "non-inferior" if p_noninferior_holm < alpha else "undecided"
 
 
+def _count_open(data: StudyData, primary: pd.DataFrame, tests: Mapping[str, Any]) -> tuple[int, int]:
+    """Comparisons not decided yet, of difference and of non-inferiority: Holm leaves to each its level over so many."""
+    n_planned = sum(arm != BASELINE for arm in data.arms)
+    levels = [tests[arm]["alpha_at_look"] if arm in tests else data.claim.alpha for arm in primary["arm"]]
+    n_different, n_noninferior = (int((primary[name] < levels).sum()) for name in ("p_holm", "p_noninferior_holm"))
+    return max(1, n_planned - n_different), max(1, n_planned - n_noninferior)
+
+
 def _arm_row(
-    data: StudyData, row: pd.Series, key_of: dict[tuple[str, int], str], test: Mapping[str, Any] | None
+    data: StudyData,
+    row: pd.Series,
+    key_of: dict[tuple[str, int], str],
+    test: Mapping[str, Any] | None,
+    n_open: tuple[int, int],
 ) -> dict[str, object]:
     """`test` is the arm's last one, where the claim has looks: its verdict stands."""
     claim, metric = data.claim, str(row["metric"])
@@ -77,25 +91,34 @@ def _arm_row(
         n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
         row["direction"] == "higher", count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
+    alpha, next_alpha, found_at = claim.alpha, claim.alpha, ""
+    if test is not None:
+        verdict, alpha, next_alpha = str(test["verdict"]), test["alpha_at_look"], next_level(test, claim)
+        found_at = f", {describe_test(test)}"
+    more_seeds = math.nan
+    if verdict == "undecided" and next_alpha > 0:
+        signed = row["difference"] if row["direction"] == "higher" else -row["difference"]
+        more_seeds = compute_more_seeds(
+            signed, row["standard_error"], row["degrees"], n_pairs, claim.margin,
+            next_alpha / n_open[0], next_alpha / n_open[1], claim.power,
+        )  # fmt: skip
     unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])
     unknown_images &= {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
-    sentence = _arm_sentence(row, verdict, n_pairs, claim, data.items, unknown_images)
-    if test is not None:
-        verdict = str(test["verdict"])
-        at_look = replace(claim, alpha=test["alpha_at_look"])
-        sentence = _arm_sentence(row, verdict, n_pairs, at_look, data.items, unknown_images)
-        sentence = f"{sentence.removesuffix('.')}; {describe_test(test)}."
+    judged = replace(claim, alpha=alpha)
+    sentence = _arm_sentence(row, verdict, n_pairs, judged, data.items + found_at, unknown_images, more_seeds)
     return {
         "kind": "arm", "name": row["arm"], "factor": row["factor"], "level": row["level"], "metric": metric,
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
         "keys": " ".join(key_of[arm, seed] for arm in (row["arm"], BASELINE) for seed in sorted(pairs)),
-        "margin": claim.margin, "sentence": sentence,
+        "margin": claim.margin, "method": row["method"], "more_seeds": more_seeds, "sentence": sentence,
     }  # fmt: skip
 
 
-def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, unknown_images: bool) -> str:
+def _arm_sentence(
+    row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, unknown_images: bool, more_seeds: float
+) -> str:
     metric = str(row["metric"])
     decimals, phrase = decimals_of(metric), metric_phrase(metric)
     shown = " ".join(
@@ -115,6 +138,18 @@ def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, item
     if verdict == "non-inferior":
         found = f"{row['arm']} is non-inferior to the baseline at a margin of {claim.margin:g}"
         return f"{found} (adjusted p {p_noninferior}): {phrase} differs by {shown} ({basis})."
+    outlook = ""
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
-    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis})."
+        if not math.isnan(more_seeds):
+            outlook = (
+                f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {claim.power:.0%} power."
+            )
+            outlook = outlook.replace("%", " %")
+    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
+
+
+def _more_seeds_phrase(more_seeds: float) -> str:
+    if math.isinf(more_seeds):
+        return f"more than {MOST_FURTHER_SEEDS} more seeds"
+    return f"about {count(int(more_seeds), 'more seed')}"

@@ -1,17 +1,20 @@
 """Looks at a study whose claim spends its alpha: which arms reach a look, and what the look decides about them.
 
-A test is one arm at one look. An arm goes on to the next look as long as none has decided it, and no arm is tested twice
-at one look, so the verdict that a look gave stands whatever is measured later. Pure functions of numbers.
+A test is one arm at one look. An arm goes on to the next look until it is better or worse, or non-inferior with no room
+for being better by the margin: an arm that is merely no worse may still turn out better. No arm is tested twice at one
+look, and what was decided stands whatever is measured later. Pure functions of numbers.
 
-Why the error rate holds: take the first false verdict, at look k. All that was rejected before is truly different, so
-Holm's step for it asks for p <= level_k / (arms without a difference) at least; over arms and looks these add up to
-alpha (`foresight.spending`). It needs no more of the p-values than that each is right at its own look.
+Why the error rate holds, for differences as for non-inferiority: take the first false verdict, at look k. All that was
+rejected before is rightly rejected, so Holm's step for it asks for p <= level_k / (arms that must not be rejected) at
+least; over arms and looks these add up to alpha (`foresight.spending`). It needs no more of the p-values than that each
+is right at its own look, and stopping an arm for whatever reason only takes tests away.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foresight.claim import Claim
@@ -21,10 +24,12 @@ from foresight.metrics import METRICS
 from foresight.space import BASELINE
 from foresight.spending import Look
 
-DECIDED = ("better", "worse", "non-inferior")
+DECIDED = ("better", "worse", "non-inferior")  # of these the last may still become one of the others
 LOOK_FIELDS = ("look", "n_looks", "n_seeds", "alpha_at_look", "alpha_spent", "alpha", "rule")
-NUMBERS = ("difference", "low", "high", "p", "p_holm", "p_noninferior", "p_noninferior_holm")
-TEST_COLUMNS = (*LOOK_FIELDS, "arm", "verdict", *NUMBERS, "time")
+NUMBERS = (
+    "difference", "low", "high", "standard_error", "degrees", "p", "p_holm", "p_noninferior", "p_noninferior_holm",
+)  # fmt: skip
+TEST_COLUMNS = (*LOOK_FIELDS, "arm", "verdict", "goes_on", *NUMBERS, "method", "time")
 
 
 def take_look(
@@ -49,23 +54,36 @@ def take_look(
     n_planned = sum(arm != BASELINE for arm in arms)
     found = compute_differences(inside[inside["arm"].isin(whole)], higher, claim.margin, n_planned, look.n_seeds)
     found = found[found["arm"].isin(due)].set_index("arm").loc[due].reset_index()
-    for name, rejected in (("p", ("better", "worse")), ("p_noninferior", ("non-inferior",))):
-        n_rejected = int(tests["verdict"].isin(rejected).sum())
-        found[f"{name}_holm"] = compute_holm(found[name].tolist(), n_planned - n_rejected)
-    found["verdict"] = [
-        _verdict(row["difference"], row["p_holm"], row["p_noninferior_holm"], look.level, higher)
-        for _, row in found.iterrows()
-    ]
-    fields = look_fields(look, claim)
+    fields, found = look_fields(look, claim), _decide(found, tests, look, claim, n_planned)
     return pd.DataFrame([{**fields, **row, "time": ""} for row in found.to_dict("records")], columns=list(TEST_COLUMNS))
 
 
+def _decide(found: pd.DataFrame, tests: pd.DataFrame, look: Look, claim: Claim, n_planned: int) -> pd.DataFrame:
+    """Difference rows with p-values adjusted for this look, `verdict` and `goes_on`. Non-inferior once is so for good."""
+    higher = METRICS[claim.primary].direction == "higher"
+    n_different = tests.loc[tests["verdict"].isin(("better", "worse")), "arm"].nunique()
+    known = tests[tests["verdict"] == "non-inferior"].groupby("arm")["p_noninferior_holm"].first()
+    p_open = found["p_noninferior"].mask(found["arm"].isin(known.index))
+    p_noninferior = compute_holm(p_open.tolist(), n_planned - len(known))
+    found = found.assign(
+        p_holm=compute_holm(found["p"].tolist(), n_planned - n_different),
+        p_noninferior_holm=[known.get(arm, p) for arm, p in zip(found["arm"], p_noninferior, strict=True)],
+    )
+    differs = found["p_holm"] < look.level
+    is_noninferior = found["arm"].isin(known.index) | (found["p_noninferior_holm"] < look.level)
+    direction = np.where((found["difference"] > 0) == higher, "better", "worse")
+    found["verdict"] = np.where(differs, direction, np.where(is_noninferior, "non-inferior", "undecided"))
+    may_be_better = (found["high"] if higher else -found["low"]) >= claim.margin
+    is_last = claim.spending is not None and look.n_seeds == claim.spending.looks[-1]
+    found["goes_on"] = ~(differs | (is_noninferior & ~may_be_better) | is_last)
+    return found
+
+
 def reached_arms(look: Look, tests: pd.DataFrame, arms: Sequence[str]) -> list[str]:
-    """The arms that a look is about: tested at every look before it and decided at none of them."""
-    before = tests[tests["look"] < look.number]
+    """The arms that a look is about: tested at every look before it, and sent on by each."""
+    before = tests[(tests["look"] < look.number) & tests["goes_on"].astype(bool)]
     n_tests = before["arm"].value_counts()
-    decided = set(before.loc[before["verdict"].isin(DECIDED), "arm"])
-    return [a for a in arms if a != BASELINE and a not in decided and n_tests.get(a, 0) == look.number - 1]
+    return [arm for arm in arms if arm != BASELINE and n_tests.get(arm, 0) == look.number - 1]
 
 
 def look_fields(look: Look, claim: Claim) -> dict[str, Any]:
@@ -115,9 +133,3 @@ def _same(row: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
         math.isclose(row[name], value) if isinstance(value, float) else row[name] == value
         for name, value in fields.items()
     )
-
-
-def _verdict(difference: float, p_holm: float, p_noninferior_holm: float, level: float, higher: bool) -> str:
-    if p_holm < level:
-        return "better" if (difference > 0) == higher else "worse"
-    return "non-inferior" if not math.isnan(p_noninferior_holm) and p_noninferior_holm < level else "undecided"

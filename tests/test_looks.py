@@ -96,6 +96,38 @@ def test_an_arm_within_the_margin_is_decided_too():
     assert reached_arms(SECOND, tests, ARMS) == []
 
 
+def test_no_worse_and_perhaps_better_goes_on_and_may_become_better():
+    """The interval after the first look reaches beyond the margin, so four more seeds may show the arm to be better."""
+    found = values({}, noise=0.0005)
+    jumps = {at: 0.03 + 0.018 * (-1) ** i for i, at in enumerate(SEEDS)}
+    mine = found["arm"] == "a"
+    found.loc[mine, "value"] += found.loc[mine, "seed"].map(jumps)
+    claim = replace(CLAIM, alpha=0.1)
+    first, second = claim.looks()
+    tests = take(found, no_tests(), first, claim)
+    row = tests.set_index("arm").loc["a"]
+    assert (row["verdict"], bool(row["goes_on"])) == ("non-inferior", True)
+    assert row["high"] > claim.margin
+    assert not tests.set_index("arm").loc[["b", "c"], "goes_on"].any()  # non-inferior, and no room to be better
+    tests = take(found, tests, second, claim)
+    assert verdicts(tests)[2, "a"] == "better"
+    later = tests[tests["look"] == 2].set_index("arm").loc["a"]
+    assert later["p_noninferior_holm"] == row["p_noninferior_holm"]  # not tested again
+
+
+def test_non_inferior_once_is_so_for_good():
+    steady = values({}, noise=0.0005)
+    mine = steady["arm"] == "a"
+    alternating = steady.loc[mine, "seed"].map({at: 0.03 + 0.018 * (-1) ** i for i, at in enumerate(SEEDS)})
+    steady.loc[mine, "value"] += alternating
+    tests = take(steady, no_tests(), replace(CLAIM, alpha=0.1).looks()[0], replace(CLAIM, alpha=0.1))
+    assert verdicts(tests)[1, "a"] == "non-inferior"
+    worse_later = steady.copy()
+    worse_later.loc[mine & (steady["seed"] >= 14), "value"] -= 0.1
+    tests = take(worse_later, tests, replace(CLAIM, alpha=0.1).looks()[1], replace(CLAIM, alpha=0.1))
+    assert verdicts(tests)[2, "a"] == "non-inferior"
+
+
 def test_an_arm_that_lacks_a_seed_waits_and_is_tested_when_it_was_run_again():
     found = values({"a": -0.3})
     lacking = found[~((found["arm"] == "b") & (found["seed"] == 12))]

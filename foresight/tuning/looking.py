@@ -52,23 +52,23 @@ def most_seeds(sweep: Sweep, asked: int | None) -> int:
 
 
 def describe_plan(study: Study) -> list[dict[str, Any]]:
-    """The looks that the claim declares, for `--plan`: seeds, levels, and how many arms each has tested and decided."""
+    """The looks that the claim declares, for `--plan`: seeds, levels, and how many arms each has tested and sent on."""
     if study.sweep.claim.spending is None:
         return []
     tests = read_tests(study)
     found = []
     for look in study.sweep.claim.looks():
         mine = tests[tests["look"] == look.number]
-        counts = {"n_tested": len(mine), "n_decided": int(mine["verdict"].isin(DECIDED).sum())}
+        counts = {"n_tested": len(mine), "n_going_on": int(mine["goes_on"].sum())}
         found.append(look_fields(look, study.sweep.claim) | counts)
     return found
 
 
 def possible_trials(study: Study) -> list[Trial]:
-    """The trials that may still be part of the study: all but those of arms at seeds after the look that decided them."""
+    """The trials that may still be part of the study: all but those of arms after their last look."""
     tests = read_tests(study)
-    decided = tests[tests["verdict"].isin(DECIDED)]
-    n_seeds = dict(zip(decided["arm"], decided["n_seeds"], strict=True))
+    ended = tests[~tests["goes_on"].astype(bool)]
+    n_seeds = dict(zip(ended["arm"], ended["n_seeds"], strict=True))
     block = {seed: i for i, seed in enumerate(planned_seeds(study.trials))}
     return [t for t in study.trials if block[t.seed] < n_seeds.get(t.arm.name, len(block))]
 
@@ -154,7 +154,8 @@ def record_look(study: Study, look: Look, arms: Sequence[str], seeds: Sequence[i
     found = ", ".join(f"{counts[name]} {name}" for name in (*DECIDED, "undecided") if counts[name]) or "nothing to test"
     untested = len(reached_arms(look, tests, arms)) - len(taken)
     lacking = f", {untested} without a complete trial at every seed" if untested else ""
-    return f"look {look.number} at {look.n_seeds} seeds, level {look.level:.2g}: {found}{lacking}"
+    going_on = f"; {n} go on" if (n := int(taken["goes_on"].sum())) else ""
+    return f"look {look.number} at {look.n_seeds} seeds, level {look.level:.2g}: {found}{lacking}{going_on}"
 
 
 def read_tests(study: Study) -> pd.DataFrame:

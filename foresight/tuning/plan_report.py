@@ -193,7 +193,7 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
 
 
 def _look_line(look: dict[str, Any]) -> str:
-    taken = f": {look['n_tested']} arms tested, {look['n_decided']} decided" if look["n_tested"] else ""
+    taken = f": {look['n_tested']} arms tested, {look['n_going_on']} go on" if look["n_tested"] else ""
     spent = f"level {look['alpha_at_look']:.2g}, {look['alpha_spent']:.2g} of alpha {look['alpha']:g} spent ({look['rule']})"
     return f"look {look['look']} of {look['n_looks']} at {look['n_seeds']} seeds, {spent}{taken}"
 

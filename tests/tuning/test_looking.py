@@ -112,7 +112,7 @@ def test_whole_blocks_first_then_the_baseline_and_the_arms_still_undecided(prete
         (3, NAMES[2]): "undecided",
     }
     assert len(log.read_manifest()) == 10  # what was planned, and not what might have been
-    assert "look 1 at 2 seeds, level 0.25: 1 worse, 1 undecided" in result.output
+    assert "look 1 at 2 seeds, level 0.25: 1 worse, 1 undecided; 1 go on" in result.output
     assert "10 of 10 trials complete, 0 failed" in result.output
 
 
@@ -229,7 +229,7 @@ def test_after_a_look_the_plan_leaves_out_what_its_verdicts_save(pretended, comm
     study = open_study(SWEEP, "tiny", None, 4, Placement(runs=tmp_path / "runs", slots=1))
     left_out = {(t.seed, t.arm.name) for t in study.trials} - {(t.seed, t.arm.name) for t in possible_trials(study)}
     assert left_out == {(2, NAMES[1]), (3, NAMES[1])}
-    assert [(look["n_tested"], look["n_decided"]) for look in describe_plan(study)] == [(2, 1), (0, 0), (0, 0)]
+    assert [(look["n_tested"], look["n_going_on"]) for look in describe_plan(study)] == [(2, 1), (0, 0), (0, 0)]
 
 
 @pytest.mark.parametrize(
