@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import Study, load, wording
+from analysis.cost import read_price
 from analysis.coverage import describe_coverage
 from analysis.verdicts import unmet_criteria
 from foresight.errors import RequestError
@@ -30,11 +31,15 @@ def main(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with 3 unless every criterion of the claim is met.")
     ] = False,
+    price: Annotated[
+        str, typer.Option(help="What a GPU-hour costs, as '2.10 EUR': the report then gives the cost in money.")
+    ] = "",
 ) -> None:
     """Tables, figures, verdicts and one report page from a study's run log."""
     try:
         if study in ("", ".", "..") or Path(study).name != study:
             raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
+        stated = read_price(price) if price else None
         loaded = load(runs / study)
     except RequestError as error:
         typer.echo(str(error), err=True)
@@ -42,7 +47,7 @@ def main(
     from analysis.report import write_report  # matplotlib: a second that a wrong request need not wait for
 
     try:
-        path = write_report(loaded, out / study)
+        path = write_report(loaded, out / study, stated)
     except OSError as error:
         typer.echo(f"the report cannot be written to {out / study}: {error.strerror}; choose another --out", err=True)
         raise typer.Exit(2) from error

@@ -14,11 +14,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from analysis.figure_style import BLUE, HEADING_IN, INK, MUTED, SKY, SMALL_PT, capitalised, heading, new_figure
+from analysis.figure_marks import arm_values, describe_point
+from analysis.figure_style import BLUE, HEADING_IN, INK, MUTED, SKY, SMALL_PT, capitalised, heading, mark, new_figure
 from analysis.label_placement import place_labels
 from analysis.load import StudyData
 from analysis.pareto import on_front
-from analysis.wording import better_arrow, metric_axis, metric_phrase, n_range, quantity, short_arms, with_interval
+from analysis.wording import (
+    better_arrow,
+    metric_axis,
+    metric_phrase,
+    n_range,
+    number,
+    quantity,
+    short_arms,
+    with_interval,
+)
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
@@ -47,7 +57,7 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
     drawn = []
     for axes, cost in zip(panels, costs, strict=True):
         rows = pareto[pareto[cost].notna()].reset_index(drop=True)
-        drawn.append(_plot_panel(axes, rows, cost, METRICS[metric].direction == "higher"))
+        drawn.append(_plot_panel(axes, data, rows, cost, METRICS[metric].direction == "higher"))
         axes.set_xlabel(AXIS_LABELS[cost] + " ↓")
         axes.set_ylabel(f"{metric_axis(metric)} {better_arrow(metric)}")
     names = short_arms(pareto["arm"])
@@ -66,7 +76,7 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
     return figure
 
 
-def _plot_panel(axes: Axes, rows: pd.DataFrame, cost: str, higher: bool) -> list[Line2D]:
+def _plot_panel(axes: Axes, data: StudyData, rows: pd.DataFrame, cost: str, higher: bool) -> list[Line2D]:
     """Draws one panel and returns the lines that names should not stand on."""
     x, y = rows[cost].astype(float), rows["quality"]
     front = on_front(rows, [cost], higher)
@@ -75,7 +85,12 @@ def _plot_panel(axes: Axes, rows: pd.DataFrame, cost: str, higher: bool) -> list
         colour = INK if arm == BASELINE else BLUE if front[i] else MUTED
         if not math.isnan(low) and len(rows) <= MOST_INTERVALS:
             lines += axes.plot([x[i], x[i]], [low, high], color=colour, linewidth=0.7, alpha=0.45, zorder=2)
-        axes.plot(x[i], y[i], "o", color=colour, markersize=3.6, zorder=4 if front[i] or arm == BASELINE else 3)
+        (point,) = axes.plot(
+            x[i], y[i], "o", color=colour, markersize=3.6, zorder=4 if front[i] or arm == BASELINE else 3
+        )
+        at = f"{AXIS_LABELS[cost]}: {quantity(x[i]) if cost == 'params_trained' else number(x[i], 1)}"
+        values = arm_values(data, arm, data.claim.primary)
+        mark(point, describe_point(arm, data.claim.primary, (y[i], low, high), values, at))
     if x.min() > 0 and x.max() / x.min() > WIDE_RANGE:
         axes.set_xscale("log")
     if cost == "params_trained":
