@@ -45,12 +45,16 @@ def _arms_along(data: StudyData, factor: FactorInfo) -> list[tuple[str, list[str
     """(where, arms at the factor's levels) for each combination of the other factors' levels."""
     if not data.is_factorial:
         return [("", [factor.arm_at(level) for level in factor.levels])]
-    rows = data.planned[pd.concat([rows_at(data.planned, data, factor, level) for level in factor.levels], axis=1).any(axis=1)]
+    rows = data.planned[
+        pd.concat([rows_at(data.planned, data, factor, level) for level in factor.levels], axis=1).any(axis=1)
+    ]
     others = [f"config/{other.field}" for other in data.factors if other is not factor]
     if not others:
         return [("", list(dict.fromkeys(rows["arm"])))]
     groups = []
     for levels, group in rows.groupby(others, sort=False):
-        where = ", ".join(f"{name.split('.')[-1].split('/')[-1]}={level}" for name, level in zip(others, levels, strict=True))
+        where = ", ".join(
+            f"{name.split('.')[-1].split('/')[-1]}={level}" for name, level in zip(others, levels, strict=True)
+        )
         groups.append((where, list(dict.fromkeys(group["arm"]))))
     return groups

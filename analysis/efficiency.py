@@ -15,7 +15,7 @@ from analysis.compare import compute_estimate
 from analysis.load import StudyData
 from analysis.objectives import read_costs
 from analysis.relative import FORMULAS, compute_param_efficiency, efficiency_by_seed
-from analysis.wording import count, decimals_of, interval, metric_phrase, number, quantity
+from analysis.wording import count, decimals_of, metric_phrase, number, quantity
 from foresight.metrics import METRICS, RELATIVE_METRICS
 
 EFFICIENCY_COLUMNS = (
@@ -25,7 +25,6 @@ EFFICIENCY_COLUMNS = (
 CLAIMED, CAPACITY = "claim", "capacity"  # a row of the claim's reference; one of a pair of sizes
 LABEL_ALLOWANCE = 0.05  # of the label: a size may be this far off before it is named
 PARITY = 1.0
-MOST_SENTENCES = 12
 
 
 def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
@@ -59,17 +58,15 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_efficiency(efficiency: pd.DataFrame) -> list[str]:
-    """What the ratio is, then one sentence per row with its warnings, from the frame alone."""
-    if efficiency.empty:
-        return []
-    said = ["1 − (distance of the small − distance of the large) / distance of the large, paired by seed: 1 is parity."]
-    for _, row in efficiency.head(MOST_SENTENCES).iterrows():
-        shown = f"{number(row['efficiency'])} {interval(row['low'], row['high'])}".strip()
-        sizes = f"{quantity(row['params_trained'])} against {quantity(row['reference_params'])} trained parameters"
-        text = f"{row['arm']} has {shown} of {row['reference']}'s quality by {metric_phrase(row['metric'])} ({sizes}; "
-        said.append(f"{text}{count(row['n_seeds'], 'paired seed')}). {row['warnings']}".strip())
-    if len(efficiency) > MOST_SENTENCES:
-        said.append(f"{len(efficiency) - MOST_SENTENCES} more pairs stand in the table.")
+    """What the number means, before it is read, and how many pairs are to be doubted."""
+    said = [
+        "1 − (LPIPS of the arm − LPIPS of the reference) / LPIPS of the reference, paired by seed: 1 is parity, more is nearer "
+        "to the targets than the reference. Parameters are measured, not read off a label. A reference that was trained "
+        "badly makes every arm look efficient."
+    ]
+    doubted = int((efficiency["warnings"] != "").sum())
+    if doubted:
+        said.append(f"{doubted} of {count(len(efficiency), 'pair')} carry a warning.")
     return said
 
 

@@ -23,7 +23,9 @@ class Scaling:
     is_log: np.ndarray
 
     def apply(self, points: np.ndarray) -> np.ndarray:
-        shown = np.where(self.is_log, np.log(np.where(self.is_log, np.maximum(points, np.finfo(float).tiny), 1.0)), points)
+        shown = np.where(
+            self.is_log, np.log(np.where(self.is_log, np.maximum(points, np.finfo(float).tiny), 1.0)), points
+        )
         return (shown - self.best) / np.where(self.worst == self.best, 1.0, self.worst - self.best)
 
 
@@ -75,5 +77,7 @@ def find_knee(points: np.ndarray, maximise: Sequence[bool]) -> int | None:
     front = np.flatnonzero(on_front(points, maximise))
     if len(np.unique(points[front], axis=0)) < 3:
         return None
-    distance = (1 - compute_scaling(points[front], maximise).apply(points[front]).sum(axis=1)) / np.sqrt(points.shape[1])
+    distance = (1 - compute_scaling(points[front], maximise).apply(points[front]).sum(axis=1)) / np.sqrt(
+        points.shape[1]
+    )
     return int(front[distance.argmax()]) if distance.max() > 0 else None

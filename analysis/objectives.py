@@ -1,7 +1,8 @@
 """What arms are weighed by: test metrics and costs, per arm as means and per arm and seed for what is drawn from them.
 
 In: a study and the names of two or more objectives. Out: Objectives. One that is not known for every arm, or that does
-not tell arms apart, is left out and named: nobody gains by a measurement that is missing, or by 58 parameters of 100,000.
+not tell arms apart, is left out and named. Costs that are the same at every seed count as equal up to 5 %: nobody gains by
+a measurement that is missing, or by 58 parameters of 100,000. A cost that is measured once per arm is taken as it is.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ COSTS = {  # objective: its column of the run log and its name in a sentence; le
     "gpu_s": ("cost/gpu_s", "GPU-seconds"),
 }
 DEFAULT_OBJECTIVES = (QUALITY, "params_trained", "latency_ms")
-SAME_COST = 0.05  # costs whose largest is within this share of the smallest are one cost, as a budget's sizes are
+SAME_COST = 0.05  # costs within this share of the least of them are one cost, as the sizes of one budget are
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,14 @@ def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) 
     by_arm = columns.groupby(rows["arm"].to_numpy(), sort=False)
     means = by_arm.agg(_mean)
     means = means.loc[[arm for arm in data.arms if arm in means.index]]
-    n_known = by_arm.count()
+    raw = means.copy()
+    for name in [objective.name for objective in asked if objective.is_cost]:
+        if by_arm[name].nunique().max() == 1:
+            means[name] = merge_costs(means[name])
+            columns[name] = rows["arm"].map(means[name])
     used, left_out = [], []
     for objective in asked:
-        n_without = int((n_known[objective.name] == 0).sum())
-        reason = f"not known for {n_without} of {len(means)} arms" if n_without else _same(means[objective.name], objective)
+        reason = _why_left_out(objective, means[objective.name], raw[objective.name])
         if reason:
             left_out.append(f"{objective.phrase} ({reason})")
         else:
@@ -92,10 +96,27 @@ def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) 
     return Objectives(tuple(used), tuple(left_out), means[kept], judged, seeds, values)
 
 
+def merge_costs(costs: pd.Series) -> pd.Series:
+    """Each cost replaced by the least of its group; a group reaches from its least to SAME_COST above that."""
+    in_order = costs.dropna().sort_values(kind="stable")
+    merged: list[float] = []
+    for cost in in_order.tolist():
+        merged.append(merged[-1] if merged and cost <= merged[-1] * (1 + SAME_COST) else cost)
+    return pd.Series(merged, index=in_order.index, dtype=float).reindex(costs.index)
+
+
 def read_costs(data: StudyData) -> pd.DataFrame:
     """The mean of every cost over complete trials, indexed by arm; empty cells where it was not recorded."""
-    columns = pd.DataFrame({name: _column(data, data.complete, name) for name in COSTS})
+    columns = pd.DataFrame({name: cost_column(data, data.complete, name) for name in COSTS})
     return columns.groupby(data.complete["arm"].to_numpy(), sort=False).agg(_mean)
+
+
+def cost_column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:
+    """The cost of each of the trials `rows`, empty where it was not recorded."""
+    column = COSTS[name][0]
+    found = rows[column].astype(float) if column in rows else pd.Series(np.nan, index=rows.index)
+    # Latency is measured once per arm, beside the trials, unless it is what the trials measure.
+    return found.fillna(rows["arm"].map(data.latency["latency_ms"])) if name == "latency_ms" else found
 
 
 def _objective(data: StudyData, name: str) -> Objective:
@@ -106,12 +127,9 @@ def _objective(data: StudyData, name: str) -> Objective:
 
 
 def _column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:
-    if name not in COSTS:
-        return rows[f"test/{data.claim.primary if name == QUALITY else name}"].astype(float)
-    column = COSTS[name][0]
-    found = rows[column].astype(float) if column in rows else pd.Series(np.nan, index=rows.index)
-    # Latency is measured once per arm, beside the trials, unless it is what the trials measure.
-    return found.fillna(rows["arm"].map(data.latency["latency_ms"])) if name == "latency_ms" else found
+    if name in COSTS:
+        return cost_column(data, rows, name)
+    return rows[f"test/{data.claim.primary if name == QUALITY else name}"].astype(float)
 
 
 def _mean(values: pd.Series) -> float:
@@ -119,12 +137,14 @@ def _mean(values: pd.Series) -> float:
     return float(known.iloc[0]) if known.nunique() == 1 else float(known.mean())
 
 
-def _same(means: pd.Series, objective: Objective) -> str:
-    """Why the objective tells no arms apart, or ''."""
-    low, high = float(means.min()), float(means.max())
-    if low == high:
+def _why_left_out(objective: Objective, means: pd.Series, raw: pd.Series) -> str:
+    """Why the objective cannot tell arms apart, or ''; `raw` are the means before equal costs were merged."""
+    n_without = int(means.isna().sum())
+    if n_without:
+        return f"not known for {n_without} of {len(means)} arms"
+    if raw.min() == raw.max():
         return "the same for every arm"
-    if objective.is_cost and high <= low * (1 + SAME_COST):
+    if objective.is_cost and means.max() <= means.min() * (1 + SAME_COST):
         return f"the same for every arm to within {SAME_COST:.0%}"
     return ""
 

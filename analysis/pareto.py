@@ -9,6 +9,7 @@ dominated by a hair is `on the front` at a rate of 1 - SURE at most; each arm is
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,8 +86,13 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
     """Which arms are on the front, how surely, and the knee, from the frame alone."""
     if pareto.empty:
         return []
-    over = pareto["objectives"].iloc[0].replace(" ", ", ").replace(QUALITY, metric_phrase(pareto["metric"].iloc[0]))
-    sentences = [f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm."]
+    primary = metric_phrase(pareto["metric"].iloc[0])
+    phrases = {QUALITY: primary} | {name: phrase for name, (_, phrase) in COSTS.items()}
+    over = ", ".join(phrases.get(name) or metric_phrase(name) for name in pareto["objectives"].iloc[0].split())
+    sentences = [
+        f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. A state counts draws of the means "
+        f"of all arms together, each arm looked at by itself: sure is {SURE:.0%} of the draws."
+    ]
     for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
         rows = pareto[pareto["state"] == state]
         if state == DOMINATED:
@@ -121,8 +127,8 @@ def describe_fronts(fronts: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, object]]:
-    states: dict[str, dict[str, object]] = {}
+def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
+    states: dict[str, dict[str, Any]] = {}
     n_of = data.complete[data.complete["seed"].isin(data.registered_seeds)]["arm"].value_counts()
     for arm in found.means.index:
         short = f"no verdict ({n_of.get(arm, 0)} of {data.claim.seeds} seeds)"
@@ -132,7 +138,9 @@ def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, object]]:
     draws = _draw(found)
     p_front = compute_front_share(draws, found.maximise)
     means = found.values.mean(axis=0)
-    p_dominated, by = compute_domination_share(draws, found.maximise, np.flatnonzero(on_front(means, found.maximise)))
+    p_dominated, by = compute_domination_share(
+        draws, found.maximise, np.flatnonzero(on_front(means, found.maximise)).tolist()
+    )
     for i, arm in enumerate(found.judged):
         state = ON_FRONT if p_front[i] >= SURE else DOMINATED if p_dominated[i] >= SURE else AMBIGUOUS
         dominator = found.judged[by[i]] if by[i] >= 0 else ""
