@@ -31,10 +31,11 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """One row per arm but the reference and efficiency metric, then one per pair of sizes; over all seeds both have."""
     claimed = [(CLAIMED, arm, data.claim.reference) for arm in data.arms if arm != data.claim.reference]
     pairs = claimed if data.claim.reference else []
-    named = {pair[1:] for pair in pairs}
+    named = {frozenset(pair[1:]) for pair in pairs}
     for axis in find_capacity_axes(data):
-        pairs += [(CAPACITY, *pair) for pair in combinations(axis.arms, 2) if pair not in named]
-        named |= set(combinations(axis.arms, 2))
+        new = [pair for pair in combinations(axis.arms, 2) if frozenset(pair) not in named]
+        pairs += [(CAPACITY, *pair) for pair in new]
+        named |= set(map(frozenset, new))
     params = read_costs(data)["params_trained"]
     rows = []
     for metric in (name for name, formula in FORMULAS.items() if formula is compute_param_efficiency):

@@ -1,8 +1,9 @@
 """Quality against cost: the primary metric over each cost that was an objective, with the front of each pair.
 
-In: the Pareto table. Drawn: every arm's mean and 95 % interval over seeds, the two-objective front of the means as a step
-line, and by shape and colour how surely the arm is on the front over all objectives together, which can hold arms that
-are on neither line. Arms surely on it and the baseline always have their name; others where there is room.
+In: the Pareto table. Drawn: every arm's mean and 95 % interval over seeds, the quartiles of its latency, the two-objective
+front of the means as a step line, and by shape and colour how surely the arm is on the front over all objectives together,
+which can hold arms that are on neither line. Arms surely on it and the baseline always have their name; others where there
+is room.
 """
 
 import math
@@ -30,7 +31,7 @@ from analysis.figure_style import (
 from analysis.front import on_front
 from analysis.label_placement import place_labels
 from analysis.load import StudyData
-from analysis.objectives import COSTS
+from analysis.objectives import COSTS, LATENCY_QUARTILES
 from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT
 from analysis.wording import better_arrow, metric_axis, metric_phrase, n_range, quantity, short_arms, with_interval
 from foresight.metrics import METRICS
@@ -137,6 +138,9 @@ def _plot_panel(axes: Axes, rows: pd.DataFrame, cost: str, higher: bool) -> list
         if not math.isnan(row["low"]) and len(rows) <= MOST_INTERVALS:
             ends = [row["low"], row["high"]]
             lines += axes.plot([x[i]] * 2, ends, color=mark["color"], linewidth=0.8, alpha=0.5, zorder=2)
+        if cost == "latency_ms" and not math.isnan(row[LATENCY_QUARTILES[0]]) and len(rows) <= MOST_INTERVALS:
+            ends = [row[name] for name in LATENCY_QUARTILES]
+            lines += axes.plot(ends, [row["quality"]] * 2, color=mark["color"], linewidth=0.8, alpha=0.5, zorder=2)
         mark["markeredgecolor"] = INK if row["arm"] == BASELINE else mark["color"]
         axes.plot(x[i], y[i], linestyle="none", markeredgewidth=0.9, zorder=4 if front[i] else 3, **mark)
     if x.min() > 0 and x.max() / x.min() > WIDE_RANGE:

@@ -51,7 +51,8 @@ def draw_figures(study: Study) -> list[Drawing]:
         caption = (
             f"{capitalised(phrase)} against cost, over {pareto['objectives'].iloc[0].replace(' ', ', ')}. Blue diamonds: on the "
             "front in 95 % or more of the draws of all arms' means. Grey triangles: dominated by one arm in as many. Orange "
-            "rings: ambiguous. The baseline's mark has the outline of the text. The line is the front of the means of this "
+            "rings: ambiguous. The baseline's mark has the outline of the text. Upright: 95 % intervals; level: quartiles of the "
+            "latency. The line is the front of the means of this "
             "pair; arms without a name stand in the Pareto table."
         )
         alt = f"Scatter of {len(pareto)} arms. {' '.join(describe_pareto(pareto))}"

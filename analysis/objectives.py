@@ -2,7 +2,8 @@
 
 In: a study and the names of two or more objectives. Out: Objectives. One that is not known for every arm, or that does
 not tell arms apart, is left out and named. Costs that are the same at every seed count as equal up to 5 %: nobody gains by
-a measurement that is missing, or by 58 parameters of 100,000. A cost that is measured once per arm is taken as it is.
+a measurement that is missing, or by 58 parameters of 100,000. Latency is measured once per arm: its draws have the spread
+of its repeats, and not of their median, since a busy minute of the machine moves all repeats of an arm.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ COSTS = {  # objective: its column of the run log and its name in a sentence; le
     "train_s": ("cost/train_s", "training seconds"),
     "gpu_s": ("cost/gpu_s", "GPU-seconds"),
 }
+LATENCY_QUARTILES = ("latency_q25_ms", "latency_q75_ms")
+IQR_OF_NORMAL = 1.349  # distance of the quartiles of a normal distribution, in standard deviations
 DEFAULT_OBJECTIVES = (QUALITY, "params_trained", "latency_ms")
 SAME_COST = 0.05  # costs within this share of the least of them are one cost, as the sizes of one budget are
 
@@ -51,6 +54,7 @@ class Objectives:
     judged: tuple[str, ...]
     seeds: tuple[int, ...]
     values: np.ndarray
+    spread: np.ndarray  # [n_arms, n_objectives], standard deviation of what was measured once per arm; else 0
 
     @property
     def maximise(self) -> list[bool]:
@@ -93,7 +97,8 @@ def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) 
             used.append(objective)
     kept = [objective.name for objective in used]
     judged, seeds, values = _judged_values(data, rows, columns[kept])
-    return Objectives(tuple(used), tuple(left_out), means[kept], judged, seeds, values)
+    spread = np.array([_spread(data, name, judged) for name in kept]).T.reshape(len(judged), len(kept))
+    return Objectives(tuple(used), tuple(left_out), means[kept], judged, seeds, values, spread)
 
 
 def merge_costs(costs: pd.Series) -> pd.Series:
@@ -130,6 +135,14 @@ def _column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:
     if name in COSTS:
         return cost_column(data, rows, name)
     return rows[f"test/{data.claim.primary if name == QUALITY else name}"].astype(float)
+
+
+def _spread(data: StudyData, name: str, arms: Sequence[str]) -> np.ndarray:
+    """Per arm the standard deviation of its repeated passes, from their quartiles; 0 where there is none to speak of."""
+    quartiles = data.latency.reindex(index=list(arms), columns=list(LATENCY_QUARTILES)).astype(float)
+    is_measured_once = name == "latency_ms" and data.complete.get(COSTS[name][0], pd.Series(dtype=float)).isna().all()
+    spread = (quartiles.iloc[:, 1] - quartiles.iloc[:, 0]) / IQR_OF_NORMAL
+    return spread.fillna(0.0).to_numpy() * is_measured_once
 
 
 def _mean(values: pd.Series) -> float:

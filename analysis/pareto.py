@@ -24,12 +24,20 @@ from analysis.front import (
     on_front,
 )
 from analysis.load import StudyData
-from analysis.objectives import COSTS, DEFAULT_OBJECTIVES, QUALITY, Objectives, read_costs, read_objectives
-from analysis.resampling import draw_means
+from analysis.objectives import (
+    COSTS,
+    DEFAULT_OBJECTIVES,
+    LATENCY_QUARTILES,
+    QUALITY,
+    Objectives,
+    read_costs,
+    read_objectives,
+)
+from analysis.resampling import add_spread, draw_means
 from analysis.wording import interval, metric_phrase, n_range, number
 
 PARETO_COLUMNS = (
-    "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS,
+    "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
     "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated",
 )  # fmt: skip
 FRONT_COLUMNS = (
@@ -52,6 +60,7 @@ def build_pareto(data: StudyData, table: pd.DataFrame, names: Sequence[str] = DE
     rows = table[(table["kind"] == "arm") & (table["role"] == "primary") & table["mean"].notna()].set_index("arm")
     frame = rows.loc[found.means.index].rename(columns={"mean": "quality"}).reset_index()
     frame = frame.drop(columns=[name for name in COSTS if name in frame]).merge(costs, left_on="arm", right_index=True)
+    frame = frame.join(data.latency.reindex(columns=list(LATENCY_QUARTILES)).astype(float), on="arm")
     frame["objectives"] = " ".join(objective.name for objective in found.used)
     points = found.means.to_numpy()
     frame["on_front"] = on_front(points, found.maximise)
@@ -155,6 +164,7 @@ def _draw(found: Objectives, n_draws: int = 0) -> np.ndarray:
     n_seeds, n_arms, n_objectives = found.values.shape
     names = [objective.name for objective in found.used]
     drawn = draw_means(found.values.reshape(n_seeds, -1), "front", *names, n_draws=n_draws)
+    drawn = add_spread(drawn, found.spread.ravel(), *names)
     return drawn.reshape(-1, n_arms, n_objectives)
 
 

@@ -37,6 +37,12 @@ def draw_means(values: np.ndarray, *key: str, n_draws: int = 0) -> np.ndarray:
     return means + weights @ (values - means) / math.sqrt(n_seeds * (n_seeds - 1)) / spread
 
 
+def add_spread(draws: np.ndarray, spread: np.ndarray, *key: str) -> np.ndarray:
+    """The draws [n_draws, n_columns] with normal noise of standard deviation `spread` [n_columns]; none where it is 0."""
+    rng = np.random.default_rng(keyed_seed(0, "spread of one measurement", *key))
+    return draws + rng.standard_normal(draws.shape) * spread
+
+
 def compute_means(values: np.ndarray) -> np.ndarray:
     """Means over seeds; of equal values exactly that value, so that rounding breaks no tie between arms."""
     return np.where(np.ptp(values, axis=0) == 0, values[0], values.mean(axis=0))

@@ -17,6 +17,7 @@ from analysis.load import StudyData
 from analysis.resampling import draw_means
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, quantity, signed
+from foresight.config.trial import UNTRAINED_TASKS
 from foresight.metrics import METRICS
 
 SCALING_COLUMNS = (
@@ -25,7 +26,7 @@ SCALING_COLUMNS = (
 )  # fmt: skip
 CURVE_COLUMNS = ("factor", "where", "metric", "law", "params_trained", "quality", "low", "high")
 LAWS = {"constant": 1, "log-linear": 2, "power": 3}  # name: free parameters, from the simplest
-EXPONENTS = np.geomspace(0.03, 3.0, 200)  # of a power law; at either end it is a line in log N, or a step
+EXPONENTS = np.geomspace(0.03, 3.0, 100)  # of a power law; at either end it is a line in log N, or a step
 LEAST_SIZES, LEAST_SEEDS = 3, 2
 INDISTINCT = 2.0  # a difference in AICc up to which two laws fit equally well (Burnham and Anderson 2002)
 CURVE_POINTS = 60
@@ -59,7 +60,12 @@ class ScalingFit:
 
 
 def fit_scaling(data: StudyData) -> list[ScalingFit]:
-    """Every capacity axis with enough sizes and seeds; the seeds are those at which all its sizes are complete."""
+    """Every capacity axis with enough sizes and seeds; the seeds are those at which all its sizes are complete.
+
+    None of a study that trains nothing, whose quality is what a size costs.
+    """
+    if data.complete.get("config/task", pd.Series(dtype=str)).isin(UNTRAINED_TASKS).any():
+        return []
     values = seed_values(data, data.claim.primary)
     found = []
     for axis in find_capacity_axes(data):
@@ -131,25 +137,33 @@ def describe_scaling(scaling: pd.DataFrame) -> list[str]:
 
 
 def fit_laws(sizes: np.ndarray, values: np.ndarray, grid: np.ndarray, key: str) -> tuple[LawFit, ...]:
-    """Every law of LAWS fitted by least squares to sizes [n_sizes] and values [n_seeds, n_sizes], drawn at `grid`."""
+    """Every law of LAWS, from the simplest; the arguments are those of `fit_law`."""
+    return tuple(fit_law(law, sizes, values, grid, key) for law in LAWS)
+
+
+def fit_law(law: str, sizes: np.ndarray, values: np.ndarray, grid: np.ndarray, key: str) -> LawFit:
+    """One law fitted by least squares to sizes [n_sizes] and values [n_seeds, n_sizes], and its curve at `grid`.
+
+    All laws of one `key` see the same draws of the arms' means.
+    """
+    n_seeds, n_sizes = values.shape
     centre = float(np.exp(np.log(sizes).mean()))
     means, draws = values.mean(axis=0), draw_means(values, "scaling", key)
-    residual = values - means - values.mean(axis=1, keepdims=True) + values.mean()
-    n_seeds, n_sizes = values.shape
-    fits = []
-    for law, n_free in LAWS.items():
-        point, exponent = _fit(law, sizes / centre, means[None], grid / centre)
-        curves, exponents = _fit(law, sizes / centre, draws, grid / centre)
-        at_sizes, _ = _fit(law, sizes / centre, means[None], sizes / centre)
-        rss = n_seeds * float(((means - at_sizes[0]) ** 2).sum()) + float((residual**2).sum())
-        aicc = compute_aicc(rss, n_seeds * n_sizes, n_free + n_seeds - 1)
-        fits.append(
-            LawFit(
-                law, _formula(law, sizes / centre, means, exponent[0], centre), aicc, exponent[0], exponents, point[0], curves,
-                _why_unidentified(law, n_sizes, exponent[0]),
-            )
-        )  # fmt: skip
-    return tuple(fits)
+    curve, exponent = _fit(law, sizes / centre, means[None], grid / centre)
+    curves, exponents = _fit(law, sizes / centre, draws, grid / centre)
+    fitted, _ = _fit(law, sizes / centre, means[None], sizes / centre)
+    within = values - means - values.mean(axis=1, keepdims=True) + values.mean()  # without the seeds' ups and downs
+    rss = n_seeds * float(((means - fitted[0]) ** 2).sum()) + float((within**2).sum())
+    return LawFit(
+        law=law,
+        formula=_formula(law, sizes / centre, means, exponent[0], centre),
+        aicc=compute_aicc(rss, n_seeds * n_sizes, LAWS[law] + n_seeds - 1),
+        exponent=float(exponent[0]),
+        exponent_draws=exponents,
+        curve=curve[0],
+        draws=curves,
+        unidentified=_why_unidentified(law, n_sizes, exponent[0]),
+    )
 
 
 def choose_law(fits: tuple[LawFit, ...]) -> tuple[str, str]:
