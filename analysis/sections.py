@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import Study
+from analysis.components import describe_components
 from analysis.efficiency import describe_efficiency
 from analysis.pareto import describe_fronts, describe_pareto
 from analysis.recommend import describe_recommendation
@@ -144,5 +145,20 @@ SECTIONS = (
             "warnings": "Warnings",
         },
         describe_efficiency,
+    ),
+    Section(
+        "components",
+        "Time and memory of the components",
+        Study.components,
+        {
+            "arm": "Arm",
+            "component": "Component",
+            "n_seeds": "Seeds",
+            "latency_ms": "Latency in ms ↓",
+            "share_frac": "Share of the pass",
+            "weights_mb": "Weights in MB",
+            "peak_mb": "Peak memory in MB",
+        },
+        describe_components,
     ),
 )
