@@ -50,14 +50,19 @@ def compute_front_share(draws: np.ndarray, maximise: Sequence[bool]) -> np.ndarr
 def compute_domination_share(
     draws: np.ndarray, maximise: Sequence[bool], dominators: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each point the share of draws in which one of `dominators` dominates it, for the likeliest, and which it is."""
+    """For each point the share of draws in which one of `dominators` dominates it, for the likeliest, and which it is.
+
+    Of several that dominate it in every draw, the first; -1 for a point that none dominates in any.
+    """
     losses = draws * np.where(maximise, -1.0, 1.0)
     best, which = np.zeros(draws.shape[1]), np.full(draws.shape[1], -1)
     for i in dominators:
-        behind = losses - losses[:, i : i + 1]
+        unsure = np.flatnonzero(best < 1)
+        behind = losses[:, unsure] - losses[:, i : i + 1]
         share = ((behind >= 0).all(axis=2) & (behind > 0).any(axis=2)).mean(axis=0)
-        which = np.where(share > best, i, which)
-        best = np.maximum(best, share)
+        is_likelier = share > best[unsure]
+        which[unsure[is_likelier]] = i
+        best[unsure] = np.maximum(best[unsure], share)
     return best, which
 
 

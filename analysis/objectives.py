@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.typing import DataFrameGroupBy
 
 from analysis.load import StudyData
 from analysis.wording import metric_phrase
@@ -81,7 +82,7 @@ def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) 
     rows = data.complete[data.complete[f"test/{data.claim.primary}"].notna()]
     columns = pd.DataFrame({objective.name: _column(data, rows, objective.name) for objective in asked})
     by_arm = columns.groupby(rows["arm"].to_numpy(), sort=False)
-    means = by_arm.agg(_mean)
+    means = _means(by_arm)
     means = means.loc[[arm for arm in data.arms if arm in means.index]]
     raw = means.copy()
     for name in [objective.name for objective in asked if objective.is_cost]:
@@ -113,7 +114,7 @@ def merge_costs(costs: pd.Series) -> pd.Series:
 def read_costs(data: StudyData) -> pd.DataFrame:
     """The mean of every cost over complete trials, indexed by arm; empty cells where it was not recorded."""
     columns = pd.DataFrame({name: cost_column(data, data.complete, name) for name in COSTS})
-    return columns.groupby(data.complete["arm"].to_numpy(), sort=False).agg(_mean)
+    return _means(columns.groupby(data.complete["arm"].to_numpy(), sort=False))
 
 
 def cost_column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:
@@ -145,9 +146,9 @@ def _spread(data: StudyData, name: str, arms: Sequence[str]) -> np.ndarray:
     return spread.fillna(0.0).to_numpy() * is_measured_once
 
 
-def _mean(values: pd.Series) -> float:
-    known = values.dropna()
-    return float(known.iloc[0]) if known.nunique() == 1 else float(known.mean())
+def _means(by_arm: DataFrameGroupBy) -> pd.DataFrame:
+    """Means per arm; of equal values exactly that value."""
+    return by_arm.mean().where(by_arm.nunique() != 1, by_arm.first())
 
 
 def _why_left_out(objective: Objective, means: pd.Series, raw: pd.Series) -> str:

@@ -46,7 +46,7 @@ FRONT_COLUMNS = (
 )  # fmt: skip
 SURE = 0.95
 ON_FRONT, DOMINATED, AMBIGUOUS = "on the front", "dominated", "ambiguous"
-MOST_DRAWS_FOR_VOLUME = 500
+DRAWS_FOR_VOLUME, DRAWS_FOR_VOLUME_OF_MANY, MANY_ARMS = 500, 100, 200  # a volume takes longer than a front
 
 
 def build_pareto(data: StudyData, table: pd.DataFrame, names: Sequence[str] = DEFAULT_OBJECTIVES) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def _front_row(data: StudyData, names: Sequence[str]) -> dict[str, object]:
     volume, knee = compute_hypervolume(points, scaling), find_knee(points, maximise)
     low = high = p_knee = np.nan
     if len(found.judged) == len(points):
-        draws = _draw(found, MOST_DRAWS_FOR_VOLUME)
+        draws = _draw(found, DRAWS_FOR_VOLUME if len(points) <= MANY_ARMS else DRAWS_FOR_VOLUME_OF_MANY)
         low, high = 2 * volume - np.quantile([compute_hypervolume(draw, scaling) for draw in draws], [0.975, 0.025])
         low, high = max(low, 0.0), min(high, 1.0)
         if knee is not None:

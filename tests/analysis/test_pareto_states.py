@@ -165,7 +165,8 @@ def test_the_recommended_arm_and_its_rivals(study):
         analysis.load(study.data.log.root, budget={"params_trained": 500}).recommendation()
 
 
-def test_the_command_writes_a_config_that_a_sweep_can_start_from(study, tmp_path):
+def test_the_command_writes_a_config_that_a_sweep_can_start_from(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.report.draw_figures", lambda study: [])  # they take seconds, and are tested elsewhere
     command = ["p2", "--runs", str(study.data.log.root.parent), "--out", str(tmp_path)]
     chosen = [*command, "--objectives", "quality,params_trained", "--budget", "params_trained=5000"]
     shown = CliRunner().invoke(app, chosen, catch_exceptions=False)
