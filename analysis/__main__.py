@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import Study, load, wording
+from analysis.cost import read_price
 from analysis.coverage import describe_coverage
 from analysis.objectives import DEFAULT_OBJECTIVES
 from analysis.recommend import describe_recommendation, read_budget, write_recommendation
@@ -38,11 +39,15 @@ def main(
     budget: Annotated[
         list[str] | None, typer.Option(help="COST=MOST, repeatable: recommended.json is the best arm within it.")
     ] = None,
+    price: Annotated[
+        str, typer.Option(help="What a GPU-hour costs, as '2.10 EUR': the report then gives the cost in money.")
+    ] = "",
 ) -> None:
     """Tables, figures, verdicts and one report page from a study's run log."""
     try:
         if study in ("", ".", "..") or Path(study).name != study:
             raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
+        stated = read_price(price) if price else None
         loaded = load(runs / study, [name.strip() for name in objectives.split(",")], read_budget(budget or []))
         recommendation = loaded.recommendation()
     except RequestError as error:
@@ -51,7 +56,7 @@ def main(
     from analysis.report import write_report  # matplotlib: a second that a wrong request need not wait for
 
     try:
-        path = write_report(loaded, out / study)
+        path = write_report(loaded, out / study, stated)
         recommended = write_recommendation(loaded.data, recommendation, out / study)
     except OSError as error:
         typer.echo(f"the report cannot be written to {out / study}: {error.strerror}; choose another --out", err=True)

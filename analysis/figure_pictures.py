@@ -69,7 +69,7 @@ def plot_failures(data: StudyData, keys: dict[str, str], arm: str) -> Figure:
     axes.set_yticks([])
     side = strip.shape[1] / len(worst)
     labels = [
-        f"{number(value, decimals_of(metric))}\n{break_words(str(scene), 9)}"
+        f"{number(value, decimals_of(metric))}\n{break_words(str(scene), 7)}"
         for value, scene in zip(worst[metric], worst["scene"], strict=True)
     ]
     axes.set_xticks([side * (column + 0.5) for column in range(len(worst))], labels, fontsize=SMALL_PT)

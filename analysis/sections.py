@@ -28,7 +28,7 @@ class Section:
     """One frame as the page shows it. `anchor` is its place in the page's address and the name of its CSV.
 
     `columns` maps columns of the frame to headings, in the order in which they stand; the CSV has all columns. An empty
-    frame has neither a section nor a CSV.
+    frame has neither a section nor a CSV. `figures` are the stems of drawings that stand above the table.
     """
 
     anchor: str
@@ -36,6 +36,7 @@ class Section:
     build: Callable[[Study], pd.DataFrame]
     columns: dict[str, str]
     describe: Callable[[pd.DataFrame], list[str]] = no_sentences
+    figures: tuple[str, ...] = ()
 
 
 SECTIONS = (
@@ -60,6 +61,7 @@ SECTIONS = (
             "gpu_s": "GPU time ↓",
         },
         describe_pareto,
+        figures=("tradeoff",),
     ),
     Section(
         "fronts",
@@ -129,6 +131,7 @@ SECTIONS = (
             "n_seeds": "Seeds",
         },
         describe_scaling,
+        figures=("scaling",),
     ),
     Section(
         "param_efficiency",
