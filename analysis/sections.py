@@ -29,6 +29,7 @@ class Section:
 
     `columns` maps columns of the frame to headings, in the order in which they stand; the CSV has all columns. An empty
     frame has neither a section nor a CSV. `figures` are the stems of drawings that stand above the table.
+    An appendix stands after cost and pictures, with the claim and the environment.
     """
 
     anchor: str
@@ -37,6 +38,7 @@ class Section:
     columns: dict[str, str]
     describe: Callable[[pd.DataFrame], list[str]] = no_sentences
     figures: tuple[str, ...] = ()
+    is_appendix: bool = False
 
 
 SECTIONS = (
