@@ -3,28 +3,34 @@
 import foresight  # noqa: F401  first of all: Ctrl-C during the imports below then ends quietly
 
 # isort: split
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.amendments import build_amendments
+from analysis.assessment import study_status
 from analysis.breakdown import build_breakdown
 from analysis.cautions import Caution, build_cautions
 from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
+from analysis.gate import build_gate
 from analysis.heldout import build_heldout
 from analysis.load import StudyData, read_study
 from analysis.pareto import build_pareto
 from analysis.shares import build_shares
 from analysis.table import build_table
 from analysis.verdicts import build_verdicts
+from analysis.waivers import Waiver, waivers_of
 
 
 class Study:
     """One study's run log and what it supports. Every frame is computed once and returned as a copy."""
 
-    def __init__(self, data: StudyData):
+    def __init__(self, data: StudyData, waivers: Iterable[Waiver] = ()):
         self.data = data
+        self.waivers = waivers_of(data.name, data.claim, waivers)
 
     def table(self) -> pd.DataFrame:
         """The ablation table: one row per arm (and trivial predictor) and test metric."""
@@ -61,6 +67,22 @@ class Study:
     def cautions(self) -> list[Caution]:
         """What a reader must know before believing the tables."""
         return list(self._cautions)
+
+    def amendments(self) -> pd.DataFrame:
+        """What was changed of the claim or of what varies after the study began; empty where nothing was."""
+        return build_amendments(self.data)
+
+    def gate(self) -> pd.DataFrame:
+        """One row per criterion, met or waived or not, and one for each other reason why the gate is closed."""
+        return self._gate.copy()
+
+    def waived(self) -> pd.DataFrame:
+        """The rows of the gate that a person waived; empty where none was."""
+        return self._gate[self._gate["state"] == "waived"].reset_index(drop=True)
+
+    @cached_property
+    def _gate(self) -> pd.DataFrame:
+        return build_gate(self.data, self._verdicts, self.waivers, study_status(self.data))
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -99,6 +121,6 @@ class Study:
         return build_cautions(self.data, self._table)
 
 
-def load(path: str | Path) -> Study:
+def load(path: str | Path, waivers: Iterable[Waiver] = ()) -> Study:
     """Reads `runs/<study>`. Raises RequestError, one sentence, for a run log that no table may be made from."""
-    return Study(read_study(Path(path)))
+    return Study(read_study(Path(path)), waivers)

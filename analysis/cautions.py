@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.amendments import build_amendments, describe_amendments
+from analysis.imported import describe_lacking
 from analysis.load import StudyData
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, metric_phrase, number
@@ -43,6 +45,8 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *_constant_metrics(data, table),
         *_unfinished_trials(data),
         *_mixed_log(data),
+        *(Caution("amended", text) for text in describe_amendments(build_amendments(data))),
+        *(Caution("lacking", text) for text in describe_lacking(data)),
         *_mixed_environment(data),
         *_mixed_latency(data),
         *_changed_metrics(data),
