@@ -13,6 +13,7 @@ from analysis.amendments import build_amendments
 from analysis.assessment import study_status
 from analysis.breakdown import build_breakdown
 from analysis.cautions import Caution, build_cautions
+from analysis.components import build_components
 from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
 from analysis.gate import build_gate
@@ -48,9 +49,9 @@ class Study:
         """One row per arm and stream share; empty where none was recorded."""
         return self._shares.copy()
 
-    def efficiency(self) -> pd.DataFrame:
+    def param_efficiency(self) -> pd.DataFrame:
         """One row per arm: how near it comes to the claim's reference arm, with warnings; empty without a reference."""
-        return self._efficiency.copy()
+        return self._param_efficiency.copy()
 
     def breakdown(self) -> pd.DataFrame:
         """One row per arm, scene type and metric; empty where there is one type, and for a factorial."""
@@ -67,6 +68,10 @@ class Study:
     def cautions(self) -> list[Caution]:
         """What a reader must know before believing the tables."""
         return list(self._cautions)
+
+    def components(self) -> pd.DataFrame:
+        """One row per arm and component of the pipeline; empty where no component was timed."""
+        return build_components(self.data)
 
     def amendments(self) -> pd.DataFrame:
         """What was changed of the claim or of what varies after the study began; empty where nothing was."""
@@ -101,7 +106,7 @@ class Study:
         return build_shares(self.data)
 
     @cached_property
-    def _efficiency(self) -> pd.DataFrame:
+    def _param_efficiency(self) -> pd.DataFrame:
         return build_efficiency(self.data, self._table)
 
     @cached_property
