@@ -60,7 +60,7 @@ def waived_in(gate: pd.DataFrame) -> list[str]:
 
 def state_of(gate: pd.DataFrame) -> str:
     """One word for the whole gate: the worst of its rows' states, `not met` before all."""
-    order = ("not met", "imported", "not measured", "undecided", "not complete", "no criterion", "no hash")
+    order = ("not met", "simulated", "imported", "not measured", "undecided", "not complete", "no criterion", "no hash")
     states = set(gate["state"])
     for state in order:
         if state in states:
@@ -74,11 +74,11 @@ def _other_reasons(data: StudyData, has_criteria: bool, status: str) -> dict[str
     if not has_criteria:
         found["no criterion"] = "The claim names no criterion, so nothing was shown."
     judged = data.complete[data.complete["arm"] == data.claim.judged_arm(data.arms)]
-    foreign = judged[judged["provenance"] != "trained"]
-    if len(foreign):
-        found["imported"] = (
-            f"{count(len(foreign), 'trial')} of the judged arm imported, not run by this system: such numbers open no gate."
+    for provenance, n in judged.loc[judged["provenance"] != "trained", "provenance"].value_counts().items():
+        text = (
+            f"{count(n, 'trial')} of the judged arm {'was' if n == 1 else 'were'} {provenance}, not run by this system"
         )
+        found[str(provenance)] = f"{text}: such numbers open no gate."
     if status != "completed":
         found["not complete"] = f"The study is {status.replace('_', ' ')}: not every planned trial is complete."
     if not data.sweep.get("claim_hash"):
