@@ -41,8 +41,9 @@ def _impossible_shares(data: StudyData) -> list[Caution]:
         shown = [
             f"{value:g} in {key} (n = {n:.0f})" for key, value, n in values if not is_share_of(float(value), int(n))
         ]
+        tested_on = data.tested_on() if data.n_test else f"the {data.items}"
         if shown:
-            text = f"{METRICS[metric].label} is a share of the {data.items}, and no number of them gives "
+            text = f"{METRICS[metric].label} is a share of {tested_on}, and no number of them gives "
             found.append(Caution("impossible", f"{text}{listed(shown)}."))
     return found
 
