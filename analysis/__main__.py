@@ -18,6 +18,8 @@ from analysis import load
 from analysis.gate import closed_by, waived_in
 from analysis.gates import build_gates, build_studies, describe_gates
 from analysis.import_csv import import_csv
+from analysis.objectives import DEFAULT_OBJECTIVES
+from analysis.recommend import describe_recommendation, read_budget, write_recommendation
 from analysis.summary import print_summary
 from analysis.waivers import DEFAULT_FILE, known_studies, read_waivers
 from foresight.errors import RequestError
@@ -48,11 +50,20 @@ def analyse(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with 3 unless every criterion of the claim is met or waived.")
     ] = False,
+    objectives: Annotated[
+        str, typer.Option(help="Two or more objectives of the front, with commas: quality, metrics, costs.")
+    ] = ",".join(DEFAULT_OBJECTIVES),
+    budget: Annotated[
+        list[str] | None, typer.Option(help="COST=MOST, repeatable: recommended.json is the best arm within it.")
+    ] = None,
     waivers: Waivers = None,
 ) -> None:
     """Tables, figures, verdicts, findings and one report page from a study's run log. The word `study` may be left out."""
     with one_sentence():
-        loaded = load(runs / checked_name(study, runs), read_waivers(waivers, known_studies(runs)))
+        path = runs / checked_name(study, runs)
+        goals = [name.strip() for name in objectives.split(",")]
+        loaded = load(path, goals, read_budget(budget or []), read_waivers(waivers, known_studies(runs)))
+        recommendation = loaded.recommendation()
     # matplotlib: a second that a wrong request need not wait for
     from analysis.findings import write_findings
     from analysis.report import write_report
@@ -60,18 +71,23 @@ def analyse(
 
     folder = out / study
     try:
-        path = write_report(loaded, folder)
+        report = write_report(loaded, folder)
+        recommended = write_recommendation(loaded.data, recommendation, folder)
         write_findings(loaded, write_results(loaded, folder), folder)
     except OSError as error:
         typer.echo(f"the report cannot be written to {folder}: {error.strerror}; choose another --out", err=True)
         raise typer.Exit(2) from error
     print_summary(loaded)
+    for sentence in describe_recommendation(recommendation):
+        typer.echo(sentence)
     closed = closed_by(loaded.gate()) if gate else []
     for sentence in closed:
         typer.echo(f"gate closed: {sentence}", err=True)
     for sentence in waived_in(loaded.gate()):
         typer.echo(f"{'gate open by waiver' if gate and not closed else 'waived'}: {sentence}", err=True)
-    typer.echo(str(path))
+    if recommended is not None:
+        typer.echo(str(recommended))
+    typer.echo(str(report))
     if closed:
         raise typer.Exit(GATE_CLOSED)
 

@@ -30,7 +30,7 @@ def build_studies(runs: Path, waivers: Iterable[Waiver] = ()) -> pd.DataFrame:
     waivers = tuple(waivers)
     for path in sorted(sweep.parent for sweep in runs.glob("*/sweep.json")):
         try:
-            study = load(path, waivers)
+            study = load(path, waivers=waivers)
         except RequestError as error:
             found = {"status": "not readable", "state": "not measured", "criteria_met": 0, "criteria": 0}
             rows.append(found | {"study": path.name, "reasons": [str(error)]})
