@@ -57,7 +57,8 @@ def render_findings(study: Study, results: ResultsFile) -> str:
     sections = {
         "Criteria": _criteria(results, notes),
         "Gate": _gate(study),
-        "Arms": _arms(results, notes),
+        "Arms beside the baseline": _arms(results, notes),
+        "Numbers": _numbers(results, notes),
         "What to know before believing this": [f"- {issue}" for issue in results.issues]
         or ["Nothing was found amiss."],
         "Trials": notes.lines() or ["No number rests on a trial."],
@@ -85,6 +86,14 @@ def _gate(study: Study) -> list[str]:
         if waived
         else ["Open: every criterion is met."]
     )
+
+
+def _numbers(results: ResultsFile, notes: Footnotes) -> list[str]:
+    """What each arm scored on the primary metric; the other metrics are in results.yaml."""
+    found, primary = results.results.experiments, results.detailed_analysis.primary
+    shown = list(found.values())[:MOST_ARMS]
+    lines = [f"- {a.finding}{notes.mark(a.evidence[primary].keys if primary in a.evidence else [])}" for a in shown]
+    return lines + ([f"- {len(found) - MOST_ARMS} more arms are in results.yaml."] if len(found) > MOST_ARMS else [])
 
 
 def _arms(results: ResultsFile, notes: Footnotes) -> list[str]:

@@ -18,19 +18,20 @@ def describe_lacking(data: StudyData) -> list[str]:
     rows = data.complete[data.complete["provenance"] == "imported"]
     if rows.empty:
         return []
-    arms = rows.groupby("arm", sort=False)
+    by_arm = dict(tuple(rows.groupby("arm")))
+    arms = [(arm, by_arm[arm]) for arm in data.arms if arm in by_arm]
     lacking = {
         "It is unknown on which test images {} scored, so no difference from another arm and no verdict is given": [
-            str(arm) for arm, mine in arms if mine["data/test_hash"].isna().any()
+            arm for arm, mine in arms if mine["data/test_hash"].isna().any()
         ],
         "It is unknown on how many test images {} scored": [
-            str(arm) for arm, mine in arms if "data/n_test" not in mine or mine["data/n_test"].isna().any()
+            arm for arm, mine in arms if "data/n_test" not in mine or mine["data/n_test"].isna().any()
         ],
         "One value alone is known where {} measured, so there is no interval, and chance may be all of any difference": [
-            str(arm) for arm, mine in arms if len(mine) == 1
+            arm for arm, mine in arms if len(mine) == 1
         ],
         "It is unknown how many parameters were trained where {} measured, so neither size nor efficiency is known": [
-            str(arm) for arm, mine in arms if mine["cost/params_trained"].isna().all()
+            arm for arm, mine in arms if mine["cost/params_trained"].isna().all()
         ],
     }
     sentences = [f"{text.format(_named(names))}." for text, names in lacking.items() if names]

@@ -6,6 +6,7 @@ file. A study that is not complete has numbers and no verdict; nothing in the fi
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from analysis.assessment import (
 from analysis.coverage import describe_coverage
 from analysis.gate import closed_by
 from analysis.load import StudyData
+from analysis.relative import partner_keys
 from analysis.results_schema import (
     Assessment,
     Comparison,
@@ -41,12 +43,6 @@ from foresight.runlog import atomic_write_bytes
 
 RESULTS_NAME = "results.yaml"
 ARTIFACT_SUFFIXES = (".html", ".csv", ".png", ".svg")
-NOTES = {
-    "block": "Trials of the judged arm failed, so nothing can be judged until they run.",
-    "investigate": "There is no verdict yet, or a criterion is undecided or not measured.",
-    "proceed": "Every criterion is met by its whole interval.",
-    "pivot": "A criterion is missed by its whole interval, which no further measurement can make good.",
-}
 
 
 def write_results(study: Study, folder: Path) -> ResultsFile:
@@ -69,7 +65,6 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
     is_own = provenance == ["trained"]
     criteria = _criteria(verdicts, gate)
     recommendation = compute_recommendation(status, is_own, found, statuses.get(judged, "skipped"))
-    n_decided = sum(verdict in ("met", "not met") for verdict in found)
     return ResultsFile(
         experiment_id=re.sub(r"[^a-z0-9]+", "-", data.name.lower()).strip("-"),
         claim=data.claim.statement,
@@ -81,12 +76,11 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
         assessment=Assessment(
             success_criteria_met=compute_success(status, is_own, found),
             confidence=compute_confidence(status, is_own, found),
-            confidence_notes=f"{n_decided} of {count(len(found), 'criterion')} decided by the interval over the registered "
-            "seeds.".replace("criterions", "criteria"),
+            confidence_notes=_confidence_note(found),
             **{f"{c.name}_achieved": c.evidence.value for c in criteria if c.evidence},
         ),
         recommendation=recommendation,
-        recommendation_notes=NOTES[recommendation],
+        recommendation_notes=_note(recommendation, status, is_own, found),
         blockers=closed_by(gate),
         issues=[*describe_coverage(study.coverage())[1:], *(caution.text for caution in study.cautions())],
         detailed_analysis=DetailedAnalysis(
@@ -109,6 +103,27 @@ def list_artifacts(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
+def _note(recommendation: str, status: str, is_own: bool, verdicts: list[str]) -> str:
+    """Why the recommendation is what it is; the rule is `analysis.assessment.compute_recommendation`."""
+    if recommendation == "block":
+        return "Trials of the judged arm failed, so nothing can be judged until they run."
+    if status != "completed":
+        return f"The study is {status.replace('_', ' ')}, so there is no verdict yet."
+    if not is_own:
+        return "Numbers that this system did not measure give no verdict."
+    if not verdicts:
+        return "The claim names no criterion, so there is no verdict."
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in Counter(verdicts).items())
+    return f"Of {len(verdicts)} criteria: {counts}."
+
+
+def _confidence_note(verdicts: list[str]) -> str:
+    n_decided = sum(verdict in ("met", "not met") for verdict in verdicts)
+    if not verdicts:
+        return "The claim names no criterion."
+    return f"{n_decided} of {len(verdicts)} criteria decided by the interval over the registered seeds."
+
+
 def _executed_by(data: StudyData) -> str:
     imported = data.sweep.get("imported")
     if imported:
@@ -123,7 +138,9 @@ def _experiments(study: Study, statuses: dict[str, ArmStatus]) -> dict[str, SubE
     arms = table[(table["kind"] == "arm") & (table["n_seeds"] > 0)]
     evidence: dict[str, dict[str, Evidence]] = {arm: {} for arm in data.arms}
     for row in arms.to_dict("records"):
-        evidence[row["arm"]][row["metric"]] = _evidence(row, row["mean"], row["keys"])
+        seeds = map(int, str(row["seeds"]).split())
+        partners = partner_keys(data.complete, data.claim.reference, row["metric"], seeds)
+        evidence[row["arm"]][row["metric"]] = _evidence(row, row["mean"], " ".join([row["keys"], *partners]))
     failed = data.trials[data.trials["status"] == "failed"]
     errors = {str(arm): _first_error(rows) for arm, rows in failed.groupby("arm")}
     return {

@@ -106,7 +106,8 @@ class SubExperiment(Strict):
             raise ValueError("metrics and evidence do not hold the same numbers")
         for name, found in self.evidence.items():
             check_range(name, found.value)
-            if len(found.keys) != found.n_seeds:
+            trials_per_seed = 2 if METRICS[name].compares else 1  # a relative metric is the reference's trial's as well
+            if len(found.keys) != trials_per_seed * found.n_seeds:
                 raise ValueError(f"{name} names {len(found.keys)} trials and {found.n_seeds} seeds")
         if self.status == "completed" and not self.metrics:
             raise ValueError("a completed arm has numbers")

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import Study
+from analysis.amendments import describe_amendments
 from analysis.components import describe_components
 from analysis.efficiency import describe_efficiency
+from analysis.gate import waived_in
 from analysis.pareto import describe_fronts, describe_pareto
 from analysis.recommend import describe_recommendation
 from analysis.scaling_law import describe_scaling
@@ -160,5 +162,34 @@ SECTIONS = (
             "peak_mb": "Peak memory in MB",
         },
         describe_components,
+    ),
+    Section(
+        "waivers",
+        "Waived criteria",
+        Study.waived,
+        {
+            "metric": "Metric",
+            "on": "Further set",
+            "verdict": "Verdict",
+            "waived_by": "Waived by",
+            "date": "Date",
+            "reason": "Reason",
+        },
+        waived_in,
+    ),
+    Section(
+        "amendments",
+        "Amendments",
+        Study.amendments,
+        {
+            "kind": "Of",
+            "made": "Made",
+            "n_complete": "Complete trials by then",
+            "changes": "Change",
+            "reason": "Reason",
+            "before": "Claim before",
+            "after": "Claim after",
+        },
+        describe_amendments,
     ),
 )
