@@ -88,7 +88,7 @@ class Study:
 
     def amendments(self) -> pd.DataFrame:
         """What was changed of the claim or of what varies after the study began; empty where nothing was."""
-        return build_amendments(self.data)
+        return build_amendments(self.data.sweep)
 
     def gate(self) -> pd.DataFrame:
         """One row per criterion, met or waived or not, and one for each other reason why the gate is closed."""

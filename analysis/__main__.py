@@ -15,13 +15,16 @@ import typer
 from typer.core import TyperGroup
 
 from analysis import load
+from analysis.coverage import describe_coverage
 from analysis.gate import closed_by, waived_in
 from analysis.gates import build_gates, build_studies, describe_gates
 from analysis.import_csv import import_csv
+from analysis.load import NothingCompleteError
 from analysis.objectives import DEFAULT_OBJECTIVES
 from analysis.recommend import describe_recommendation, read_budget, write_recommendation
 from analysis.summary import print_summary
 from analysis.waivers import DEFAULT_FILE, known_studies, read_waivers
+from analysis.without_numbers import write_without_numbers
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
 
@@ -60,23 +63,25 @@ def analyse(
 ) -> None:
     """Tables, figures, verdicts, findings and one report page from a study's run log. The word `study` may be left out."""
     with one_sentence():
-        path = runs / checked_name(study, runs)
+        path, folder = runs / checked_name(study, runs), out / study
         goals = [name.strip() for name in objectives.split(",")]
-        loaded = load(path, goals, read_budget(budget or []), read_waivers(waivers, known_studies(runs)))
+        try:
+            loaded = load(path, goals, read_budget(budget or []), read_waivers(waivers, known_studies(runs)))
+        except NothingCompleteError:
+            with writable(folder):
+                write_without_numbers(path, folder)
+            raise
         recommendation = loaded.recommendation()
     # matplotlib: a second that a wrong request need not wait for
     from analysis.findings import write_findings
     from analysis.report import write_report
     from analysis.results_file import write_results
 
-    folder = out / study
-    try:
+    with one_sentence(), writable(folder):
         report = write_report(loaded, folder)
         recommended = write_recommendation(loaded.data, recommendation, folder)
-        write_findings(loaded, write_results(loaded, folder), folder)
-    except OSError as error:
-        typer.echo(f"the report cannot be written to {folder}: {error.strerror}; choose another --out", err=True)
-        raise typer.Exit(2) from error
+        counted = describe_coverage(loaded.coverage())[0]
+        write_findings(write_results(loaded, folder), loaded.data.sweep, counted, folder)
     print_summary(loaded)
     for sentence in describe_recommendation(recommendation):
         typer.echo(sentence)
@@ -133,7 +138,10 @@ def import_table(
             )
         claimed_in = RunLog(runs / checked_name(claim_of, runs)) if claim_of else None
         log = RunLog(runs / checked_name(study, runs))
-        n_trials = import_csv(csv, log, claimed_in, primary, reference)
+        try:
+            n_trials = import_csv(csv, log, claimed_in, primary, reference)
+        except OSError as error:
+            raise RequestError(f"the run log cannot be written to {log.root}: {error.strerror}") from error
     typer.echo(f"{n_trials} trials imported; next: python -m analysis {study} --runs {runs}")
 
 
@@ -142,6 +150,17 @@ def checked_name(study: str, runs: Path) -> str:
     if study in ("", ".", "..") or Path(study).name != study:
         raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
     return study
+
+
+@contextlib.contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Raises RequestError for a folder of results that takes no file."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"the report cannot be written to {folder}: {error.strerror}; choose another --out"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,10 +1,9 @@
 """FINDINGS.md: what results.yaml says, for people. Every sentence comes from it; a footnote names the trials behind it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from analysis import Study
-from analysis.coverage import describe_coverage
-from analysis.gate import closed_by, waived_in
 from analysis.results_schema import ResultsFile
 from analysis.wording import count
 from foresight.runlog import atomic_write_bytes
@@ -27,17 +26,16 @@ class Footnotes:
         return [f"[^{n}]: {', '.join(f'`{key}`' for key in keys)}" for keys, n in self.numbers.items()]
 
 
-def write_findings(study: Study, results: ResultsFile, folder: Path) -> Path:
-    """Writes `folder`/FINDINGS.md and returns its path."""
+def write_findings(results: ResultsFile, sweep: Mapping[str, Any], counted: str, folder: Path) -> Path:
+    """Writes `folder`/FINDINGS.md and returns its path; arguments as of `render_findings`."""
     path = folder / FINDINGS_NAME
-    atomic_write_bytes(path, render_findings(study, results).encode())
+    atomic_write_bytes(path, render_findings(results, sweep, counted).encode())
     return path
 
 
-def render_findings(study: Study, results: ResultsFile) -> str:
-    """The whole page as Markdown."""
+def render_findings(results: ResultsFile, sweep: Mapping[str, Any], counted: str) -> str:
+    """The whole page as Markdown. `sweep` is the content of sweep.json, `counted` how many trials are complete."""
     detailed, notes = results.detailed_analysis, Footnotes()
-    sweep = study.data.sweep
     registered = f"registered on {results.started_at}" if results.started_at else "without a date"
     head = [
         f"# {detailed.study}: findings",
@@ -49,14 +47,14 @@ def render_findings(study: Study, results: ResultsFile) -> str:
         f"**Claim.** {results.claim} (`{detailed.claim_hash or 'no hash'}`, {registered})",
         "",
         *[line for text in detailed.amendments for line in (f"**Amended.** {text}", "")],
-        f"**Status.** {results.status.replace('_', ' ').capitalize()}. {describe_coverage(study.coverage())[0]}",
+        f"**Status.** {results.status.replace('_', ' ').capitalize()}. {counted}",
         "",
         f"**Recommendation.** {results.recommendation.capitalize()}. {results.recommendation_notes} Confidence "
         f"{results.assessment.confidence}: {results.assessment.confidence_notes}",
     ]
     sections = {
         "Criteria": _criteria(results, notes),
-        "Gate": _gate(study),
+        "Gate": _gate(results),
         "Arms beside the baseline": _arms(results, notes),
         "Numbers": _numbers(results, notes),
         "What to know before believing this": [f"- {issue}" for issue in results.issues]
@@ -76,16 +74,17 @@ def _criteria(results: ResultsFile, notes: Footnotes) -> list[str]:
     return lines or ["The claim names no criterion."]
 
 
-def _gate(study: Study) -> list[str]:
-    gate = study.gate()
-    closed, waived = closed_by(gate), waived_in(gate)
-    if closed:
-        return [f"Closed, for {count(len(closed), 'reason')}:", "", *(f"- {sentence}" for sentence in closed)]
-    return (
-        ["Open by waiver:", "", *(f"- {sentence}" for sentence in waived)]
-        if waived
-        else ["Open: every criterion is met."]
-    )
+def _gate(results: ResultsFile) -> list[str]:
+    if results.blockers:
+        return [
+            f"Closed, for {count(len(results.blockers), 'reason')}:",
+            "",
+            *(f"- {text}" for text in results.blockers),
+        ]
+    waived = [criterion for criterion in results.detailed_analysis.criteria if criterion.waived]
+    if waived:
+        return ["Open by waiver, which is no pass:", "", *(f"- {c.name}: {c.waived}" for c in waived)]
+    return ["Open: every criterion is met."]
 
 
 def _numbers(results: ResultsFile, notes: Footnotes) -> list[str]:

@@ -5,8 +5,6 @@ In: a study with trials of provenance `imported`. Out: sentences, none where eve
 
 from collections.abc import Iterable
 
-import pandas as pd
-
 from analysis.load import StudyData
 from analysis.wording import count
 
@@ -25,7 +23,7 @@ def describe_lacking(data: StudyData) -> list[str]:
             arm for arm, mine in arms if mine["data/test_hash"].isna().any()
         ],
         "It is unknown on how many test images {} scored": [
-            arm for arm, mine in arms if "data/n_test" not in mine or mine["data/n_test"].isna().any()
+            arm for arm, mine in arms if mine["data/n_test"].isna().any()
         ],
         "One value alone is known where {} measured, so there is no interval, and chance may be all of any difference": [
             arm for arm, mine in arms if len(mine) == 1
@@ -40,7 +38,7 @@ def describe_lacking(data: StudyData) -> list[str]:
     if not any((data.log.trials_dir / key / "samples.parquet").exists() for key in rows["key"]):
         what = "No value of a single test image was imported"
         sentences.append(f"{what}, so nothing is known of splits, scene types or single images.")
-    sizes = pd.Series(dtype=float) if "data/n_test" not in rows else rows["data/n_test"].dropna()
+    sizes = rows["data/n_test"].dropna()
     if sizes.nunique() > 1:
         listed = ", ".join(f"{n:.0f} in {count(k, 'trial')}" for n, k in sizes.value_counts().items())
         sentences.append(f"Imported trials were scored on different numbers of test images: {listed}.")

@@ -18,13 +18,17 @@ from analysis import refusals
 from analysis.claim import check_trial_claims, read_claim
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
-from analysis.test_set import check_test_set, count_test_rows
+from analysis.test_set import TEST_SET_COLUMNS, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 from foresight.runlog import PROVENANCES, RunLog
 from foresight.space import BASELINE
+
+
+class NothingCompleteError(RequestError):
+    """A run log whose trials failed or still run: it has a status (`analysis.without_numbers`) and no numbers."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,10 @@ def read_study(path: Path) -> StudyData:
     if complete.empty:
         found = ", ".join(f"{n} {status}" for status, n in trials["status"].value_counts().items())
         left_out = f", {int((foreign != '').sum())} of another configuration" if (foreign != "").any() else ""
-        raise RequestError(f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})")
-    complete = complete.reindex(columns=list(dict.fromkeys([*complete, "data/test_hash"])))  # imported ones have none
+        raise NothingCompleteError(
+            f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})"
+        )
+    complete = complete.reindex(columns=list(dict.fromkeys([*complete, *TEST_SET_COLUMNS])))  # imported ones lack them
     refusals.check_blocks(complete)
     refusals.check_definitions(complete)
     n_test = check_test_set(complete)

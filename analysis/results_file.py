@@ -48,11 +48,16 @@ ARTIFACT_SUFFIXES = (".html", ".csv", ".png", ".svg")
 def write_results(study: Study, folder: Path) -> ResultsFile:
     """Writes `folder`/results.yaml and returns its content. Its artifacts are the files of the analysis in `folder`."""
     results = build_results(study, list_artifacts(folder))
+    write_file(results, folder)
+    return results
+
+
+def write_file(results: ResultsFile, folder: Path) -> None:
+    """Writes `folder`/results.yaml."""
     # The C writer where there is one: a factorial has thousands of numbers.
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text = yaml.dump(results.model_dump(mode="json"), Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
     atomic_write_bytes(folder / RESULTS_NAME, text.encode())
-    return results
 
 
 def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
@@ -66,7 +71,7 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
     criteria = _criteria(verdicts, gate)
     recommendation = compute_recommendation(status, is_own, found, statuses.get(judged, "skipped"))
     return ResultsFile(
-        experiment_id=re.sub(r"[^a-z0-9]+", "-", data.name.lower()).strip("-"),
+        experiment_id=experiment_id(data.name),
         claim=data.claim.statement,
         status=status,
         executed_by=_executed_by(data),
@@ -80,7 +85,7 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
             **{f"{c.name}_achieved": c.evidence.value for c in criteria if c.evidence},
         ),
         recommendation=recommendation,
-        recommendation_notes=_note(recommendation, status, is_own, found),
+        recommendation_notes=recommendation_note(recommendation, status, is_own, found),
         blockers=closed_by(gate),
         issues=[*describe_coverage(study.coverage())[1:], *(caution.text for caution in study.cautions())],
         detailed_analysis=DetailedAnalysis(
@@ -103,7 +108,12 @@ def list_artifacts(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
-def _note(recommendation: str, status: str, is_own: bool, verdicts: list[str]) -> str:
+def experiment_id(study: str) -> str:
+    """The study's name as a slug: `p2-ablations`."""
+    return re.sub(r"[^a-z0-9]+", "-", study.lower()).strip("-")
+
+
+def recommendation_note(recommendation: str, status: str, is_own: bool, verdicts: list[str]) -> str:
     """Why the recommendation is what it is; the rule is `analysis.assessment.compute_recommendation`."""
     if recommendation == "block":
         return "Trials of the judged arm failed, so nothing can be judged until they run."
@@ -142,7 +152,7 @@ def _experiments(study: Study, statuses: dict[str, ArmStatus]) -> dict[str, SubE
         partners = partner_keys(data.complete, data.claim.reference, row["metric"], seeds)
         evidence[row["arm"]][row["metric"]] = _evidence(row, row["mean"], " ".join([row["keys"], *partners]))
     failed = data.trials[data.trials["status"] == "failed"]
-    errors = {str(arm): _first_error(rows) for arm, rows in failed.groupby("arm")}
+    errors = {str(arm): first_error(rows) for arm, rows in failed.groupby("arm")}
     return {
         arm: SubExperiment(
             status=statuses[arm],
@@ -215,6 +225,6 @@ def _evidence(row: dict[object, object], value: object, keys: object) -> Evidenc
     )
 
 
-def _first_error(failed: pd.DataFrame) -> str:
+def first_error(failed: pd.DataFrame) -> str:
     message = failed["error"].iloc[0] if "error" in failed else None
     return f"trial {failed['key'].iloc[0]}: {'no message was recorded' if pd.isna(message) else ' '.join(str(message).split())}"

@@ -28,7 +28,7 @@ def log_cautions(data: StudyData) -> list[Caution]:
         *_unfinished_trials(data),
         *_provenance(data),
         *_mixed_log(data),
-        *(Caution("amended", text) for text in describe_amendments(build_amendments(data))),
+        *(Caution("amended", text) for text in describe_amendments(build_amendments(data.sweep))),
         *(Caution("lacking", text) for text in describe_lacking(data)),
         *_older_schema(data),
         *_mixed_environment(data),

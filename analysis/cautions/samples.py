@@ -36,7 +36,7 @@ def _impossible_shares(data: StudyData) -> list[Caution]:
     """Values of metrics that are shares of the test images, k of n, for which there is no k."""
     found = []
     for metric in [name for name in data.metrics if METRICS[name].is_share]:
-        stated = data.complete[["key", f"test/{metric}"]].assign(n=data.complete.get("data/n_test")).dropna()
+        stated = data.complete[["key", f"test/{metric}"]].assign(n=data.complete["data/n_test"]).dropna()
         values = stated.itertuples(index=False, name=None)
         shown = [
             f"{value:g} in {key} (n = {n:.0f})" for key, value, n in values if not is_share_of(float(value), int(n))
