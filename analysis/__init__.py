@@ -42,9 +42,9 @@ class Study:
         """One row per arm and stream share; empty where none was recorded."""
         return self._shares.copy()
 
-    def efficiency(self) -> pd.DataFrame:
+    def param_efficiency(self) -> pd.DataFrame:
         """One row per arm: how near it comes to the claim's reference arm, with warnings; empty without a reference."""
-        return self._efficiency.copy()
+        return self._param_efficiency.copy()
 
     def breakdown(self) -> pd.DataFrame:
         """One row per arm, scene type and metric; empty where there is one type, and for a factorial."""
@@ -79,7 +79,7 @@ class Study:
         return build_shares(self.data)
 
     @cached_property
-    def _efficiency(self) -> pd.DataFrame:
+    def _param_efficiency(self) -> pd.DataFrame:
         return build_efficiency(self.data, self._table)
 
     @cached_property

@@ -80,7 +80,7 @@ def print_summary(study: Study) -> None:
             _verdict_cell(verdict_of.get(row["arm"], "")) if is_arm else WITHOUT_VERDICT[row["kind"]],
         )
     console.print(table)
-    for _, row in study.efficiency().iterrows():
+    for _, row in study.param_efficiency().iterrows():
         shown = f"{wording.number(row['efficiency'])} {wording.interval(row['low'], row['high'])}".strip()
         console.print(f"{row['arm']}: {row['metric']} {shown}. {row['warnings']}".strip(), markup=False)
     for note in (data.sweep.get("scale_note"), *verdicts.loc[verdicts["kind"] == "criterion", "sentence"]):

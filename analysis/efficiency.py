@@ -37,6 +37,17 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     return efficiency
 
 
+def describe_efficiency(efficiency: pd.DataFrame) -> list[str]:
+    """What the number means and against which reference, before it is read."""
+    first = efficiency.iloc[0]
+    size = quantity(float(first["reference_params"]))
+    return [
+        f"1 − (LPIPS of the arm − LPIPS of the reference) / LPIPS of the reference, paired by seed: 1 is parity, more is "
+        f"nearer to the targets than the reference {first['reference']} ({size} trained parameters). Parameters are "
+        "measured, not read off a label. A reference that was trained badly makes every arm look efficient."
+    ]
+
+
 def _warnings(data: StudyData, table: pd.DataFrame, row: pd.Series, reference_params: float) -> list[str]:
     found = []
     if row["mean"] > PARITY and reference_params > row["params_trained"]:

@@ -34,3 +34,10 @@ def on_front(rows: pd.DataFrame, costs: list[str], higher_is_better: bool) -> np
     """True where no other row is at least as good in `quality` and every cost and better in one."""
     points = rows[["quality", *costs]].astype(float).to_numpy()
     return is_nondominated(points, maximise=[higher_is_better] + [False] * len(costs), keep_weakly=True)
+
+
+def describe_pareto(pareto: pd.DataFrame) -> list[str]:
+    """What the front was computed over and how far it can be trusted."""
+    first = pareto.iloc[0]
+    objectives = first["objectives"].replace("quality", first["metric"]).replace(" ", ", ")
+    return [f"Objectives: {objectives}. Means over seeds: arms whose intervals overlap may change places."]

@@ -13,10 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import Study, wording
+from analysis.cells import build_cells
 from analysis.coverage import describe_coverage
 from analysis.figure_style import BLUE, FAINT, GREEN, INK, MUTED, PAPER, VERMILLION, Drawing
 from analysis.figures import draw_figures
 from analysis.pictures import read_pictures
+from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
 
@@ -43,13 +45,12 @@ def write_report(study: Study, folder: Path) -> Path:
     """Writes every file of the study's results into `folder` and returns the path of report.html."""
     frames = {
         "ablation_table": study.table(),
-        "pareto_front": study.pareto(),
         "verdicts": study.verdicts(),
         "coverage": study.coverage(),
-        "param_efficiency": study.efficiency(),
         "stream_shares": study.shares(),
         "breakdown": study.breakdown(),
         "heldout": study.heldout(),
+        **{section.anchor: section.build(study) for section in SECTIONS},
     }
     for name, frame in frames.items():
         path = folder / f"{name}.csv"
@@ -97,8 +98,7 @@ def render_report(study: Study, drawings: list[Drawing]) -> str:
         coverage=_records(coverage),
         cautions=study.cautions(),
         rows=_table_rows(table, dict(zip(arms["name"], arms["verdict"], strict=True))),
-        pareto=_records(study.pareto()),
-        efficiency=_records(study.efficiency()),
+        sections=_sections(study),
         figures=[(drawing, inline_svg(drawing)) for drawing in drawings],
         scenes=(scenes := _scene_rows(study)),
         scene_types={row["scene"]: row["n_images"] for found in scenes.values() for row in found.values()},
@@ -121,6 +121,18 @@ def inline_svg(drawing: Drawing) -> Markup:
         svg = svg.replace(colour, variable)
     attributes = Markup('<svg role="img" aria-label="{}" ').format(drawing.alt)
     return Markup(svg.replace("<svg ", attributes, 1))
+
+
+def _sections(study: Study) -> list[dict[str, Any]]:
+    """Every frame with a row: its heading, its sentences, and its table as cells."""
+    found = []
+    for section in SECTIONS:
+        frame = section.build(study)
+        if len(frame):
+            cells = build_cells(frame, list(section.columns))
+            sentences = section.describe(frame)
+            found.append({"section": section, "sentences": sentences, "cells": cells})
+    return found
 
 
 def _table_rows(table: pd.DataFrame, verdict_of: dict[str, str]) -> list[dict[str, Any]]:
