@@ -79,7 +79,8 @@ def _plot_table(axes: Axes, data: StudyData, table: pd.DataFrame, largest: float
     axes.imshow(sign * values, cmap=WORSE_TO_BETTER, vmin=-largest, vmax=largest, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         colour = PAPER if abs(value) > PALEST_TEXT * largest else INK
-        text = signed(value, decimals_of(metric)).replace("0.", ".")  # four columns of numbers side by side
+        text = signed(value, decimals_of(metric))
+        text = text.replace("0.", ".", 1) if abs(value) < 1 else text  # four columns of numbers have to fit
         axes.text(
             j, i, text, ha="center", va="center", fontsize=SMALL_PT - 1.2, color=colour,
             fontweight="bold" if is_sure[i, j] else "normal",

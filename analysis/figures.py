@@ -70,8 +70,9 @@ def _interaction_drawings(study: Study) -> list[Drawing]:
         return []
     caption = (
         f"What each pair of levels adds to the sum of its two main effects on {metric_phrase(study.data.claim.primary)}, of "
-        "the strongest interactions, with their share of the variance between arms and their Holm-adjusted p. Bold: the 95 % interval over seeds, not adjusted for the number of pairs, leaves out "
-        "zero. Green is better, whichever way the metric points."
+        "the strongest interactions, with their share of the variance between arms and their Holm-adjusted p. Bold: the "
+        "95 % interval over seeds, not adjusted for the number of pairs, leaves out zero. Green is better, whichever way "
+        "the metric points."
     )
     alt = f"Tables of colours for {', '.join(shown['term'])}."
     arguments = (study.data, terms, study.factorial_effects())
