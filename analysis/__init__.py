@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.breakdown import build_breakdown
 from analysis.cautions import Caution, build_cautions
+from analysis.components import build_components
 from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
 from analysis.factorial import build_factorial_effects, build_factorial_terms
@@ -66,6 +67,10 @@ class Study:
     def cautions(self) -> list[Caution]:
         """What a reader must know before believing the tables."""
         return list(self._cautions)
+
+    def components(self) -> pd.DataFrame:
+        """One row per arm and component of the pipeline; empty where no component was timed."""
+        return build_components(self.data)
 
     @cached_property
     def _table(self) -> pd.DataFrame:

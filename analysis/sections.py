@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import Study
+from analysis.components import describe_components
 from analysis.efficiency import describe_efficiency
 from analysis.factorial import describe_factorial_effects, describe_factorial_terms
 from analysis.importance import describe_importance
@@ -160,5 +161,20 @@ SECTIONS = (
             "difference": "Mean difference",
         },
         describe_image_extremes,
+    ),
+    Section(
+        "components",
+        "Time and memory of the components",
+        Study.components,
+        {
+            "arm": "Arm",
+            "component": "Component",
+            "n_seeds": "Seeds",
+            "latency_ms": "Latency in ms ↓",
+            "share_frac": "Share of the pass",
+            "weights_mb": "Weights in MB",
+            "peak_mb": "Peak memory in MB",
+        },
+        describe_components,
     ),
 )

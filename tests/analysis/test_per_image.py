@@ -38,7 +38,12 @@ def strip(caption: str, brightness: int) -> bytes:
 
 
 def write(
-    root, metric="mask_iou", differences=DIFFERENCES, caption="Rows: target, reconstruction.", scene=True, **claim
+    root,
+    metric="mask_iou",
+    differences=DIFFERENCES,
+    caption="Rows: target, reconstruction.",
+    scene=True,
+    is_rolled=False,
 ):
     """Writes the study and, over each trial, its samples; `is_rolled` puts them in another order for every trial."""
     claim = dataclasses.replace(CLAIM, primary=metric, seeds=3, criteria=())
