@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from analysis import load
+from analysis.cost import read_price
 from analysis.coverage import describe_coverage
 from analysis.gate import closed_by, waived_in
 from analysis.gates import build_gates, build_studies, describe_gates
@@ -59,11 +60,15 @@ def analyse(
     budget: Annotated[
         list[str] | None, typer.Option(help="COST=MOST, repeatable: recommended.json is the best arm within it.")
     ] = None,
+    price: Annotated[
+        str, typer.Option(help="What a GPU-hour costs, as '2.10 EUR': the report then gives the cost in money.")
+    ] = "",
     waivers: Waivers = None,
 ) -> None:
     """Tables, figures, verdicts, findings and one report page from a study's run log. The word `study` may be left out."""
     with one_sentence():
         path, folder = runs / checked_name(study, runs), out / study
+        stated = read_price(price) if price else None
         goals = [name.strip() for name in objectives.split(",")]
         try:
             loaded = load(path, goals, read_budget(budget or []), read_waivers(waivers, known_studies(runs)))
@@ -78,7 +83,7 @@ def analyse(
     from analysis.results_file import write_results
 
     with one_sentence(), writable(folder):
-        report = write_report(loaded, folder)
+        report = write_report(loaded, folder, stated)
         recommended = write_recommendation(loaded.data, recommendation, folder)
         counted = describe_coverage(loaded.coverage())[0]
         write_findings(write_results(loaded, folder), loaded.data.sweep, counted, folder)

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from analysis.compare import compute_estimate
-from analysis.figure_style import BLUE, CYCLE, FAINT, SMALL_PT, capitalised, heading, new_figure
+from analysis.figure_marks import arm_values, describe_point
+from analysis.figure_style import BLUE, CYCLE, FAINT, SMALL_PT, capitalised, heading, mark, new_figure
 from analysis.load import StudyData
 from analysis.scaling_law import ScalingFit
 from analysis.table import seed_values
@@ -42,7 +43,7 @@ def plot_scaling(data: StudyData, fits: list[ScalingFit], curve: pd.DataFrame) -
         for i, fit in enumerate(mine):
             of_axis = (curve["factor"] == factor) & (curve["where"] == fit.axis.where)
             colour = BLUE if len(mine) == 1 else CYCLE[i % len(CYCLE)]
-            _plot_axis(axes, fit, values, curve[of_axis], colour, DODGE ** (i - (len(mine) - 1) / 2))
+            _plot_axis(axes, data, fit, values, curve[of_axis], colour, DODGE ** (i - (len(mine) - 1) / 2))
         axes.set_xscale("log")
         _mark_sizes(axes, mine)
         axes.set_xlabel(f"Trained parameters, counted ({factor})")
@@ -53,7 +54,7 @@ def plot_scaling(data: StudyData, fits: list[ScalingFit], curve: pd.DataFrame) -
 
 
 def _plot_axis(
-    axes: Axes, fit: ScalingFit, values: pd.DataFrame, curve: pd.DataFrame, colour: str, dodge: float
+    axes: Axes, data: StudyData, fit: ScalingFit, values: pd.DataFrame, curve: pd.DataFrame, colour: str, dodge: float
 ) -> None:
     wide = values[values["arm"].isin(fit.axis.arms)].pivot(index="seed", columns="arm", values="value")
     wide = wide.reindex(index=list(fit.seeds), columns=list(fit.axis.arms))
@@ -71,7 +72,10 @@ def _plot_axis(
         if not math.isnan(found.low):
             axes.plot([at, at], [found.low, found.high], color=colour, linewidth=1.0, zorder=3)
         marker = "s" if arm == BASELINE else "o"
-        axes.plot(at, found.mean, marker, color=colour, markersize=4.2, zorder=4)
+        (point,) = axes.plot(at, found.mean, marker, color=colour, markersize=4.2, zorder=4)
+        trials, metric = arm_values(data, arm, data.claim.primary), data.claim.primary
+        estimate = (found.mean, found.low, found.high)
+        mark(point, describe_point(arm, metric, estimate, trials, f"Trained parameters: {quantity(size)}"))
 
 
 def _mark_sizes(axes: Axes, fits: list[ScalingFit]) -> None:

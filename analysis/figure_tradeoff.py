@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
+from analysis.figure_marks import arm_values, describe_point
 from analysis.figure_style import (
     BLUE,
     HEADING_IN,
@@ -26,6 +27,7 @@ from analysis.figure_style import (
     SMALL_PT,
     capitalised,
     heading,
+    mark,
     new_figure,
 )
 from analysis.front import on_front
@@ -33,7 +35,16 @@ from analysis.label_placement import place_labels
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES
 from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT
-from analysis.wording import better_arrow, metric_axis, metric_phrase, n_range, quantity, short_arms, with_interval
+from analysis.wording import (
+    better_arrow,
+    metric_axis,
+    metric_phrase,
+    n_range,
+    number,
+    quantity,
+    short_arms,
+    with_interval,
+)
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
@@ -85,7 +96,7 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
     drawn = []
     for axes, cost in zip(panels, costs, strict=True):
         rows = pareto[pareto[cost].notna()].reset_index(drop=True)
-        drawn.append(_plot_panel(axes, rows, cost, higher))
+        drawn.append(_plot_panel(axes, data, rows, cost, higher))
         axes.set_xlabel(AXIS_LABELS[cost] + " ↓")
         axes.set_ylabel(f"{metric_axis(metric)} {better_arrow(metric)}")
     figure.legend(
@@ -128,21 +139,27 @@ def _mark(state: str) -> dict[str, Any]:
     return {"marker": marker, "color": colour, "markerfacecolor": colour if is_filled else "none", "markersize": size}
 
 
-def _plot_panel(axes: Axes, rows: pd.DataFrame, cost: str, higher: bool) -> list[Line2D]:
+def _plot_panel(axes: Axes, data: StudyData, rows: pd.DataFrame, cost: str, higher: bool) -> list[Line2D]:
     """Draws one panel and returns the lines that names should not stand on."""
     x, y = rows[cost].astype(float), rows["quality"]
     front = _pair_front(rows, cost, higher)
     lines = []
     for i, row in enumerate(rows.to_dict("records")):
-        mark = _mark(str(row["state"]))
+        look = _mark(str(row["state"]))
         if not math.isnan(row["low"]) and len(rows) <= MOST_INTERVALS:
             ends = [row["low"], row["high"]]
-            lines += axes.plot([x[i]] * 2, ends, color=mark["color"], linewidth=0.8, alpha=0.5, zorder=2)
+            lines += axes.plot([x[i]] * 2, ends, color=look["color"], linewidth=0.8, alpha=0.5, zorder=2)
         if cost == "latency_ms" and not math.isnan(row[LATENCY_QUARTILES[0]]) and len(rows) <= MOST_INTERVALS:
             ends = [row[name] for name in LATENCY_QUARTILES]
-            lines += axes.plot(ends, [row["quality"]] * 2, color=mark["color"], linewidth=0.8, alpha=0.5, zorder=2)
-        mark["markeredgecolor"] = INK if row["arm"] == BASELINE else mark["color"]
-        axes.plot(x[i], y[i], linestyle="none", markeredgewidth=0.9, zorder=4 if front[i] else 3, **mark)
+            lines += axes.plot(ends, [row["quality"]] * 2, color=look["color"], linewidth=0.8, alpha=0.5, zorder=2)
+        look["markeredgecolor"] = INK if row["arm"] == BASELINE else look["color"]
+        (point,) = axes.plot(x[i], y[i], linestyle="none", markeredgewidth=0.9, zorder=4 if front[i] else 3, **look)
+        at = f"{AXIS_LABELS[cost]}: {quantity(x[i]) if cost in COUNTS else number(x[i], 1)}"
+        at += f"; {row['state']}" + (
+            "" if math.isnan(row["p_front"]) else f" (on it in {row['p_front']:.0%} of the draws)"
+        )
+        values = arm_values(data, row["arm"], data.claim.primary)
+        mark(point, describe_point(row["arm"], data.claim.primary, (y[i], row["low"], row["high"]), values, at))
     if x.min() > 0 and x.max() / x.min() > WIDE_RANGE:
         axes.set_xscale("log")
     if cost in COUNTS:

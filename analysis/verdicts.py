@@ -14,14 +14,15 @@ from analysis.amendments import amended_note
 from analysis.criteria import build_criteria
 from analysis.load import StudyData
 from analysis.missing_seeds import count_failed, seed_share
+from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
 from foresight.claim import Claim
 from foresight.space import BASELINE
 
 VERDICT_COLUMNS = (
     "kind", "name", "factor", "level", "metric", "on", "verdict", "n_seeds", "seeds", "n_test",
-    "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "target", "acceptable", "failure", "band", "sentence",
-    "keys",
+    "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "method",
+    "more_seeds", "target", "acceptable", "failure", "band", "sentence", "keys",
 )  # fmt: skip
 
 
@@ -29,9 +30,10 @@ def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion (`kind` criterion, `estimate` the judged arm's mean) and per arm (`arm`, its difference)."""
     rows = build_criteria(data)
     primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
+    levels = [_open_level(data, primary, name) for name in ("p_holm", "p_noninferior_holm")]
     blocks = zip(data.complete["arm"], data.complete["seed"], strict=True)
     key_of = dict(zip(blocks, data.complete["key"], strict=True))
-    rows += [_arm_row(data, row, key_of) for _, row in primary.iterrows() if row["arm"] != BASELINE]
+    rows += [_arm_row(data, row, key_of, *levels) for _, row in primary.iterrows() if row["arm"] != BASELINE]
     verdicts = pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
     verdicts["sentence"] += amended_note(data.sweep)
     for name in ("n_seeds", "n_test"):
@@ -60,7 +62,15 @@ def decide_arm(
     return "non-inferior" if p_noninferior_holm < alpha else "undecided"
 
 
-def _arm_row(data: StudyData, row: pd.Series, key_of: dict[tuple[str, int], str]) -> dict[str, object]:
+def _open_level(data: StudyData, primary: pd.DataFrame, adjusted: str) -> float:
+    """The level that Holm leaves to each comparison still open: alpha over the number of those not decided."""
+    n_open = sum(arm != BASELINE for arm in data.arms) - int((primary[adjusted] < data.claim.alpha).sum())
+    return data.claim.alpha / max(1, n_open)
+
+
+def _arm_row(
+    data: StudyData, row: pd.Series, key_of: dict[tuple[str, int], str], level: float, noninferior_level: float
+) -> dict[str, object]:
     claim, metric = data.claim, str(row["metric"])
     n_pairs = 0 if pd.isna(row["n_pairs"]) else int(row["n_pairs"])
     pairs = set(map(int, str(row["pair_seeds"]).split())) if n_pairs else set()
@@ -70,17 +80,26 @@ def _arm_row(data: StudyData, row: pd.Series, key_of: dict[tuple[str, int], str]
     )  # fmt: skip
     unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])
     unknown_images &= {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
+    more_seeds = math.nan
+    if verdict == "undecided":
+        signed = row["difference"] if row["direction"] == "higher" else -row["difference"]
+        more_seeds = compute_more_seeds(
+            signed, row["standard_error"], row["degrees"], n_pairs, claim.margin, level, noninferior_level, claim.power
+        )
     return {
         "kind": "arm", "name": row["arm"], "factor": row["factor"], "level": row["level"], "metric": metric,
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
+        "margin": claim.margin, "method": row["method"], "more_seeds": more_seeds,
+        "sentence": _arm_sentence(row, verdict, n_pairs, claim, data.items, more_seeds, unknown_images),
         "keys": " ".join(key_of[arm, seed] for arm in (row["arm"], BASELINE) for seed in sorted(pairs)),
-        "margin": claim.margin, "sentence": _arm_sentence(row, verdict, n_pairs, claim, data.items, unknown_images),
     }  # fmt: skip
 
 
-def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, unknown_images: bool) -> str:
+def _arm_sentence(
+    row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, more_seeds: float, unknown_images: bool
+) -> str:
     metric = str(row["metric"])
     decimals, phrase = decimals_of(metric), metric_phrase(metric)
     shown = " ".join(
@@ -100,6 +119,15 @@ def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, item
     if verdict == "non-inferior":
         found = f"{row['arm']} is non-inferior to the baseline at a margin of {claim.margin:g}"
         return f"{found} (adjusted p {p_noninferior}): {phrase} differs by {shown} ({basis})."
+    outlook = ""
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
-    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis})."
+        outlook = f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {claim.power:.0%} power."
+        outlook = outlook.replace("%", " %")
+    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
+
+
+def _more_seeds_phrase(more_seeds: float) -> str:
+    if math.isinf(more_seeds):
+        return f"more than {MOST_FURTHER_SEEDS} more seeds"
+    return f"about {count(int(more_seeds), 'more seed')}"
