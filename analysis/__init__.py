@@ -3,27 +3,36 @@
 import foresight  # noqa: F401  first of all: Ctrl-C during the imports below then ends quietly
 
 # isort: split
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.amendments import build_amendments
+from analysis.assessment import study_status
 from analysis.breakdown import build_breakdown
 from analysis.cautions import Caution, build_cautions
 from analysis.components import build_components
 from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
+from analysis.factorial import build_factorial_effects, build_factorial_terms
+from analysis.gate import build_gate
 from analysis.heldout import build_heldout
+from analysis.image_pairs import read_image_pairs
+from analysis.importance import build_importance
 from analysis.load import StudyData, read_study
 from analysis.objectives import DEFAULT_OBJECTIVES, check_objectives
 from analysis.pareto import build_fronts, build_pareto
+from analysis.per_image import build_image_extremes, build_per_image
 from analysis.recommend import build_recommendation
+from analysis.replicates import build_replicates
 from analysis.scaling_law import ScalingFit, build_scaling, build_scaling_curve, fit_scaling
 from analysis.shares import build_shares
 from analysis.simplify import build_simplification
 from analysis.table import build_table
 from analysis.verdicts import build_verdicts
+from analysis.waivers import Waiver, waivers_of
 
 
 class Study:
@@ -34,10 +43,12 @@ class Study:
         data: StudyData,
         objectives: Sequence[str] = DEFAULT_OBJECTIVES,
         budget: Mapping[str, float] | None = None,
+        waivers: Iterable[Waiver] = (),
     ):
         check_objectives(data, objectives)
         self.data = data
         self.objectives = tuple(objectives)
+        self.waivers = waivers_of(data.name, data.claim, waivers)
         self.budget = dict(budget or {})
 
     def table(self) -> pd.DataFrame:
@@ -80,6 +91,22 @@ class Study:
         """One row per arm and component of the pipeline; empty where no component was timed."""
         return build_components(self.data)
 
+    def amendments(self) -> pd.DataFrame:
+        """What was changed of the claim or of what varies after the study began; empty where nothing was."""
+        return build_amendments(self.data.sweep)
+
+    def gate(self) -> pd.DataFrame:
+        """One row per criterion, met or waived or not, and one for each other reason why the gate is closed."""
+        return self._gate.copy()
+
+    def waived(self) -> pd.DataFrame:
+        """The rows of the gate that a person waived; empty where none was."""
+        return self._gate[self._gate["state"] == "waived"].reset_index(drop=True)
+
+    @cached_property
+    def _gate(self) -> pd.DataFrame:
+        return build_gate(self.data, self._verdicts, self.waivers, study_status(self.data))
+
     @cached_property
     def _table(self) -> pd.DataFrame:
         return build_table(self.data)
@@ -119,6 +146,62 @@ class Study:
     def fronts(self) -> pd.DataFrame:
         """One row per set of objectives: front, hypervolume with its reference point, knee, what was left out."""
         return self._fronts.copy()
+
+    def importance(self) -> pd.DataFrame:
+        """One row per method and factor: how much it matters; the range of its effects where one is varied at a time."""
+        return self._importance.copy()
+
+    def factorial_terms(self) -> pd.DataFrame:
+        """One row per main effect and pairwise interaction of a factorial; empty for another design."""
+        return self._factorial_terms.copy()
+
+    def factorial_effects(self) -> pd.DataFrame:
+        """One row per level, and per pair of levels, of every term of a factorial that can be estimated."""
+        return self._factorial_effects.copy()
+
+    def replicates(self) -> pd.DataFrame:
+        """Noise: configurations run twice at one seed, what arm and seed leave, and each arm over seeds."""
+        return self._replicates.copy()
+
+    def image_pairs(self) -> pd.DataFrame:
+        """One row per arm, seed and test image, beside the baseline's; read from every trial's samples."""
+        return self._image_pairs.copy()
+
+    def per_image(self) -> pd.DataFrame:
+        """One row per arm and scene type: the share of images it wins and loses against the baseline."""
+        return self._per_image.copy()
+
+    def image_extremes(self) -> pd.DataFrame:
+        """The images on which each arm gains and loses most."""
+        return self._image_extremes.copy()
+
+    @cached_property
+    def _importance(self) -> pd.DataFrame:
+        return build_importance(self.data)
+
+    @cached_property
+    def _factorial_terms(self) -> pd.DataFrame:
+        return build_factorial_terms(self.data)
+
+    @cached_property
+    def _factorial_effects(self) -> pd.DataFrame:
+        return build_factorial_effects(self.data)
+
+    @cached_property
+    def _replicates(self) -> pd.DataFrame:
+        return build_replicates(self.data)
+
+    @cached_property
+    def _image_pairs(self) -> pd.DataFrame:
+        return read_image_pairs(self.data)
+
+    @cached_property
+    def _per_image(self) -> pd.DataFrame:
+        return build_per_image(self.data, self._image_pairs)
+
+    @cached_property
+    def _image_extremes(self) -> pd.DataFrame:
+        return build_image_extremes(self.data, self._image_pairs)
 
     def scaling(self) -> pd.DataFrame:
         """One row per capacity axis and law of quality against measured size; empty without three sizes."""
@@ -166,11 +249,15 @@ class Study:
 
 
 def load(
-    path: str | Path, objectives: Sequence[str] = DEFAULT_OBJECTIVES, budget: Mapping[str, float] | None = None
+    path: str | Path,
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    budget: Mapping[str, float] | None = None,
+    waivers: Iterable[Waiver] = (),
 ) -> Study:
     """Reads `runs/<study>`.
 
-    `objectives` are what its front is over, `budget` the most that a recommended arm may take of each cost. Raises
-    RequestError, one sentence, for a run log that no table may be made from, or an unknown objective.
+    `objectives` are what its front is over, `budget` the most that a recommended arm may take of each cost, `waivers` what
+    `analysis.waivers` read. Raises RequestError, one sentence, for a run log that no table may be made from, an unknown
+    objective, or a waiver of no criterion.
     """
-    return Study(read_study(Path(path)), objectives, budget)
+    return Study(read_study(Path(path)), objectives, budget, waivers)

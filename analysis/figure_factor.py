@@ -55,7 +55,7 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     heading(
         figure,
         f"{capitalised(factor.name)}: {metric_phrase(primary)}",
-        f"{n_range(n_seeds, 'seed')}, {data.n_test} {data.items}; {shown}",
+        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; {shown}",
     )
     main = figure.add_subplot(grid[0, :])
     means = _plot_levels(main, factor, values, radius=4.5)

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import Study, wording
+from analysis.amendments import amended_note
 from analysis.cells import build_cells, shown_columns
 from analysis.cost import Price, build_cost, describe_cost
 from analysis.coverage import describe_coverage
@@ -19,7 +20,8 @@ from analysis.figures import draw_figures
 from analysis.inline_svg import inline_svg
 from analysis.page_rows import distinct_values, heldout_rows, records, scene_rows, share_rows, table_rows
 from analysis.pictures import read_pictures
-from analysis.sections import SECTIONS, Section
+from analysis.section import Section
+from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
 
@@ -91,7 +93,8 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
         "w": wording,
         "metrics": METRICS,
         "primary": METRICS[data.claim.primary],
-        "tested": f"{data.n_test} {data.items}",
+        "tested": data.tested_on(),
+        "amended": amended_note(data.sweep).strip(),
         "judged": data.claim.judged_arm(data.arms),
         "criteria": records(verdicts[verdicts["kind"] == "criterion"]),
         "arms": records(arms.loc[decisive_first.sort_values(kind="stable").index]),

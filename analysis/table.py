@@ -49,6 +49,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
             mine = of_arm.get(arm, values.iloc[:0])
             estimate = compute_estimate(mine["value"].tolist())
             row = _metric_fields(data, metric) | descriptions[arm] | costs.get(arm, {})
+            row |= {"n_test": data.n_test_of(arm)}
             row |= {"kind": "arm", "arm": arm, "n_seeds": estimate.n, "seeds": _join(mine["seed"])}
             row |= {"mean": estimate.mean, "low": estimate.low, "high": estimate.high, "keys": _join(mine["key"])}
             if arm in differences:
@@ -79,9 +80,12 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
-    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family."""
+    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family.
+
+    Trials that do not say on which images they were scored have no difference.
+    """
     values = seed_values(data, metric)
-    registered = values[values["seed"].isin(data.registered_seeds)]
+    registered = values[values["seed"].isin(data.registered_seeds) & values["key"].isin(data.comparable["key"])]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
     return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)

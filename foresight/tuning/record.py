@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
+from foresight.split_log import write_split
 
 if TYPE_CHECKING:
     from foresight.features.stage import StagedData
@@ -31,6 +32,7 @@ class Planned:
     sweep: str
     attempt: int
     keep_weights: bool = False  # another study continues with the trained model
+    claim_hash: str | None = None  # of the claim that was registered when the trial began
 
     @property
     def key(self) -> str:
@@ -48,6 +50,7 @@ class Planned:
             "seed": self.trial.seed,
             "attempt": self.attempt,
             "provenance": "trained",
+            "env/claim_hash": self.claim_hash,
             **config_columns(self.trial.config.flat()),
         }
 
@@ -79,6 +82,8 @@ def record_trial(
         write_failure(log, planned, describe(error))
         return
     with _disk_errors_said(log, planned):
+        for split in (data.train, data.val, data.test) if data is not None else ():
+            write_split(log.root, split.sample_hash)
         log.write_trial(
             planned.identity()
             | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},

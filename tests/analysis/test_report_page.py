@@ -64,7 +64,7 @@ def test_last_line_is_the_path_of_the_report(reported):
 def test_files(reported):
     names = {path.name for path in reported.folder.iterdir()}
     tables = {f"{name}.csv" for name in ("ablation_table", "breakdown", "cost", "pareto_front", "verdicts", "coverage")}
-    assert names == tables | {"figures", "report.html"}
+    assert names == tables | {"figures", "report.html", "results.yaml", "FINDINGS.md"}
     for suffix in ("png", "svg"):
         assert {path.stem for path in (reported.folder / "figures").glob(f"*.{suffix}")} == FIGURES
 

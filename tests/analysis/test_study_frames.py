@@ -165,7 +165,6 @@ def test_caution_for_a_constant_metric_and_an_undeclared_one(write_study):
         ("torch", "2.14.1", "2.13.0"),
         ("device", "cpu", "cuda"),
         ("threads", 1, 2),
-        ("lpips_trunk", "random seed 0", "random seed 1"),
         ("metric_ids", "mask_iou/v1", "mask_iou/v1 ssim/v1"),
     ],
 )

@@ -8,7 +8,8 @@ import pytest
 from study_writer import CLAIM
 
 import analysis
-from analysis.verdicts import decide_arm, decide_criterion, unmet_criteria
+from analysis.criteria import decide_criterion, unmet_criteria
+from analysis.verdicts import decide_arm
 from analysis.wording import p_phrase
 from foresight.claim import Criterion
 
