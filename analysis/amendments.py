@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.load import StudyData
 from analysis.wording import count
 from foresight.amendment import read_amendments
 from foresight.claim import hash_claim
@@ -16,14 +15,14 @@ from foresight.claim import hash_claim
 AMENDMENT_COLUMNS = ("kind", "made", "n_complete", "changes", "reason", "before", "after")
 
 
-def build_amendments(data: StudyData) -> pd.DataFrame:
+def build_amendments(sweep: Mapping[str, Any]) -> pd.DataFrame:
     """One row per amendment of the claim (`kind` claim, `before` and `after` its hashes) and change of the space."""
     rows: list[dict[str, object]] = []
-    for amendment in read_amendments(data.sweep):
+    for amendment in read_amendments(sweep):
         row = {"kind": "claim", "made": amendment.made, "n_complete": amendment.n_complete, "reason": amendment.reason}
         row |= {"before": hash_claim(amendment.before), "after": hash_claim(amendment.after)}
         rows.append(row | {"changes": "; ".join(compute_changes(amendment.before, amendment.after))})
-    for change in data.sweep.get("space_changes", ()):
+    for change in sweep.get("space_changes", ()):
         parts = [f"{name} {', '.join(change[name])}" for name in ("added", "removed") if change[name]]
         row = {"kind": "space", "made": change["made"], "n_complete": change["n_complete"], "reason": ""}
         rows.append(row | {"changes": "; ".join(parts), "before": "", "after": ""})

@@ -8,7 +8,8 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.load import StudyData, read_checked
+from analysis.load import StudyData
+from analysis.reading import read_checked
 from foresight.compare import compute_estimate
 
 BREAKDOWN_COLUMNS = ("arm", "scene", "metric", "n_images", "n_seeds", "mean", "low", "high")

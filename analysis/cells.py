@@ -32,6 +32,11 @@ class Cell:
     note: str = ""
 
 
+def shown_columns(frame: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Those of the columns that have a value in some row: a page has no room for what was never measured."""
+    return [name for name in columns if (frame[name].notna() & (frame[name] != "")).any()]
+
+
 def build_cells(frame: pd.DataFrame, columns: list[str]) -> list[list[Cell]]:
     """One list per row of the frame, one Cell per shown column."""
     names = list(map(str, frame))
@@ -84,6 +89,8 @@ def _number(column: str, value: float, is_whole: bool, row: dict[Any, Any]) -> s
         return f"{value:.2g}"
     if is_whole:
         return f"{value:.0f}"
+    if column == "money":
+        return wording.number(value, 2)
     if column.endswith("_ms"):
         return wording.number(value, 1)
     if column.endswith("_mb"):

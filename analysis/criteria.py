@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.heldout import heldout_size, heldout_values
 from analysis.load import StudyData
 from analysis.missing_seeds import count_failed, seed_share
+from analysis.relative import partner_keys
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.claim import Criterion
@@ -72,9 +73,10 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
         f"Criterion {metric_phrase(metric)} at {'least' if higher else 'most'} {criterion.acceptable:g} is {verdict}: "
         f"{who} has {shown} ({seeds}, {tested}; target {criterion.target:g})."
     )
+    keys = [*values["key"], *partner_keys(data.complete, data.claim.reference, metric, values["seed"])]
     return row | {
         "verdict": verdict, "n_seeds": estimate.n, "seeds": " ".join(map(str, values["seed"])),
-        "estimate": estimate.mean, "low": estimate.low, "high": estimate.high, "keys": " ".join(values["key"]),
+        "estimate": estimate.mean, "low": estimate.low, "high": estimate.high, "keys": " ".join(keys),
         "band": _band(estimate.mean, criterion, higher) if estimate.n else "", "sentence": sentence,
     }  # fmt: skip
 

@@ -8,6 +8,8 @@ import pandas as pd
 
 from foresight.errors import RequestError
 
+TEST_SET_COLUMNS = ("data/test_hash", "data/n_test")
+
 
 def check_test_set(complete: pd.DataFrame) -> int | None:
     """The number of test rows that all trials share; None where imported ones do not say, or say different numbers.
@@ -15,14 +17,14 @@ def check_test_set(complete: pd.DataFrame) -> int | None:
     Raises RequestError for a trial of our own that does not say, and for trials on different test images.
     """
     own = complete[complete["provenance"] != "imported"]
-    for column in ("data/test_hash", "data/n_test"):
-        if len(own) and (column not in own or own[column].isna().any()):
-            without = own if column not in own else own[own[column].isna()]
+    for column in TEST_SET_COLUMNS:
+        if own[column].isna().any():
+            without = own[own[column].isna()]
             raise RequestError(
                 f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
             )
         compared = complete[complete["data/test_hash"].notna()]
-        counts = compared[column].value_counts() if column in compared else pd.Series(dtype=int)
+        counts = compared[column].value_counts()
         if len(counts) > 1:
             odd = compared.loc[compared[column] == counts.index[-1], "key"].iloc[0]
             listed = ", ".join(f"{value} in {n} trials" for value, n in counts.items())
@@ -34,7 +36,7 @@ def check_test_set(complete: pd.DataFrame) -> int | None:
 
 def count_test_rows(trials: pd.DataFrame) -> int | None:
     """The number of test rows that all of the trials say."""
-    if "data/n_test" not in trials or trials["data/n_test"].isna().any():
+    if trials["data/n_test"].isna().any():
         return None
     said = set(trials["data/n_test"])
     return int(said.pop()) if len(said) == 1 else None

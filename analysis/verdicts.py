@@ -2,8 +2,8 @@
 
 In: a study and its ablation table. Out: one frame with VERDICT_COLUMNS, criteria (`analysis.criteria`) first, whose
 sentences are made from the same rows; `keys` are the trials behind a row. Verdicts are judged on exactly the registered
-seeds: with fewer of them there is none, and more change none. All arms are one family: each of `better or worse` and
-`non-inferior` is wrong for any arm at a rate of alpha.
+seeds, or at the looks that the claim declares (`analysis.looks`): with fewer seeds there is none, and more change none. All
+arms are one family: each of `better or worse` and `non-inferior` is wrong for any arm at a rate of alpha.
 """
 
 import math
@@ -34,12 +34,12 @@ def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion (`kind` criterion, `estimate` the judged arm's mean) and per arm (`arm`, its difference)."""
     rows = build_criteria(data)
     primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
-    blocks = zip(data.complete["arm"], data.complete["seed"], strict=True)
-    key_of = dict(zip(blocks, data.complete["key"], strict=True))
     tests = last_tests(data)
     n_open = _count_open(data, primary, tests)
+    blocks = zip(data.complete["arm"], data.complete["seed"], strict=True)
+    key_of = dict(zip(blocks, data.complete["key"], strict=True))
     others = primary[primary["arm"] != BASELINE]
-    rows += [_arm_row(data, row, key_of, tests.get(str(row["arm"])), n_open) for _, row in others.iterrows()]
+    rows += [_arm_row(data, row, key_of, n_open, tests.get(str(row["arm"]))) for _, row in others.iterrows()]
     verdicts = pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
     verdicts["sentence"] += amended_note(data.sweep)
     for name in ("n_seeds", "n_test"):
@@ -80,10 +80,10 @@ def _arm_row(
     data: StudyData,
     row: pd.Series,
     key_of: dict[tuple[str, int], str],
-    test: Mapping[str, Any] | None,
     n_open: tuple[int, int],
+    test: Mapping[str, Any] | None,
 ) -> dict[str, object]:
-    """`test` is the arm's last one, where the claim has looks: its verdict stands."""
+    """`test` is the one that gave the arm its verdict, or its last one, where the claim has looks; the verdict stands."""
     claim, metric = data.claim, str(row["metric"])
     n_pairs = 0 if pd.isna(row["n_pairs"]) else int(row["n_pairs"])
     pairs = set(map(int, str(row["pair_seeds"]).split())) if n_pairs else set()
@@ -91,10 +91,12 @@ def _arm_row(
         n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
         row["direction"] == "higher", count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
-    alpha, next_alpha, found_at = claim.alpha, claim.alpha, ""
+    alpha, next_alpha, items = claim.alpha, claim.alpha, data.items
     if test is not None:
         verdict, alpha, next_alpha = str(test["verdict"]), test["alpha_at_look"], next_level(test, claim)
-        found_at = f", {describe_test(test)}"
+        items = f"{items}, {describe_test(test)}"
+    unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])
+    unknown_images &= {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
     more_seeds = math.nan
     if verdict == "undecided" and next_alpha > 0:
         signed = row["difference"] if row["direction"] == "higher" else -row["difference"]
@@ -102,22 +104,20 @@ def _arm_row(
             signed, row["standard_error"], row["degrees"], n_pairs, claim.margin,
             next_alpha / n_open[0], next_alpha / n_open[1], claim.power,
         )  # fmt: skip
-    unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])
-    unknown_images &= {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
     judged = replace(claim, alpha=alpha)
-    sentence = _arm_sentence(row, verdict, n_pairs, judged, data.items + found_at, unknown_images, more_seeds)
     return {
         "kind": "arm", "name": row["arm"], "factor": row["factor"], "level": row["level"], "metric": metric,
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
+        "margin": claim.margin, "method": row["method"], "more_seeds": more_seeds,
+        "sentence": _arm_sentence(row, verdict, n_pairs, judged, items, more_seeds, unknown_images),
         "keys": " ".join(key_of[arm, seed] for arm in (row["arm"], BASELINE) for seed in sorted(pairs)),
-        "margin": claim.margin, "method": row["method"], "more_seeds": more_seeds, "sentence": sentence,
     }  # fmt: skip
 
 
 def _arm_sentence(
-    row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, unknown_images: bool, more_seeds: float
+    row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, more_seeds: float, unknown_images: bool
 ) -> str:
     metric = str(row["metric"])
     decimals, phrase = decimals_of(metric), metric_phrase(metric)

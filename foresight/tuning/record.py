@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
+from foresight.split_log import write_split
 
 if TYPE_CHECKING:
     from foresight.features.stage import StagedData
@@ -81,6 +82,8 @@ def record_trial(
         write_failure(log, planned, describe(error))
         return
     with _disk_errors_said(log, planned):
+        for split in (data.train, data.val, data.test) if data is not None else ():
+            write_split(log.root, split.sample_hash)
         log.write_trial(
             planned.identity()
             | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},

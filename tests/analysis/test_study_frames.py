@@ -3,14 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from study_writer import FACTORS, space
 
 import analysis
 from analysis.figure_factor import level_values
-from analysis.pareto import build_pareto
 from foresight.compare import compute_estimate
 from foresight.config import TrialConfig
 from foresight.metrics import METRICS
@@ -110,31 +108,6 @@ def test_factorial_levels_pool_their_arms(write_study):
     assert "fusion.strategy=concat,fusion.layers=2" in study.verdicts()["name"].tolist()
 
 
-def points(rows):
-    frame = pd.DataFrame(rows, columns=["arm", "mean", "params_trained", "latency_ms"])
-    return frame.assign(
-        kind="arm", role="primary", metric="mask_iou", direction="higher", n_seeds=5, n_test=9, low=0, high=1
-    )
-
-
-def test_pareto_front():
-    rows = [
-        ("best", 0.9, 100, 10),
-        ("small", 0.5, 10, 12),
-        ("fast", 0.5, 90, 5),
-        ("beaten", 0.5, 100, 10),
-        ("twin", 0.9, 100, 10),
-    ]
-    front = build_pareto(points(rows)).set_index("arm")["on_front"]
-    assert front.to_dict() == {"best": True, "twin": True, "small": True, "fast": True, "beaten": False}
-
-
-def test_cost_that_an_arm_lacks_is_no_objective():
-    front = build_pareto(points([("a", 0.9, 100, 10), ("b", 0.5, 100, np.nan)]))
-    assert set(front["objectives"]) == {"quality params_trained"}
-    assert front["on_front"].tolist() == [True, False]
-
-
 def test_pareto_without_latency(write_study):
     front = analysis.load(write_study(with_latency=False, n_seeds=1)).pareto()
     assert set(front["objectives"]) == {"quality params_trained"}
@@ -192,7 +165,6 @@ def test_caution_for_a_constant_metric_and_an_undeclared_one(write_study):
         ("torch", "2.14.1", "2.13.0"),
         ("device", "cpu", "cuda"),
         ("threads", 1, 2),
-        ("lpips_trunk", "random seed 0", "random seed 1"),
         ("metric_ids", "mask_iou/v1", "mask_iou/v1 ssim/v1"),
     ],
 )
