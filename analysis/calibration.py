@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.wording import percent
+
 CALIBRATION_PATH = Path(__file__).with_name("calibration.csv")
 CALIBRATION_COLUMNS = (
     "kind", "method", "noise", "n_seeds", "n_arms", "effect", "rate", "standard_error", "alpha", "repetitions", "seed",
@@ -37,7 +39,7 @@ def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
     rows = []
     power = rates[(rates["kind"] == POWER) & (rates["effect"] == SHOWN_EFFECT) & (rates["noise"] == "equal")]
     for (method, n_seeds), cell in rates[rates["kind"] == FALSE].groupby(["method", "n_seeds"], sort=False):
-        worst = cell.loc[cell["rate"].idxmax()]
+        worst = cell.sort_values("rate").iloc[-1]
         row = {
             "method": method, "n_seeds": n_seeds, "false_rate": worst["rate"], "false_error": worst["standard_error"],
             "worst_noise": worst["noise"], "worst_n_arms": worst["n_arms"], "alpha": worst["alpha"],
@@ -54,11 +56,11 @@ def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
 def describe_calibration(summary: pd.DataFrame) -> list[str]:
     """What the rates say about the analysis' own method, and what other choices would have done."""
     sentences = []
-    for method, rows in summary.groupby("method", sort=False):
-        worst = rows.loc[rows["false_rate"].idxmax()]
+    for worst in summary.sort_values("false_rate").groupby("method", sort=False).tail(1).to_dict("records"):
+        error = 1.96 * worst["false_error"]
         sentences.append(
-            f"{method[:1].upper()}{method[1:]}: in studies where no arm differs, at most {worst['false_rate']:.1%} had any "
-            f"false verdict (± {1.96 * worst['false_error']:.1%}; alpha {worst['alpha']:.0%}), with noise "
-            f"'{worst['worst_noise']}', {worst['n_seeds']} seeds and {worst['worst_n_arms']} arms.".replace("%", " %")
+            f"{worst['method']}: in studies where no arm differs, at most {percent(worst['false_rate'])} had any false "
+            f"verdict (± {percent(error)}; alpha {percent(worst['alpha'])}), with noise '{worst['worst_noise']}', "
+            f"{worst['n_seeds']} seeds and {worst['worst_n_arms']} arms."
         )
     return sentences

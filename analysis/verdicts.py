@@ -14,7 +14,7 @@ from analysis.heldout import heldout_size, heldout_values
 from analysis.load import StudyData
 from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
 from analysis.table import seed_values
-from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, percent
 from foresight.claim import Claim, Criterion
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
@@ -137,8 +137,9 @@ def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, item
     outlook = ""
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
-        outlook = f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {claim.power:.0%} power."
-        outlook = outlook.replace("%", " %")
+        outlook = (
+            f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {percent(claim.power)} power."
+        )
     return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
 
 
