@@ -113,7 +113,7 @@ def test_summary_sentences_and_figure():
     assert worst["false_rate"] == false["rate"].max()
     sentences = describe_calibration(summary)
     assert len(sentences) == 3
-    mine = next(sentence for sentence in sentences if sentence.startswith(CHOSEN))
-    assert f"at most {100 * worst['false_rate']:.2g} %" in mine
-    assert f"noise '{worst['worst_noise']}', {worst['n_seeds']} seeds and {worst['worst_n_arms']} arms" in mine
+    mine = next(sentence for sentence in sentences if sentence.startswith(CHOSEN.capitalize()))
+    assert f"{100 * worst['false_rate']:.2g} % had a false verdict" in mine
+    assert f"noise '{worst['worst_noise']}' with {worst['n_seeds']} seeds and {worst['worst_n_arms']} arms" in mine
     assert draw("calibration", "", "", plot_calibration, rates).svg.startswith("<?xml")
