@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import Study
 from analysis.amendments import describe_amendments
+from analysis.calibration import describe_calibration
 from analysis.components import describe_components
 from analysis.efficiency import describe_efficiency
 from analysis.factorial import describe_factorial_effects, describe_factorial_terms
@@ -292,5 +293,23 @@ SECTIONS = (
             "after": "Claim after",
         },
         describe_amendments,
+    ),
+    Section(
+        "calibration",
+        "Can the verdicts be trusted?",
+        Study.calibration,
+        {
+            "method": "Method",
+            "n_seeds": "Seeds",
+            "false_rate": "Studies with a false verdict, at worst",
+            "worst_noise": "There the noise",
+            "worst_n_arms": "and the arms",
+            "power": "Power",
+            "power_effect": "for a difference in sd",
+            "power_n_arms": "among arms",
+            "n_studies": "Studies simulated",
+        },
+        describe_calibration,
+        figures=("calibration",),
     ),
 )

@@ -15,7 +15,7 @@ from analysis.criteria import build_criteria
 from analysis.load import StudyData
 from analysis.missing_seeds import count_failed, seed_share
 from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
-from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, percent
 from foresight.claim import Claim
 from foresight.space import BASELINE
 
@@ -122,8 +122,9 @@ def _arm_sentence(
     outlook = ""
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
-        outlook = f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {claim.power:.0%} power."
-        outlook = outlook.replace("%", " %")
+        outlook = (
+            f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {percent(claim.power)} power."
+        )
     return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
 
 
