@@ -23,7 +23,7 @@ PARITY = 1.0
 def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """One row per arm but the reference and efficiency metric; means and 95 % intervals are those of the table."""
     reference = data.claim.reference
-    reference_params = arm_costs(data).get(reference, {}).get("params_trained", float("nan"))
+    reference_params = float(arm_costs(data)["params_trained"].get(reference, float("nan")))
     rows = []
     for _, row in table[(table["kind"] == "arm") & table["metric"].str.startswith("param_efficiency")].iterrows():
         if row["arm"] != reference and pd.notna(row["mean"]):
