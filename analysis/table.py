@@ -17,8 +17,8 @@ from foresight.space import BASELINE
 TABLE_COLUMNS = (
     "kind", "arm", "factor", "level", "metric", "metric_id", "unit", "direction", "role",
     "n_seeds", "seeds", "n_test", "mean", "low", "high",
-    "n_pairs", "pair_seeds", "difference", "difference_low", "difference_high", "p", "p_holm",
-    "p_noninferior", "p_noninferior_holm", "params_trained", "latency_ms", "train_s", "peak_memory_mb",
+    "n_pairs", "pair_seeds", "difference", "difference_low", "difference_high", "standard_error", "degrees", "p", "p_holm",
+    "p_noninferior", "p_noninferior_holm", "method", "params_trained", "latency_ms", "train_s", "peak_memory_mb",
     "loss_variance", "convergence_epoch", "keys",
 )  # fmt: skip
 
@@ -126,14 +126,13 @@ def predictor_score(data: StudyData, predictor: str, metric: str) -> float:
 
 def _predictor_row(data: StudyData, predictor: str, metric: str) -> dict[str, object]:
     # No seed enters a trivial predictor or a ceiling: it has a value on these test images, and no interval.
-    row = {
+    return {
         "kind": "ceiling" if predictor in CEILINGS else "trivial",
         "arm": predictor,
         "factor": "",
         "level": "",
         "mean": predictor_score(data, predictor, metric),
     }
-    return row
 
 
 def _metric_fields(data: StudyData, metric: str) -> dict[str, object]:

@@ -42,7 +42,15 @@ def write_simulated_log(root: Path, n_trials: int, n_epochs: int) -> None:
     declared = {"study": root.name, "scale": baseline["scale"], "question": "How fast is this read?", "space": space}
     log.write_sweep(declared | {"claim": CLAIM.to_json(), "claim_hash": CLAIM.hash})
     rows = _trial_rows(arms, baseline, root.name)
-    planned = ["key", "arm", "factor", "level", "seed", "arm_key", *(name for name in rows if name.startswith("config/"))]
+    planned = [
+        "key",
+        "arm",
+        "factor",
+        "level",
+        "seed",
+        "arm_key",
+        *(name for name in rows if name.startswith("config/")),
+    ]
     log.write_manifest(rows[planned].to_dict("records"))
     fixed = {name: pa.array([None] * len(rows), kind) for name, kind in TRIAL_COLUMNS.items() if name not in rows}
     trials = pa.Table.from_pandas(rows.drop(columns="arm_key"), preserve_index=False).replace_schema_metadata()
@@ -55,7 +63,13 @@ def write_simulated_log(root: Path, n_trials: int, n_epochs: int) -> None:
         pq.write_table(trials.slice(i, 1), folder / "trial.parquet")
     (root / "latency").mkdir()
     for i, (arm, arm_key) in enumerate(rows[["arm", "arm_key"]].drop_duplicates().itertuples(index=False)):
-        latency = {"arm_key": [arm_key], "arm": [arm], "latency_ms": [10 + 0.01 * i], "n_repeats": [50], "device": ["cpu"]}
+        latency = {
+            "arm_key": [arm_key],
+            "arm": [arm],
+            "latency_ms": [10 + 0.01 * i],
+            "n_repeats": [50],
+            "device": ["cpu"],
+        }
         pq.write_table(pa.table(latency), root / "latency" / f"{arm_key}.parquet")
 
 

@@ -11,7 +11,9 @@ NAN = np.nan
 
 
 def test_by_hand():
-    found = compute_estimates([[0.80, 0.81, 0.82, 0.83, 0.84], [1.0, NAN, 3.0, NAN, NAN], [NAN] * 5, [NAN, 7, *[NAN] * 3]])
+    found = compute_estimates(
+        [[0.80, 0.81, 0.82, 0.83, 0.84], [1.0, NAN, 3.0, NAN, NAN], [NAN] * 5, [NAN, 7, *[NAN] * 3]]
+    )
     assert found.n.tolist() == [5, 2, 0, 1]
     assert found.mean[[0, 1, 3]] == pytest.approx([0.82, 2.0, 7.0])
     # sd 0.0158, t 2.776: half width 0.0196; of two values sd 1.414 and t 12.706
