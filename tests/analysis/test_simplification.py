@@ -107,7 +107,7 @@ def test_nothing_to_simplify_without_seeds_or_with_one_arm(write_study):
 
 def test_an_arm_that_loses_more_than_the_margin_is_rarely_called_non_inferior(study):
     """Three equal arms and one that is worse by exactly the margin: the best is chosen by the numbers and by luck."""
-    rng, wrong, n_studies = np.random.default_rng(11), 0, 80
+    rng, wrong, n_studies = np.random.default_rng(11), 0, 50
     arms = ["arm0", "arm1", "arm2", "worse"]
     for _ in range(n_studies):
         noise = rng.normal(0, 0.01, (5, 1)) + rng.normal(0, 0.004, (5, 4))
