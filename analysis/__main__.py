@@ -49,6 +49,7 @@ def main(
             raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
         stated = read_price(price) if price else None
         loaded = load(runs / study, [name.strip() for name in objectives.split(",")], read_budget(budget or []))
+        loaded.pareto()  # objectives that no arm has are refused before anything is written
         recommendation = loaded.recommendation()
     except RequestError as error:
         typer.echo(str(error), err=True)
