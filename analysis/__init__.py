@@ -14,11 +14,16 @@ from analysis.cautions import Caution, build_cautions
 from analysis.components import build_components
 from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
+from analysis.factorial import build_factorial_effects, build_factorial_terms
 from analysis.heldout import build_heldout
+from analysis.image_pairs import read_image_pairs
+from analysis.importance import build_importance
 from analysis.load import StudyData, read_study
 from analysis.objectives import DEFAULT_OBJECTIVES, check_objectives
 from analysis.pareto import build_fronts, build_pareto
+from analysis.per_image import build_image_extremes, build_per_image
 from analysis.recommend import build_recommendation
+from analysis.replicates import build_replicates
 from analysis.scaling_law import ScalingFit, build_scaling, build_scaling_curve, fit_scaling
 from analysis.shares import build_shares
 from analysis.simplify import build_simplification
@@ -119,6 +124,62 @@ class Study:
     def fronts(self) -> pd.DataFrame:
         """One row per set of objectives: front, hypervolume with its reference point, knee, what was left out."""
         return self._fronts.copy()
+
+    def importance(self) -> pd.DataFrame:
+        """One row per method and factor: how much it matters; the range of its effects where one is varied at a time."""
+        return self._importance.copy()
+
+    def factorial_terms(self) -> pd.DataFrame:
+        """One row per main effect and pairwise interaction of a factorial; empty for another design."""
+        return self._factorial_terms.copy()
+
+    def factorial_effects(self) -> pd.DataFrame:
+        """One row per level, and per pair of levels, of every term of a factorial that can be estimated."""
+        return self._factorial_effects.copy()
+
+    def replicates(self) -> pd.DataFrame:
+        """Noise: configurations run twice at one seed, what arm and seed leave, and each arm over seeds."""
+        return self._replicates.copy()
+
+    def image_pairs(self) -> pd.DataFrame:
+        """One row per arm, seed and test image, beside the baseline's; read from every trial's samples."""
+        return self._image_pairs.copy()
+
+    def per_image(self) -> pd.DataFrame:
+        """One row per arm and scene type: the share of images it wins and loses against the baseline."""
+        return self._per_image.copy()
+
+    def image_extremes(self) -> pd.DataFrame:
+        """The images on which each arm gains and loses most."""
+        return self._image_extremes.copy()
+
+    @cached_property
+    def _importance(self) -> pd.DataFrame:
+        return build_importance(self.data)
+
+    @cached_property
+    def _factorial_terms(self) -> pd.DataFrame:
+        return build_factorial_terms(self.data)
+
+    @cached_property
+    def _factorial_effects(self) -> pd.DataFrame:
+        return build_factorial_effects(self.data)
+
+    @cached_property
+    def _replicates(self) -> pd.DataFrame:
+        return build_replicates(self.data)
+
+    @cached_property
+    def _image_pairs(self) -> pd.DataFrame:
+        return read_image_pairs(self.data)
+
+    @cached_property
+    def _per_image(self) -> pd.DataFrame:
+        return build_per_image(self.data, self._image_pairs)
+
+    @cached_property
+    def _image_extremes(self) -> pd.DataFrame:
+        return build_image_extremes(self.data, self._image_pairs)
 
     def scaling(self) -> pd.DataFrame:
         """One row per capacity axis and law of quality against measured size; empty without three sizes."""

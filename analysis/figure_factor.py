@@ -34,7 +34,7 @@ from analysis.wording import better_arrow, decimals_of, metric_axis, metric_phra
 from foresight.metrics import METRICS
 
 PANELS_PER_ROW = 3
-NOTE_CHARACTERS = 62  # of a line under the axis
+NOTE_CHARACTERS = 56  # of a line under the axis
 PANEL_CHARACTERS = 16  # that fit above a small panel
 NAMES_UNDER_PANEL = 11  # characters of all its levels, were each as long as the longest neighbours
 # A trivial predictor farther below the data than this share of their spread is written at the edge, not drawn to scale:
@@ -66,7 +66,8 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
         mark(point, describe_point(title, primary, (estimate.mean, estimate.low, estimate.high), of_level))
     _mark_trivial(main, data)
     main.set_ylabel(f"{metric_axis(primary)} {better_arrow(primary)}")
-    main.set_xlabel(f"{factor.field} (baseline in bold){_notes(factor)}")
+    notes = _notes(factor)
+    main.set_xlabel(f"{factor.field} (baseline in bold){notes}", loc="left" if notes else "center")
     main.set_xticks(range(len(factor.levels)), [_level_label(factor, level) for level in factor.levels])
     _embolden_baseline(main, factor)
     lengths = [len(str(level)) for level in factor.levels]
@@ -77,7 +78,7 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     for i, metric in enumerate(others):
         panel = figure.add_subplot(grid[1 + i // PANELS_PER_ROW, i % PANELS_PER_ROW])
         _plot_levels(panel, factor, level_values(data, factor, metric), radius=2.8)
-        name = break_words(f"{METRICS[metric].label} {better_arrow(metric)}", PANEL_CHARACTERS)
+        name = break_words(f"{METRICS[metric].label}\N{NO-BREAK SPACE}{better_arrow(metric)}", PANEL_CHARACTERS)
         unit = break_words(METRICS[metric].unit, PANEL_CHARACTERS)
         panel.set_title(f"{name}\n{unit}", fontsize=SMALL_PT)
         panel.tick_params(labelsize=SMALL_PT - 0.5, pad=1.5)

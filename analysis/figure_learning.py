@@ -18,7 +18,7 @@ from foresight.space import BASELINE
 
 PANELS_PER_ROW = 2
 TITLE_CHARACTERS = 22  # of a line above a panel
-LINE_OF_TEXT = 0.105  # of the height of a panel
+LINE_OF_TEXT = 0.085  # of the height of a panel
 MOST_ROOM = 0.6  # of that height, left free for the names of the levels
 
 
@@ -32,7 +32,7 @@ def plot_learning(data: StudyData, metric: str) -> Figure:
     """One panel per factor, the baseline's level in ink; in a factorial a level pools all arms that have it."""
     curves, panels = data.curves, _panels(data)
     n_rows = math.ceil(len(panels) / PANELS_PER_ROW)
-    figure = new_figure(HEADING_IN + 0.3 + 1.35 * n_rows)
+    figure = new_figure(HEADING_IN + 0.3 + 1.7 * n_rows)
     grid = figure.subplots(n_rows, min(PANELS_PER_ROW, len(panels)), sharex=True, sharey=True, squeeze=False)
     column, rising = f"val/{metric}", METRICS[metric].direction == "higher"
     for i, (name, levels) in enumerate(panels):
@@ -55,6 +55,7 @@ def plot_learning(data: StudyData, metric: str) -> Figure:
     share = min(MOST_ROOM, LINE_OF_TEXT * (0.6 + max(len(levels) for _, levels in panels)))
     room = share / (1 - share) * (high - low)  # below rising curves, above falling ones; the axes share it
     grid[0, 0].set_ylim((low - room, high) if rising else (low, high + room))
+    grid[0, 0].locator_params(axis="y", nbins=8)
     # No tick in that room: a negative share of a picture would be read as a value.
     grid[0, 0].set_yticks([tick for tick in grid[0, 0].get_yticks() if low <= tick <= high])
     figure.supxlabel("Epoch", fontsize=TEXT_PT)
@@ -91,6 +92,6 @@ def _panels(data: StudyData) -> list[tuple[str, list[tuple[str, bool, list[str]]
 def _write_levels(axes: Axes, entries: list[tuple[str, str]], rising: bool) -> None:
     """The levels, each beside a stroke in the colour of its line, in the right corner that curves leave free."""
     for i, (label, colour) in enumerate(reversed(entries) if rising else entries):
-        y = (0.08 if rising else 0.92) + (1 if rising else -1) * LINE_OF_TEXT * i
+        y = (0.06 if rising else 0.94) + (1 if rising else -1) * LINE_OF_TEXT * i
         axes.plot([0.92, 0.98], [y, y], transform=axes.transAxes, color=colour, linewidth=1.6)
         axes.text(0.90, y, label, transform=axes.transAxes, ha="right", va="center_baseline", fontsize=SMALL_PT)

@@ -63,7 +63,7 @@ def plot_failures(data: StudyData, keys: dict[str, str], arm: str) -> Figure:
     """What the arm did worst by the primary metric, each column with its value and its type of scene."""
     strip, worst = _read(data, keys[arm], FAILURES), worst_samples(data, keys[arm])
     metric = data.claim.primary
-    figure = new_figure(HEADING_IN + 0.45 + 0.42 * FAILURE_ROWS)
+    figure = new_figure(HEADING_IN + 0.5 + 0.42 * FAILURE_ROWS)
     axes = figure.add_subplot()
     axes.imshow(strip, interpolation="nearest", aspect="equal")
     axes.set_yticks([])

@@ -21,6 +21,14 @@ const hide = () => {
   tip.hidden = true;
 };
 
+const place = () => {
+  const at = shown.getBoundingClientRect(), own = tip.getBoundingClientRect(), gap = 10;
+  const right = document.documentElement.clientWidth - own.width - gap;
+  tip.style.left = Math.max(gap, Math.min(at.x + at.width / 2 - own.width / 2, right)) + "px";
+  const fits_below = at.bottom + gap + own.height <= innerHeight;
+  tip.style.top = Math.max(gap, fits_below ? at.bottom + gap : at.top - gap - own.height) + "px";
+};
+
 const show = mark => {
   if (mark === shown) return;
   hide();
@@ -28,11 +36,7 @@ const show = mark => {
   mark.classList.add("active");
   tip.textContent = mark.getAttribute("aria-label");
   tip.hidden = false;
-  const at = mark.getBoundingClientRect(), own = tip.getBoundingClientRect(), gap = 10;
-  const right = document.documentElement.clientWidth - own.width - gap;
-  tip.style.left = Math.max(gap, Math.min(at.x + at.width / 2 - own.width / 2, right)) + "px";
-  const fits_below = at.bottom + gap + own.height <= innerHeight;
-  tip.style.top = Math.max(gap, fits_below ? at.bottom + gap : at.top - gap - own.height) + "px";
+  place();
 };
 
 for (const svg of document.querySelectorAll("svg.marked")) {
@@ -66,5 +70,5 @@ for (const svg of document.querySelectorAll("svg.marked")) {
   });
 }
 document.addEventListener("pointerdown", event => event.target.closest("svg.marked") || hide());
-addEventListener("scroll", hide, {passive: true});
+addEventListener("scroll", () => shown && place(), {passive: true});  // focus scrolls a mark into view after it is shown
 addEventListener("beforeprint", () => document.querySelectorAll("details.fold").forEach(fold => fold.open = true));
