@@ -18,9 +18,12 @@ from analysis.figure_pictures import (
     trials_with,
     worst_samples,
 )
+from analysis.figure_scaling import plot_scaling
 from analysis.figure_style import Drawing, capitalised, draw
-from analysis.figure_tradeoff import plot_tradeoff
+from analysis.figure_tradeoff import plot_tradeoff, plotted_costs
 from analysis.load import FactorInfo, StudyData
+from analysis.pareto import describe_pareto
+from analysis.scaling_law import describe_scaling
 from analysis.wording import decimals_of, metric_phrase, number
 
 
@@ -47,13 +50,24 @@ def draw_figures(study: Study) -> list[Drawing]:
         )
         alt = f"{capitalised(phrase)} at each level of {factor.name}: {_level_means(data, factor)}."
         drawings.append(draw(f"factor_{_stem(factor.name)}", caption, alt, plot_factor, data, factor))
-    if pareto[["params_trained", "latency_ms"]].notna().any(axis=None):
+    if plotted_costs(pareto):
         caption = (
-            f"{capitalised(phrase)} against cost. The baseline has the colour of the text. Blue: on the front of this "
-            "pair of objectives. Grey: dominated; those without a name stand in the Pareto table."
+            f"{capitalised(phrase)} against cost, over {pareto['objectives'].iloc[0].replace(' ', ', ')}. Blue diamonds: on the "
+            "front in 95 % or more of the draws of all arms' means. Grey triangles: dominated by one arm in as many. Orange "
+            "rings: ambiguous. The baseline's mark has the outline of the text. Upright: 95 % intervals; level: quartiles of the "
+            "latency. The line is the front of the means of this "
+            "pair; arms without a name stand in the Pareto table."
         )
-        alt = f"Scatter of {len(pareto)} arms. On the front: {', '.join(pareto.loc[pareto['on_front'], 'arm'])}."
+        alt = f"Scatter of {len(pareto)} arms. {' '.join(describe_pareto(pareto))}"
         drawings.append(draw("tradeoff", caption, alt, plot_tradeoff, data, pareto))
+    scaling = study.scaling()
+    if len(scaling):
+        caption = (
+            f"{capitalised(phrase)} against trained parameters as they were counted. Each faint dot is one seed. The line is the "
+            "fitted law with its 95 % band, which takes the law for granted. The square is the baseline."
+        )
+        alt = " ".join(describe_scaling(scaling))
+        drawings.append(draw("scaling", caption, alt, plot_scaling, data, study.scaling_fits(), study.scaling_curve()))
     metric = curve_metric(data)
     if metric is not None:
         caption = f"Validation {metric_phrase(metric)} after each epoch: median, and band from lowest to highest trial."
