@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import Study, load, wording
+from analysis.cost import read_price
 from analysis.coverage import describe_coverage
+from analysis.objectives import DEFAULT_OBJECTIVES
+from analysis.recommend import describe_recommendation, read_budget, write_recommendation
 from analysis.verdicts import unmet_criteria
 from foresight.errors import RequestError
 
@@ -30,26 +33,42 @@ def main(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with 3 unless every criterion of the claim is met.")
     ] = False,
+    objectives: Annotated[
+        str, typer.Option(help="Two or more objectives of the front, with commas: quality, metrics, costs.")
+    ] = ",".join(DEFAULT_OBJECTIVES),
+    budget: Annotated[
+        list[str] | None, typer.Option(help="COST=MOST, repeatable: recommended.json is the best arm within it.")
+    ] = None,
+    price: Annotated[
+        str, typer.Option(help="What a GPU-hour costs, as '2.10 EUR': the report then gives the cost in money.")
+    ] = "",
 ) -> None:
     """Tables, figures, verdicts and one report page from a study's run log."""
     try:
         if study in ("", ".", "..") or Path(study).name != study:
             raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
-        loaded = load(runs / study)
+        stated = read_price(price) if price else None
+        loaded = load(runs / study, [name.strip() for name in objectives.split(",")], read_budget(budget or []))
+        recommendation = loaded.recommendation()
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     from analysis.report import write_report  # matplotlib: a second that a wrong request need not wait for
 
     try:
-        path = write_report(loaded, out / study)
+        path = write_report(loaded, out / study, stated)
+        recommended = write_recommendation(loaded.data, recommendation, out / study)
     except OSError as error:
         typer.echo(f"the report cannot be written to {out / study}: {error.strerror}; choose another --out", err=True)
         raise typer.Exit(2) from error
     print_summary(loaded)
+    for sentence in describe_recommendation(recommendation):
+        typer.echo(sentence)
     unmet = unmet_criteria(loaded.verdicts()) if gate else []
     for sentence in unmet:
         typer.echo(f"gate closed: {sentence}", err=True)
+    if recommended is not None:
+        typer.echo(str(recommended))
     typer.echo(str(path))
     if unmet:
         raise typer.Exit(3)
@@ -80,7 +99,7 @@ def print_summary(study: Study) -> None:
             _verdict_cell(verdict_of.get(row["arm"], "")) if is_arm else WITHOUT_VERDICT[row["kind"]],
         )
     console.print(table)
-    for _, row in study.param_efficiency().iterrows():
+    for _, row in study.param_efficiency().query("basis == 'claim'").iterrows():
         shown = f"{wording.number(row['efficiency'])} {wording.interval(row['low'], row['high'])}".strip()
         console.print(f"{row['arm']}: {row['metric']} {shown}. {row['warnings']}".strip(), markup=False)
     for note in (data.sweep.get("scale_note"), *verdicts.loc[verdicts["kind"] == "criterion", "sentence"]):

@@ -82,6 +82,8 @@ def _number(column: str, value: float, is_whole: bool, row: dict[Any, Any]) -> s
         return f"{value:g}"
     if is_whole:
         return f"{value:.0f}"
+    if column == "money":
+        return wording.number(value, 2)
     if column.endswith("_ms"):
         return wording.number(value, 1)
     if column.endswith("_mb"):

@@ -27,6 +27,19 @@ FORMULAS = {
 }
 
 
+def efficiency_by_seed(complete: pd.DataFrame, arm: str, reference: str, source: str) -> pd.Series:
+    """Parameter efficiency of one arm against any other, indexed by the seeds that both have, in order.
+
+    `source` is the column of the distance. A seed at which the reference's distance is not above 0 has none.
+    """
+    of_arm, of_reference = (
+        complete[complete["arm"] == name].set_index("seed")[source].astype(float).dropna() for name in (arm, reference)
+    )
+    of_reference = of_reference[of_reference > 0]
+    shared = sorted(set(of_arm.index) & set(of_reference.index))
+    return compute_param_efficiency(of_arm.loc[shared], of_reference.loc[shared])
+
+
 def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The rows with relative metrics; as they are where the claim names no reference (``).
 

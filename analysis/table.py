@@ -16,11 +16,12 @@ from foresight.space import BASELINE
 TABLE_COLUMNS = (
     "kind", "arm", "factor", "level", "metric", "metric_id", "unit", "direction", "role",
     "n_seeds", "seeds", "n_test", "mean", "low", "high",
-    "n_pairs", "pair_seeds", "difference", "difference_low", "difference_high", "p", "p_holm",
-    "p_noninferior", "p_noninferior_holm", "params_trained", "latency_ms", "train_s", "peak_memory_mb",
+    "n_pairs", "pair_seeds", "difference", "difference_low", "difference_high", "standard_error", "degrees", "p", "p_holm",
+    "p_noninferior", "p_noninferior_holm", "method", "params_trained", "latency_ms", "train_s", "peak_memory_mb",
     "loss_variance", "convergence_epoch", "keys",
 )  # fmt: skip
 
+STATISTIC = ("standard_error", "degrees", "p", "method")
 ADJUSTED = ("p_holm", "p_noninferior", "p_noninferior_holm")
 # What training an arm took and how it went, where the run log has it.
 TRAINING_COLUMNS = {
@@ -53,7 +54,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
             if arm in differences:
                 found = differences[arm]
                 row |= {"n_pairs": found["n_pairs"], "pair_seeds": _join(found["pair_seeds"])}
-                row |= {name: found[name] for name in ("difference", "p", *ADJUSTED)}
+                row |= {name: found[name] for name in ("difference", *STATISTIC, *ADJUSTED)}
                 row |= {"difference_low": found["low"], "difference_high": found["high"]}
             rows.append(row)
         rows += [_predictor_row(data, predictor, metric) for predictor in data.predictors]

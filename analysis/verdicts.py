@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.compare import compute_estimate
 from analysis.heldout import heldout_size, heldout_values
 from analysis.load import StudyData
+from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
 from foresight.claim import Claim, Criterion
@@ -20,7 +21,8 @@ from foresight.space import BASELINE
 
 VERDICT_COLUMNS = (
     "kind", "name", "factor", "level", "metric", "verdict", "n_seeds", "seeds", "n_test",
-    "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "target", "acceptable", "failure", "band", "sentence",
+    "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "method",
+    "more_seeds", "target", "acceptable", "failure", "band", "sentence",
 )  # fmt: skip
 
 
@@ -28,7 +30,8 @@ def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion (`kind` criterion, `estimate` the judged arm's mean) and per arm (`arm`, its difference)."""
     rows = [_criterion_row(data, table, criterion) for criterion in data.claim.criteria]
     primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
-    rows += [_arm_row(data, row) for _, row in primary.iterrows() if row["arm"] != BASELINE]
+    levels = [_open_level(data, primary, name) for name in ("p_holm", "p_noninferior_holm")]
+    rows += [_arm_row(data, row, *levels) for _, row in primary.iterrows() if row["arm"] != BASELINE]
     verdicts = pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
     verdicts["n_seeds"] = verdicts["n_seeds"].astype("Int64")
     return verdicts
@@ -72,7 +75,13 @@ def decide_criterion(low: float, high: float, acceptable: float, higher: bool) -
     return "met" if met else "not met" if missed else "undecided"
 
 
-def _arm_row(data: StudyData, row: pd.Series) -> dict[str, object]:
+def _open_level(data: StudyData, primary: pd.DataFrame, adjusted: str) -> float:
+    """The level that Holm leaves to each comparison still open: alpha over the number of those not decided."""
+    n_open = sum(arm != BASELINE for arm in data.arms) - int((primary[adjusted] < data.claim.alpha).sum())
+    return data.claim.alpha / max(1, n_open)
+
+
+def _arm_row(data: StudyData, row: pd.Series, level: float, noninferior_level: float) -> dict[str, object]:
     claim, metric = data.claim, str(row["metric"])
     n_pairs = 0 if pd.isna(row["n_pairs"]) else int(row["n_pairs"])
     pairs = set(map(int, str(row["pair_seeds"]).split())) if n_pairs else set()
@@ -80,12 +89,19 @@ def _arm_row(data: StudyData, row: pd.Series) -> dict[str, object]:
         n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
         row["direction"] == "higher", _count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
+    more_seeds = math.nan
+    if verdict == "undecided":
+        signed = row["difference"] if row["direction"] == "higher" else -row["difference"]
+        more_seeds = compute_more_seeds(
+            signed, row["standard_error"], row["degrees"], n_pairs, claim.margin, level, noninferior_level, claim.power
+        )
     return {
         "kind": "arm", "name": row["arm"], "factor": row["factor"], "level": row["level"], "metric": metric,
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
-        "margin": claim.margin, "sentence": _arm_sentence(row, verdict, n_pairs, claim, data.items),
+        "margin": claim.margin, "method": row["method"], "more_seeds": more_seeds,
+        "sentence": _arm_sentence(row, verdict, n_pairs, claim, data.items, more_seeds),
     }  # fmt: skip
 
 
@@ -99,7 +115,7 @@ def _share(n: int, registered: int, n_failed: int) -> str:
     return f"{n} of {registered} seeds" + (f", {n_failed} failed" if n_failed else "")
 
 
-def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str) -> str:
+def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, more_seeds: float) -> str:
     metric = str(row["metric"])
     decimals, phrase = decimals_of(metric), metric_phrase(metric)
     shown = " ".join(
@@ -118,9 +134,18 @@ def _arm_sentence(row: pd.Series, verdict: str, n_pairs: int, claim: Claim, item
     if verdict == "non-inferior":
         found = f"{row['arm']} is non-inferior to the baseline at a margin of {claim.margin:g}"
         return f"{found} (adjusted p {p_noninferior}): {phrase} differs by {shown} ({basis})."
+    outlook = ""
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
-    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis})."
+        outlook = f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {claim.power:.0%} power."
+        outlook = outlook.replace("%", " %")
+    return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
+
+
+def _more_seeds_phrase(more_seeds: float) -> str:
+    if math.isinf(more_seeds):
+        return f"more than {MOST_FURTHER_SEEDS} more seeds"
+    return f"about {count(int(more_seeds), 'more seed')}"
 
 
 def _criterion_row(data: StudyData, table: pd.DataFrame, criterion: Criterion) -> dict[str, object]:

@@ -36,7 +36,8 @@ class Claim:
 
     `reference` is the arm that relative metrics compare with; without one there are none. All criteria are judged on one
     arm, so that no gate is passed by the best numbers of several: the first of `judged` that the study has (a level that
-    is a size differs between scales, and so does the arm's name), or the baseline.
+    is a size differs between scales, and so does the arm's name), or the baseline. `power` is the chance of a verdict at
+    which the number of further seeds is given for an undecided arm.
     """
 
     statement: str
@@ -47,6 +48,7 @@ class Claim:
     criteria: tuple[Criterion, ...] = ()
     reference: str = ""
     judged: tuple[str, ...] = ()
+    power: float = 0.8
 
     def check(self) -> None:
         """Raises RequestError for an unknown metric or levels that are not in order."""
@@ -67,6 +69,8 @@ class Claim:
             raise RequestError(
                 f"a claim needs 0 < alpha < 0.5, margin > 0 and seeds >= 2, got {self.alpha}, {self.margin}, {self.seeds}"
             )
+        if not 0 < self.power < 1:
+            raise RequestError(f"a claim's power is a chance between 0 and 1, such as 0.8, got {self.power}")
         for c in self.criteria:
             if c.on and c.on not in HELDOUT_SETS:
                 raise RequestError(
@@ -108,13 +112,15 @@ class Claim:
     def to_json(self) -> dict[str, Any]:
         """A plain tree for sweep.json.
 
-        What is not named (a reference, a judged arm, a criterion's further set) is left out: claims without it keep the
-        hashes that run logs hold.
+        What is not named (a reference, a judged arm, a criterion's further set, another power) is left out: claims without
+        it keep the hashes that run logs hold.
         """
         tree = json.loads(json.dumps(asdict(self)))
         for criterion in tree["criteria"]:
             if not criterion["on"]:
                 del criterion["on"]
+        if self.power == Claim.power:
+            del tree["power"]
         return {name: value for name, value in tree.items() if value or name not in ("reference", "judged")}
 
     @property

@@ -147,7 +147,7 @@ def test_the_report_shows_them_all(written, tmp_path):
     assert "Scene types" in page
     assert "Further set: clips" in page
     assert "hash <code>ab12</code>" in page
-    assert "<h2>Reconstructions</h2>" not in page  # shown in the figure, not one by one
+    assert "<h3>Reconstructions</h3>" not in page  # shown in the figure, not one by one
     assert {"breakdown.csv", "heldout.csv"} <= {path.name for path in (tmp_path / "results").iterdir()}
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from study_writer import FACTORS, space
@@ -11,7 +10,6 @@ from study_writer import FACTORS, space
 import analysis
 from analysis.compare import compute_estimate
 from analysis.figure_factor import level_values
-from analysis.pareto import build_pareto
 from foresight.config import TrialConfig
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog
@@ -108,31 +106,6 @@ def test_factorial_levels_pool_their_arms(write_study):
     levels = study.coverage().query("scope == 'level'")
     assert levels["planned"].tolist() == [4, 4, 4, 4]
     assert "fusion.strategy=concat,fusion.layers=2" in study.verdicts()["name"].tolist()
-
-
-def points(rows):
-    frame = pd.DataFrame(rows, columns=["arm", "mean", "params_trained", "latency_ms"])
-    return frame.assign(
-        kind="arm", role="primary", metric="mask_iou", direction="higher", n_seeds=5, n_test=9, low=0, high=1
-    )
-
-
-def test_pareto_front():
-    rows = [
-        ("best", 0.9, 100, 10),
-        ("small", 0.5, 10, 12),
-        ("fast", 0.5, 90, 5),
-        ("beaten", 0.5, 100, 10),
-        ("twin", 0.9, 100, 10),
-    ]
-    front = build_pareto(points(rows)).set_index("arm")["on_front"]
-    assert front.to_dict() == {"best": True, "twin": True, "small": True, "fast": True, "beaten": False}
-
-
-def test_cost_that_an_arm_lacks_is_no_objective():
-    front = build_pareto(points([("a", 0.9, 100, 10), ("b", 0.5, 100, np.nan)]))
-    assert set(front["objectives"]) == {"quality params_trained"}
-    assert front["on_front"].tolist() == [True, False]
 
 
 def test_pareto_without_latency(write_study):

@@ -1,0 +1,64 @@
+"""How far verdicts can be trusted: rates of false ones, and of real differences seen, in simulated studies.
+
+In: calibration.csv beside this file, which `python -m benchmarks.calibration` writes and nobody types. Out: the largest
+rate of false verdicts at each number of seeds, over all patterns of noise and numbers of arms, with the power there.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+CALIBRATION_PATH = Path(__file__).with_name("calibration.csv")
+CALIBRATION_COLUMNS = (
+    "kind", "method", "noise", "n_seeds", "n_arms", "effect", "rate", "standard_error", "alpha", "repetitions", "seed",
+    "command",
+)  # fmt: skip
+FALSE, FALSE_BY_FACTOR = "any false verdict", "any false verdict, adjusted within factors"
+FALSE_NONINFERIOR = "any false non-inferior"
+POWER = "power"
+CHOSEN, PAIRED_T, POOLED = "this analysis", "paired t", "pooled block"
+SUMMARY_COLUMNS = (
+    "method", "n_seeds", "false_rate", "false_error", "worst_noise", "worst_n_arms", "power", "power_effect", "power_n_arms",
+    "alpha", "n_studies", "command",
+)  # fmt: skip
+SHOWN_EFFECT = 4.0  # in standard deviations of a seed's noise
+
+
+def read_calibration() -> pd.DataFrame:
+    """The stored rates, CALIBRATION_COLUMNS."""
+    return pd.read_csv(CALIBRATION_PATH)
+
+
+def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
+    """One row per method and number of seeds, SUMMARY_COLUMNS: the worst rate of false verdicts, and power at SHOWN_EFFECT.
+
+    Power is that with equal noise, and missing where it was not simulated.
+    """
+    rows = []
+    power = rates[(rates["kind"] == POWER) & (rates["effect"] == SHOWN_EFFECT) & (rates["noise"] == "equal")]
+    for (method, n_seeds), cell in rates[rates["kind"] == FALSE].groupby(["method", "n_seeds"], sort=False):
+        worst = cell.loc[cell["rate"].idxmax()]
+        row = {
+            "method": method, "n_seeds": n_seeds, "false_rate": worst["rate"], "false_error": worst["standard_error"],
+            "worst_noise": worst["noise"], "worst_n_arms": worst["n_arms"], "alpha": worst["alpha"],
+            "n_studies": worst["repetitions"], "command": worst["command"],
+        }  # fmt: skip
+        seen = power[(power["method"] == method) & (power["n_seeds"] == n_seeds)]
+        if len(seen):
+            first = seen.iloc[0]
+            row |= {"power": first["rate"], "power_effect": SHOWN_EFFECT, "power_n_arms": first["n_arms"]}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def describe_calibration(summary: pd.DataFrame) -> list[str]:
+    """What the rates say about the analysis' own method, and what other choices would have done."""
+    sentences = []
+    for method, rows in summary.groupby("method", sort=False):
+        worst = rows.loc[rows["false_rate"].idxmax()]
+        sentences.append(
+            f"{method[:1].upper()}{method[1:]}: in studies where no arm differs, at most {worst['false_rate']:.1%} had any "
+            f"false verdict (± {1.96 * worst['false_error']:.1%}; alpha {worst['alpha']:.0%}), with noise "
+            f"'{worst['worst_noise']}', {worst['n_seeds']} seeds and {worst['worst_n_arms']} arms.".replace("%", " %")
+        )
+    return sentences
