@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.amendments import build_amendments
 from analysis.assessment import study_status
 from analysis.breakdown import build_breakdown
+from analysis.calibration import build_calibration, read_calibration
 from analysis.cautions import Caution, build_cautions
 from analysis.components import build_components
 from analysis.coverage import build_coverage
@@ -255,6 +256,10 @@ class Study:
     @cached_property
     def _recommendation(self) -> pd.DataFrame:
         return build_recommendation(self.data, self._table, self.budget)
+
+    def calibration(self) -> pd.DataFrame:
+        """How often verdicts are wrong in simulated studies, by method and number of seeds: the same for every study."""
+        return build_calibration(read_calibration())
 
 
 def load(

@@ -70,7 +70,7 @@ def compute_f_test(coefficients_SK: np.ndarray, weight_KK: np.ndarray, scale: fl
     """Repeated-measures F of K coefficients over S blocks: S |mean|^2 / K over sum |c_s - mean|^2 / (K (S - 1)).
 
     Norms are those of `weight_KK`. Degrees of freedom are multiplied by epsilon (Greenhouse and Geisser 1959): without
-    it, one level four times noisier than the others gave false verdicts at .09 to .13 where .05 was asked for, with it at
+    it, one level four times noisier than the others gave false verdicts at .08 to .13 where .05 was asked for, with it at
     .06 or below. nan with fewer than two blocks; coefficients equal in all blocks, to rounding, have p 0, or 1 if zero.
     """
     S, K = coefficients_SK.shape

@@ -31,7 +31,9 @@ LEAST_ARMS = (
     20  # below this the best tenth is two arms, and the variance shares of the factorial say more than a forest
 )
 BEST = 5  # arms that PED-ANOVA compares with the rest, or a tenth of all, if that is more
-N_TREES = 16  # of fANOVA's forest; 64, optuna's number, take 6 s for 1296 arms and move no share by more than 0.01
+# Of fANOVA's forest, optuna's number: with 16, shares of 1296 noisy arms moved by up to 0.04. Those take 6 to 8 s, and as
+# long again for each seed that is left out.
+N_TREES = 64
 WHOLE_BLOCK = 0.9  # share of the fullest block's arms that a block needs to count here
 N_SHUFFLES = 999
 

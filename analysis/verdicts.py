@@ -19,7 +19,7 @@ from analysis.load import StudyData
 from analysis.looks import describe_test, last_tests, next_level
 from analysis.missing_seeds import count_failed, seed_share
 from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
-from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, percent
 from foresight.claim import Claim
 from foresight.space import BASELINE
 
@@ -142,10 +142,8 @@ def _arm_sentence(
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
         if not math.isnan(more_seeds):
-            outlook = (
-                f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {claim.power:.0%} power."
-            )
-            outlook = outlook.replace("%", " %")
+            further = _more_seeds_phrase(more_seeds)
+            outlook = f" If it stays as found, {further} would decide it at {percent(claim.power)} power."
     return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
 
 

@@ -75,6 +75,11 @@ def p_phrase(p: float) -> str:
     return p_value(p).replace("<", "below ")
 
 
+def percent(share: float) -> str:
+    """`80 %`, `4.7 %`."""
+    return f"{100 * share:.3g} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
 def short_verdict(verdict: str) -> str:
     """A verdict where there is little room: `no verdict (3 of 5, 2 failed)`."""
     return verdict.replace(" seeds", "")

@@ -97,7 +97,8 @@ def _older_schema(data: StudyData) -> list[Caution]:
     """Rows that an earlier version of this code wrote, or a hand: what they lack is empty, never assumed."""
     versions = data.complete.get("schema_version", pd.Series(index=data.complete.index, dtype=float))
     found = []
-    for version, n in versions[versions < SCHEMA_VERSION].value_counts().sort_index().items():
+    for version in sorted(map(int, versions[versions < SCHEMA_VERSION].unique())):
+        n = int((versions == version).sum())
         lacking = "; ".join(columns for brought, columns in BROUGHT_BY.items() if brought > version)
         text = f"{count(n, 'complete trial')} written with schema version {version:g} of the run log (this code writes "
         text += f"{SCHEMA_VERSION}) and read as they are: what came later is empty ({lacking})"

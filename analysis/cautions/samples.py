@@ -61,7 +61,7 @@ def _other_number(data: StudyData) -> list[Caution]:
     odd = per_trial[per_trial["n"] != data.n_test]
     if odd.empty or data.n_test is None:
         return []
-    counts = ", ".join(f"{int(n)} in {count(int(k), 'trial')}" for n, k in odd["n"].value_counts().items())
+    counts = ", ".join(f"{n:g} in {count(k, 'trial')}" for n, k in odd["n"].value_counts().items())
     text = f"The rows state {data.n_test} {data.items}, and the samples beside them are {counts}"
     return [Caution("other_number", f"{text}: {listed(odd['key'])}.")]
 

@@ -75,11 +75,11 @@ def _broken_curves(data: StudyData) -> list[Caution]:
         return []
     # A column that a trial never recorded is missing in all of its epochs, and no break in its curve.
     values = data.curves[columns]
-    broken = np.isinf(values).any(axis=1)
+    broken = np.isinf(values.to_numpy()).any(axis=1)
     missing = values.isna()
     if missing.any(axis=None):
         recorded = values.notna().groupby(data.curves["key"], observed=True).transform("any")
-        broken |= (missing & recorded).any(axis=1)
+        broken |= (missing & recorded).to_numpy().any(axis=1)
     keys = data.curves.loc[broken, "key"].unique()
     text = (
         f"Epochs with a loss or a validation value that is no finite number in {count(len(keys), 'complete trial')}: "

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import traceback
@@ -16,6 +17,7 @@ from foresight.errors import RunEndedError
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.split_log import write_split
+from foresight.tuning.ray_runtime import REPOSITORY
 
 if TYPE_CHECKING:
     from foresight.features.stage import StagedData
@@ -130,10 +132,16 @@ def environment_columns() -> dict[str, Any]:
     }
 
 
-def git_commit() -> str:
-    """The commit of the code that runs, with `-dirty` when tracked files differ from it; `unknown` outside a checkout."""
-    here = Path(__file__).parent
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=False
-    )
+def git_commit(repository: Path = REPOSITORY) -> str:
+    """The commit of the code that runs, with `-dirty` when tracked files differ from it.
+
+    In an image, which has no history, it is what the file COMMIT says; `unknown` where nothing says it.
+    """
+    written = repository / "COMMIT"
+    if written.is_file():
+        return written.read_text().strip()
+    if shutil.which("git") is None:
+        return "unknown"
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    described = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     return described.stdout.strip() or "unknown"
