@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis import Study
-from analysis.calibration import describe_calibration
+from analysis.calibration import SHOWN_EFFECT, describe_calibration
 from analysis.components import describe_components
 from analysis.efficiency import describe_efficiency
 from analysis.factorial import describe_factorial_effects, describe_factorial_terms
@@ -272,10 +272,9 @@ SECTIONS = (
             "n_seeds": "Seeds",
             "false_rate": "Studies with a false verdict, at worst",
             "worst_noise": "There the noise",
-            "worst_n_arms": "and the arms",
-            "power": "Power",
-            "power_effect": "for a difference in sd",
-            "power_n_arms": "among arms",
+            "n_arms_worst": "and the arms",
+            "power": f"Power for {SHOWN_EFFECT:g} sd, equal noise",
+            "n_arms_power": "among arms",
             "n_studies": "Studies simulated",
         },
         describe_calibration,
