@@ -1,62 +1,98 @@
-"""Parameter efficiency: how near an arm comes to the reference with the parameters it really has, and what to doubt.
+"""Parameter efficiency: how near a model comes to a larger one with the parameters it really has, and what to doubt.
 
-In: a study and its ablation table. Out: a frame with EFFICIENCY_COLUMNS, empty where the claim names no reference or no
-LPIPS was measured. The ratio alone says little: a reference that was trained badly makes every arm look efficient, so each
-row carries warnings made from the stored numbers.
+In: a study and its ablation table. Out: a frame with EFFICIENCY_COLUMNS: every arm against the claim's reference, then
+every pair of sizes on a capacity axis; empty where there is neither, or no LPIPS was measured. Ratios are taken seed by
+seed, so the interval respects pairing. The ratio alone says little: a reference that was trained badly makes every arm
+look efficient, so each row carries warnings made from the stored numbers.
 """
+
+from itertools import combinations
 
 import pandas as pd
 
+from analysis.capacity import find_capacity_axes
+from analysis.compare import compute_estimate
 from analysis.load import StudyData
-from analysis.table import arm_costs
+from analysis.objectives import read_costs
+from analysis.relative import FORMULAS, compute_param_efficiency, efficiency_by_seed
 from analysis.wording import count, decimals_of, metric_phrase, number, quantity
 from foresight.metrics import METRICS, RELATIVE_METRICS
 
 EFFICIENCY_COLUMNS = (
-    "arm", "metric", "reference", "params_trained", "reference_params", "n_seeds", "seeds", "n_test",
+    "basis", "arm", "metric", "reference", "params_trained", "reference_params", "n_seeds", "seeds", "n_test",
     "efficiency", "low", "high", "warnings",
 )  # fmt: skip
+CLAIMED, CAPACITY = "claim", "capacity"  # a row of the claim's reference; one of a pair of sizes
 LABEL_ALLOWANCE = 0.05  # of the label: a size may be this far off before it is named
 PARITY = 1.0
 
 
 def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
-    """One row per arm but the reference and efficiency metric; means and 95 % intervals are those of the table."""
-    reference = data.claim.reference
-    reference_params = float(arm_costs(data)["params_trained"].get(reference, float("nan")))
+    """One row per arm but the reference and efficiency metric, then one per pair of sizes; over all seeds both have."""
+    claimed = [(CLAIMED, arm, data.claim.reference) for arm in data.arms if arm != data.claim.reference]
+    pairs = claimed if data.claim.reference else []
+    named = {frozenset(pair[1:]) for pair in pairs}
+    for axis in find_capacity_axes(data):
+        new = [pair for pair in combinations(axis.arms, 2) if frozenset(pair) not in named]
+        pairs += [(CAPACITY, *pair) for pair in new]
+        named |= set(map(frozenset, new))
+    params = read_costs(data)["params_trained"]
     rows = []
-    for _, row in table[(table["kind"] == "arm") & table["metric"].str.startswith("param_efficiency")].iterrows():
-        if row["arm"] != reference and pd.notna(row["mean"]):
-            found = {name: row[name] for name in ("arm", "metric", "params_trained", "n_seeds", "seeds", "n_test")}
-            found |= {"reference": reference, "reference_params": reference_params}
-            found |= {"efficiency": row["mean"], "low": row["low"], "high": row["high"]}
-            rows.append(found | {"warnings": " ".join(_warnings(data, table, row, reference_params))})
+    for metric in (name for name, formula in FORMULAS.items() if formula is compute_param_efficiency):
+        source = METRICS[metric].compares
+        for basis, arm, reference in pairs if source in data.complete else []:
+            values = efficiency_by_seed(data.complete, arm, reference, source)
+            if values.empty:
+                continue
+            found = compute_estimate(values.tolist())
+            row = {
+                "basis": basis, "arm": arm, "metric": metric, "reference": reference,
+                "params_trained": params.get(arm), "reference_params": params.get(reference),
+                "n_seeds": found.n, "seeds": " ".join(map(str, values.index)), "n_test": data.n_test,
+                "efficiency": found.mean, "low": found.low, "high": found.high,
+            }  # fmt: skip
+            rows.append(row | {"warnings": " ".join(_warnings(data, table, row))})
     efficiency = pd.DataFrame(rows, columns=list(EFFICIENCY_COLUMNS))
     for name in ("params_trained", "reference_params", "n_seeds"):
-        efficiency[name] = efficiency[name].astype("Int64")
+        efficiency[name] = efficiency[name].astype(float).round().astype("Int64")
     return efficiency
 
 
-def _warnings(data: StudyData, table: pd.DataFrame, row: pd.Series, reference_params: float) -> list[str]:
+def describe_efficiency(efficiency: pd.DataFrame) -> list[str]:
+    """What the number means, before it is read, and how many pairs are to be doubted."""
+    said = [
+        "1 − (LPIPS of the arm − LPIPS of the reference) / LPIPS of the reference, paired by seed: 1 is parity, more is nearer "
+        "to the targets than the reference. Parameters are measured, not read off a label. A reference that was trained "
+        "badly makes every arm look efficient."
+    ]
+    doubted = int((efficiency["warnings"] != "").sum())
+    if doubted:
+        said.append(f"{doubted} of {count(len(efficiency), 'pair')} carry a warning.")
+    return said
+
+
+def _warnings(data: StudyData, table: pd.DataFrame, row: dict[str, object]) -> list[str]:
+    arm, reference = str(row["arm"]), str(row["reference"])
+    size, reference_size = row["params_trained"] or float("nan"), row["reference_params"] or float("nan")
     found = []
-    if row["mean"] > PARITY and reference_params > row["params_trained"]:
-        sizes = f"{quantity(reference_params)} parameters against {quantity(row['params_trained'])}"
+    if row["efficiency"] > PARITY and reference_size > size:  # type: ignore[operator]
+        sizes = f"{quantity(reference_size)} parameters against {quantity(size)}"  # type: ignore[arg-type]
         found.append(
-            f"Efficiency {number(row['mean'])} is above 1 although the reference is the larger ({sizes}): "
+            f"Efficiency {number(row['efficiency'])} is above 1 although the reference is the larger ({sizes}): "  # type: ignore[arg-type]
             "the reference may be under-trained."
         )
-    found += _not_converged(data)
-    found += [text for arm in (row["arm"], data.claim.reference) for text in _off_its_label(data, arm)]
+    found += _not_converged(data, reference)
+    found += [text for name in (arm, reference) for text in _off_its_label(data, name)]
     return found + _absolute_failures(data, table, row)
 
 
-def _not_converged(data: StudyData) -> list[str]:
-    of_reference = data.complete[data.complete["arm"] == data.claim.reference]
-    if "train/converged" not in of_reference:
-        return []
-    converged = of_reference["train/converged"].dropna().astype(float)
-    n_open = int((converged == 0).sum())
-    said = f"The reference {data.claim.reference} had not converged in {n_open} of {count(len(converged), 'trial')}."
+def _not_converged(data: StudyData, reference: str) -> list[str]:
+    of_reference = data.complete[data.complete["arm"] == reference]
+    recorded = of_reference.get("train/converged", pd.Series(dtype=float)).dropna().astype(float)
+    if recorded.empty:
+        return [f"No trial of the reference {reference} records whether its training had converged."]
+    n_open = int((recorded == 0).sum())
+    said = f"The reference {reference} had not converged in {n_open} of {count(len(recorded), 'trial')}."
     return [said] if n_open else []
 
 
@@ -71,10 +107,11 @@ def _off_its_label(data: StudyData, arm: str) -> list[str]:
     return [f"{said} than its label of {quantity(label)}."] if abs(off) > LABEL_ALLOWANCE else []
 
 
-def _absolute_failures(data: StudyData, table: pd.DataFrame, row: pd.Series) -> list[str]:
-    """Criteria on plain metrics that the arm's mean misses although its efficiency passes."""
-    limits = {c.metric: c.acceptable for c in data.claim.criteria}
-    if row["mean"] < limits.get(row["metric"], PARITY):
+def _absolute_failures(data: StudyData, table: pd.DataFrame, row: dict[str, object]) -> list[str]:
+    """Criteria on plain metrics of the test split that the arm's mean misses although its efficiency passes."""
+    plain = [c for c in data.claim.criteria if not c.on]
+    limits = {c.metric: c.acceptable for c in plain}
+    if row["efficiency"] < limits.get(str(row["metric"]), PARITY):  # type: ignore[operator]
         return []
     means = table[(table["arm"] == row["arm"]) & table["mean"].notna()].set_index("metric")["mean"]
     found = []

@@ -9,7 +9,20 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figure_style import BLUE, FAINT, GREEN, INK, MUTED, SMALL_PT, VERMILLION, break_words, heading, new_figure
+from analysis.figure_marks import arm_values, describe_trials
+from analysis.figure_style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    MUTED,
+    SMALL_PT,
+    VERMILLION,
+    break_words,
+    heading,
+    mark,
+    new_figure,
+)
 from analysis.load import StudyData
 from analysis.wording import metric_axis, metric_phrase, n_range, short_arms, short_verdict, with_interval
 from foresight.metrics import METRICS
@@ -40,7 +53,9 @@ def plot_effects(data: StudyData, verdicts: pd.DataFrame) -> Figure:
             if not math.isnan(row["low"]):
                 axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
             face = colour if row["verdict"] in COLOURS else "none"
-            axes.plot(row["estimate"], y, "o", color=colour, markerfacecolor=face, markersize=4)
+            (point,) = axes.plot(row["estimate"], y, "o", color=colour, markerfacecolor=face, markersize=4)
+            values = arm_values(data, row["name"], row["metric"])
+            mark(point, "\n".join([row["sentence"], *describe_trials(row["metric"], values)]))
             axes.annotate(
                 short_verdict(row["verdict"]), (1, y), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                 va="center", fontsize=SMALL_PT, color=colour,
@@ -66,6 +81,6 @@ def plot_effects(data: StudyData, verdicts: pd.DataFrame) -> Figure:
     heading(
         figure,
         f"Effects on {metric_phrase(metric)}",
-        f"{n_range(n_pairs, 'paired seed')}, {data.n_test} {data.items}; {with_interval('difference', n_pairs)}",
+        f"{n_range(n_pairs, 'paired seed')}, {data.tested_on()}; {with_interval('difference', n_pairs)}",
     )
     return figure

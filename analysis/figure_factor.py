@@ -5,13 +5,16 @@ the mean and its 95 % interval over seeds, and the trivial predictors as dashed 
 """
 
 import math
+from itertools import pairwise
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.compare import Estimate, compute_estimate
 from analysis.coverage import rows_at
+from analysis.figure_marks import describe_point
 from analysis.figure_style import (
     BLUE,
     FAINT,
@@ -22,6 +25,7 @@ from analysis.figure_style import (
     break_words,
     capitalised,
     heading,
+    mark,
     new_figure,
 )
 from analysis.load import FactorInfo, StudyData
@@ -30,7 +34,9 @@ from analysis.wording import better_arrow, decimals_of, metric_axis, metric_phra
 from foresight.metrics import METRICS
 
 PANELS_PER_ROW = 3
-PANEL_CHARACTERS = 18  # that fit above a small panel
+NOTE_CHARACTERS = 56  # of a line under the axis
+PANEL_CHARACTERS = 16  # that fit above a small panel
+NAMES_UNDER_PANEL = 11  # characters of all its levels, were each as long as the longest neighbours
 # A trivial predictor farther below the data than this share of their spread is written at the edge, not drawn to scale:
 # otherwise it would press all arms into a line.
 ROOM_FOR_TRIVIAL = 0.8
@@ -49,22 +55,31 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     heading(
         figure,
         f"{capitalised(factor.name)}: {metric_phrase(primary)}",
-        f"{n_range(n_seeds, 'seed')}, {data.n_test} {data.items}; {shown}",
+        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; {shown}",
     )
     main = figure.add_subplot(grid[0, :])
-    _plot_levels(main, factor, values, radius=4.5)
+    means = _plot_levels(main, factor, values, radius=4.5)
+    for i, point in means.items():
+        of_level = values[values["level"] == i]
+        estimate = compute_estimate(of_level["value"].tolist())
+        title = f"{factor.field}={factor.levels[i]}"
+        mark(point, describe_point(title, primary, (estimate.mean, estimate.low, estimate.high), of_level))
     _mark_trivial(main, data)
     main.set_ylabel(f"{metric_axis(primary)} {better_arrow(primary)}")
-    main.set_xlabel(f"{factor.field} (baseline in bold)")
+    notes = _notes(factor)
+    main.set_xlabel(f"{factor.field} (baseline in bold){notes}", loc="left" if notes else "center")
     main.set_xticks(range(len(factor.levels)), [_level_label(factor, level) for level in factor.levels])
     _embolden_baseline(main, factor)
-    # Long names would take more room than the panel: there the order of the levels above has to do.
-    short = max(len(str(level)) for level in factor.levels) * len(factor.levels) <= 16
+    lengths = [len(str(level)) for level in factor.levels]
+    # Names that would meet under a small panel are left out: there the order of the levels above has to do.
+    short = (
+        max((a + b) / 2 for a, b in pairwise(lengths)) * len(lengths) <= NAMES_UNDER_PANEL if len(lengths) > 1 else True
+    )
     for i, metric in enumerate(others):
         panel = figure.add_subplot(grid[1 + i // PANELS_PER_ROW, i % PANELS_PER_ROW])
         _plot_levels(panel, factor, level_values(data, factor, metric), radius=2.8)
-        name = break_words(METRICS[metric].label, PANEL_CHARACTERS)
-        unit = break_words(f"{METRICS[metric].unit} {better_arrow(metric)}", PANEL_CHARACTERS)
+        name = break_words(f"{METRICS[metric].label}\N{NO-BREAK SPACE}{better_arrow(metric)}", PANEL_CHARACTERS)
+        unit = break_words(METRICS[metric].unit, PANEL_CHARACTERS)
         panel.set_title(f"{name}\n{unit}", fontsize=SMALL_PT)
         panel.tick_params(labelsize=SMALL_PT - 0.5, pad=1.5)
         panel.locator_params(axis="y", nbins=3)
@@ -74,7 +89,7 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
 
 
 def level_values(data: StudyData, factor: FactorInfo, metric: str) -> pd.DataFrame:
-    """One row per level and seed: level (its place in `factor.levels`), seed, value.
+    """One row per level and seed: level (its place in `factor.levels`), seed, value, key of its trial.
 
     In a factorial the value is the mean over all arms with that level, and a seed counts only if it has all of them.
     """
@@ -85,31 +100,36 @@ def level_values(data: StudyData, factor: FactorInfo, metric: str) -> pd.DataFra
         n_arms = max(1, data.planned.loc[rows_at(data.planned, data, factor, level), "arm"].nunique())
         for seed, block in mine.groupby("seed"):
             if len(block) == n_arms:
-                rows.append({"level": i, "seed": seed, "value": float(block[f"test/{metric}"].mean())})
-    return pd.DataFrame(rows, columns=["level", "seed", "value"])
+                key = str(block["key"].iloc[0]) if n_arms == 1 else f"mean of {n_arms} trials"
+                rows.append({"level": i, "seed": seed, "value": float(block[f"test/{metric}"].mean()), "key": key})
+    return pd.DataFrame(rows, columns=["level", "seed", "value", "key"])
 
 
-def _plot_levels(axes: Axes, factor: FactorInfo, values: pd.DataFrame, radius: float) -> None:
+def _plot_levels(axes: Axes, factor: FactorInfo, values: pd.DataFrame, radius: float) -> dict[int, Line2D]:
+    """Draws the seeds and each level's mean with its interval; returns the means that there are."""
+    means = {}
     for _, block in values.groupby("seed"):
         axes.plot(block["level"], block["value"], color=FAINT, linewidth=0.6, zorder=1)
     axes.plot(values["level"], values["value"], "o", color=FAINT, markersize=radius * 0.6, markeredgewidth=0, zorder=2)
     for i, level in enumerate(factor.levels):
         estimate = compute_estimate(values.loc[values["level"] == i, "value"].tolist())
-        _plot_estimate(axes, i, estimate, INK if level == factor.baseline_level else BLUE, radius)
+        if estimate.n:
+            means[i] = _plot_estimate(axes, i, estimate, INK if level == factor.baseline_level else BLUE, radius)
+            continue
+        axes.annotate(
+            "no trial", (i, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
+        )
     axes.set_xlim(-0.5, len(factor.levels) - 0.5)
     axes.margins(y=0.12)
+    return means
 
 
-def _plot_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, radius: float) -> None:
-    if estimate.n == 0:
-        axes.annotate(
-            "no trial", (x, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
-        )
-        return
+def _plot_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, radius: float) -> Line2D:
     if not math.isnan(estimate.low):
         axes.plot([x, x], [estimate.low, estimate.high], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
     face = colour if estimate.n > 1 else "none"  # an open mark has no interval
-    axes.plot(x, estimate.mean, "o", color=colour, markerfacecolor=face, markersize=radius, zorder=4)
+    (point,) = axes.plot(x, estimate.mean, "o", color=colour, markerfacecolor=face, markersize=radius, zorder=4)
+    return point
 
 
 def _mark_trivial(axes: Axes, data: StudyData) -> None:
@@ -144,8 +164,13 @@ def _mark_trivial(axes: Axes, data: StudyData) -> None:
 
 def _level_label(factor: FactorInfo, level: object) -> str:
     longest = max(6, 52 // len(factor.levels))  # characters of a tick label that fit side by side
-    note = factor.level_notes.get(str(level))
-    return break_words(str(level), longest) + ("\n" + break_words(f"({note})", longest) if note else "")
+    return break_words(str(level), longest)
+
+
+def _notes(factor: FactorInfo) -> str:
+    """What the levels stand for, a line each under the axis: beneath their ticks five notes would run together."""
+    noted = [(level, factor.level_notes[str(level)]) for level in factor.levels if str(level) in factor.level_notes]
+    return "".join(f"\n{break_words(f'{level}: {note}', NOTE_CHARACTERS)}" for level, note in noted)
 
 
 def _embolden_baseline(axes: Axes, factor: FactorInfo) -> None:

@@ -10,14 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.coverage import rows_at
-from analysis.figure_style import CYCLE, HEADING_IN, INK, SMALL_PT, TEXT_PT, heading, new_figure
+from analysis.figure_style import CYCLE, HEADING_IN, INK, SMALL_PT, TEXT_PT, break_words, heading, new_figure
 from analysis.load import StudyData
-from analysis.wording import better_arrow, metric_phrase, n_range
+from analysis.wording import better_arrow, metric_axis, metric_phrase, n_range
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
 PANELS_PER_ROW = 2
-ROOM_FOR_LEVELS = 0.4  # of the height of the curves, left free for the names of the levels
+TITLE_CHARACTERS = 22  # of a line above a panel
+LINE_OF_TEXT = 0.085  # of the height of a panel
+MOST_ROOM = 0.6  # of that height, left free for the names of the levels
 
 
 def curve_metric(data: StudyData) -> str | None:
@@ -30,12 +32,12 @@ def plot_learning(data: StudyData, metric: str) -> Figure:
     """One panel per factor, the baseline's level in ink; in a factorial a level pools all arms that have it."""
     curves, panels = data.curves, _panels(data)
     n_rows = math.ceil(len(panels) / PANELS_PER_ROW)
-    figure = new_figure(HEADING_IN + 0.3 + 1.35 * n_rows)
+    figure = new_figure(HEADING_IN + 0.3 + 1.7 * n_rows)
     grid = figure.subplots(n_rows, min(PANELS_PER_ROW, len(panels)), sharex=True, sharey=True, squeeze=False)
     column, rising = f"val/{metric}", METRICS[metric].direction == "higher"
     for i, (name, levels) in enumerate(panels):
         axes = grid[i // PANELS_PER_ROW, i % PANELS_PER_ROW]
-        axes.set_title(name, fontsize=TEXT_PT, fontweight="bold")
+        axes.set_title(break_words(name, TITLE_CHARACTERS), fontsize=TEXT_PT, fontweight="bold")
         colours = iter(CYCLE * math.ceil(len(levels) / len(CYCLE)))
         entries = []
         for label, is_baseline, arms in levels:
@@ -50,12 +52,14 @@ def plot_learning(data: StudyData, metric: str) -> Figure:
     for axes in grid.ravel()[len(panels) :]:
         axes.remove()
     low, high = grid[0, 0].get_ylim()
-    room = ROOM_FOR_LEVELS * (high - low)  # below rising curves, above falling ones; the axes share it
+    share = min(MOST_ROOM, LINE_OF_TEXT * (0.6 + max(len(levels) for _, levels in panels)))
+    room = share / (1 - share) * (high - low)  # below rising curves, above falling ones; the axes share it
     grid[0, 0].set_ylim((low - room, high) if rising else (low, high + room))
+    grid[0, 0].locator_params(axis="y", nbins=8)
+    # No tick in that room: a negative share of a picture would be read as a value.
+    grid[0, 0].set_yticks([tick for tick in grid[0, 0].get_yticks() if low <= tick <= high])
     figure.supxlabel("Epoch", fontsize=TEXT_PT)
-    figure.supylabel(
-        f"Validation {metric_phrase(metric)} ({METRICS[metric].unit}) {better_arrow(metric)}", fontsize=TEXT_PT
-    )
+    figure.supylabel(f"{metric_axis(metric)} {better_arrow(metric)}", fontsize=TEXT_PT)
     n_seeds = [int(n) for n in curves.groupby("arm")["seed"].nunique()]
     heading(
         figure,
@@ -86,7 +90,8 @@ def _panels(data: StudyData) -> list[tuple[str, list[tuple[str, bool, list[str]]
 
 
 def _write_levels(axes: Axes, entries: list[tuple[str, str]], rising: bool) -> None:
-    """The levels in the colour of their line, in the right corner that curves leave free."""
+    """The levels, each beside a stroke in the colour of its line, in the right corner that curves leave free."""
     for i, (label, colour) in enumerate(reversed(entries) if rising else entries):
-        y, va = (0.03 + 0.105 * i, "bottom") if rising else (0.97 - 0.105 * i, "top")
-        axes.text(0.98, y, label, transform=axes.transAxes, ha="right", va=va, fontsize=SMALL_PT, color=colour)
+        y = (0.06 if rising else 0.94) + (1 if rising else -1) * LINE_OF_TEXT * i
+        axes.plot([0.92, 0.98], [y, y], transform=axes.transAxes, color=colour, linewidth=1.6)
+        axes.text(0.90, y, label, transform=axes.transAxes, ha="right", va="center_baseline", fontsize=SMALL_PT)

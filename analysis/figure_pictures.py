@@ -63,22 +63,20 @@ def plot_failures(data: StudyData, keys: dict[str, str], arm: str) -> Figure:
     """What the arm did worst by the primary metric, each column with its value and its type of scene."""
     strip, worst = _read(data, keys[arm], FAILURES), worst_samples(data, keys[arm])
     metric = data.claim.primary
-    figure = new_figure(HEADING_IN + 0.45 + 0.42 * FAILURE_ROWS)
+    figure = new_figure(HEADING_IN + 0.5 + 0.42 * FAILURE_ROWS)
     axes = figure.add_subplot()
     axes.imshow(strip, interpolation="nearest", aspect="equal")
     axes.set_yticks([])
     side = strip.shape[1] / len(worst)
     labels = [
-        f"{number(value, decimals_of(metric))}\n{break_words(str(scene), 9)}"
+        f"{number(value, decimals_of(metric))}\n{break_words(str(scene), 7)}"
         for value, scene in zip(worst[metric], worst["scene"], strict=True)
     ]
     axes.set_xticks([side * (column + 0.5) for column in range(len(worst))], labels, fontsize=SMALL_PT)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    basis = (
-        f"the {len(worst)} of {data.n_test} {data.items} with the worst {metric_phrase(metric)}, {_seed(data, keys)}"
-    )
+    basis = f"the {len(worst)} of {data.tested_on()} with the worst {metric_phrase(metric)}, {_seed(data, keys)}"
     heading(figure, f"Failures of {'the baseline' if arm == BASELINE else arm}", basis)
     return figure
 

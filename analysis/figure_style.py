@@ -1,7 +1,8 @@
 """How every figure looks: one paper column wide, 7-point text, Okabe-Ito colours, no box, text as outlines.
 
-A `plot_` function draws on a Figure and returns it; `draw` runs one under this style and gives its PNG and SVG. Every
-colour has one exact code, so the report can replace it in the SVG and follow the reader's light or dark page.
+A `plot_` function draws on a figure of `new_figure` and returns it; `draw` runs one under this style and gives its PNG and SVG.
+Every colour has one exact code, so the report can replace it in the SVG and follow the reader's light or dark page; what
+`mark` was called on says its text there on hover, touch and focus.
 """
 
 import io
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -55,13 +57,33 @@ STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure as it is stored: `stem` names the files, `alt` says what it shows to those who cannot see it."""
+    """One figure as it is stored: `stem` names the files, `alt` says what it shows to those who cannot see it.
+
+    `marks[i]` is the text of the element of the SVG with the id `mark-i`.
+    """
 
     stem: str
     caption: str
     alt: str
     png: bytes
     svg: str
+    marks: tuple[str, ...] = ()
+
+
+class HouseFigure(Figure):
+    """A figure that keeps the texts of its marks, in the order in which they were drawn."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.marks: list[str] = []
+
+
+def mark(artist: Artist, text: str) -> None:
+    """Gives a drawn point its text: what it is, on how many seeds it stands, and the keys of its trials."""
+    figure = artist.get_figure(root=True)
+    assert isinstance(figure, HouseFigure), "marks need a figure of new_figure"
+    artist.set_gid(f"mark-{len(figure.marks)}")
+    figure.marks.append(text)
 
 
 def draw(stem: str, caption: str, alt: str, plot: Callable[..., Figure], *args: Any) -> Drawing:
@@ -74,12 +96,13 @@ def draw(stem: str, caption: str, alt: str, plot: Callable[..., Figure], *args: 
         figure.savefig(png, format="png", dpi=250)
         # Without these entries the file holds neither a date nor an address on the web.
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return Drawing(stem, caption, alt, png.getvalue(), svg.getvalue())
+    marks = tuple(figure.marks) if isinstance(figure, HouseFigure) else ()
+    return Drawing(stem, caption, alt, png.getvalue(), svg.getvalue(), marks)
 
 
-def new_figure(height_in: float) -> Figure:
+def new_figure(height_in: float) -> HouseFigure:
     """An empty figure, one column wide, that finds room for its own labels."""
-    figure = Figure(figsize=(COLUMN_IN, height_in), layout="constrained")
+    figure = HouseFigure(figsize=(COLUMN_IN, height_in), layout="constrained")
     FigureCanvasAgg(figure)  # measures text before anything is saved
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0.04, wspace=0.04)  # type: ignore[union-attr, call-arg]
     return figure

@@ -1,12 +1,14 @@
-"""Quality against cost: the primary metric over trained parameters and over latency, with the front of each pair.
+"""Quality against cost: the primary metric over each cost that was an objective, with the front of each pair.
 
-In: the Pareto table. Drawn: every arm's mean and 95 % interval over seeds, the two-objective front as a step line. The
-three-objective front of `pareto_front.csv` can hold arms that are on neither line. Arms on a front and the baseline
-always have their name; others where there is room.
+In: the Pareto table. Drawn: every arm's mean and 95 % interval over seeds, the quartiles of its latency, the two-objective
+front of the means as a step line, and by shape and colour how surely the arm is on the front over all objectives together,
+which can hold arms that are on neither line. Arms surely on it and the baseline always have their name; others where there
+is room.
 """
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,47 +16,98 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from analysis.figure_style import BLUE, HEADING_IN, INK, MUTED, SKY, SMALL_PT, capitalised, heading, new_figure
+from analysis.figure_marks import arm_values, describe_point
+from analysis.figure_style import (
+    BLUE,
+    HEADING_IN,
+    INK,
+    MUTED,
+    ORANGE,
+    SKY,
+    SMALL_PT,
+    capitalised,
+    heading,
+    mark,
+    new_figure,
+)
+from analysis.front import on_front
 from analysis.label_placement import place_labels
 from analysis.load import StudyData
-from analysis.pareto import on_front
-from analysis.wording import better_arrow, metric_axis, metric_phrase, n_range, quantity, short_arms, with_interval
+from analysis.objectives import COSTS, LATENCY_QUARTILES
+from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT
+from analysis.wording import (
+    better_arrow,
+    metric_axis,
+    metric_phrase,
+    n_range,
+    number,
+    quantity,
+    short_arms,
+    with_interval,
+)
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
-AXIS_LABELS = {"params_trained": "Trained parameters", "latency_ms": "Latency (ms)"}
+AXIS_LABELS = {
+    "params_trained": "Trained parameters",
+    "params_total": "Parameters in all",
+    "flops": "FLOPs of one image",
+    "latency_ms": "Latency (ms)",
+    "peak_memory_mb": "Peak memory (MB)",
+    "train_s": "Training time (s)",
+    "gpu_s": "GPU time (s)",
+}
+COUNTS = ("params_trained", "params_total", "flops")  # written 1 M
+STATES = {  # marker, colour, whether it is filled
+    ON_FRONT: ("D", BLUE, True),
+    AMBIGUOUS: ("o", ORANGE, False),
+    DOMINATED: ("v", MUTED, True),
+}
+WITHOUT_STATE = ("x", MUTED, True)
 LONGEST_NAME = 28  # characters beside a point; names of factorial arms are sentences
 MOST_INTERVALS = 60  # more arms than this and their intervals hide the points
 WIDE_RANGE = 8  # costs that differ by more than this factor go on a logarithmic axis
 
 
+def plotted_costs(pareto: pd.DataFrame) -> list[str]:
+    """The costs that get a panel: those among the objectives; without any, trained parameters and latency if known."""
+    used = pareto["objectives"].iloc[0].split() if len(pareto) else []
+    chosen = [cost for cost in COSTS if cost in used]
+    return chosen or [cost for cost in ("params_trained", "latency_ms") if pareto[cost].notna().any()]
+
+
 def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
-    """One panel per cost that at least one arm has. Raises ValueError when there is none."""
-    costs = [cost for cost in AXIS_LABELS if pareto[cost].notna().any()]
+    """One panel per cost of `plotted_costs`. Raises ValueError when there is none."""
+    costs = plotted_costs(pareto)
     if not costs:
-        raise ValueError("a trade-off needs trained parameters or latency of at least one arm")
-    figure = new_figure(HEADING_IN + 2.65 * len(costs))
+        raise ValueError("a trade-off needs a cost of at least one arm")
+    figure = new_figure(HEADING_IN + 0.25 + 2.65 * len(costs))
     panels = figure.subplots(len(costs), 1, squeeze=False)[:, 0]
-    metric = data.claim.primary
+    metric, higher = data.claim.primary, METRICS[data.claim.primary].direction == "higher"
     n_seeds = [int(n) for n in pareto["n_seeds"]]
     shown = with_interval("mean", n_seeds) if len(pareto) <= MOST_INTERVALS else "mean"
-    against = " and ".join(AXIS_LABELS[cost].split(" (")[0].lower() for cost in costs)
+    against = " and ".join(COSTS[cost][1] for cost in costs[:2])
+    more = f" and {len(costs) - 2} more" if len(costs) > 2 else ""
     heading(
         figure,
-        f"{capitalised(metric_phrase(metric))} against {against}",
-        f"{n_range(n_seeds, 'seed')}, {data.n_test} {data.items}; {shown}",
+        f"{capitalised(metric_phrase(metric))} against {against}{more}",
+        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; {shown}",
     )
     drawn = []
     for axes, cost in zip(panels, costs, strict=True):
         rows = pareto[pareto[cost].notna()].reset_index(drop=True)
-        drawn.append(_plot_panel(axes, rows, cost, METRICS[metric].direction == "higher"))
+        drawn.append(_plot_panel(axes, data, rows, cost, higher))
         axes.set_xlabel(AXIS_LABELS[cost] + " ↓")
         axes.set_ylabel(f"{metric_axis(metric)} {better_arrow(metric)}")
+    figure.legend(
+        handles=_legend(pareto), loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL_PT,
+        handletextpad=0.2, columnspacing=1.0,
+    )  # fmt: skip
     names = short_arms(pareto["arm"])
     figure.draw_without_rendering()  # names can be placed only once the axes have their final size
     for axes, cost, lines in zip(panels, costs, drawn, strict=True):
         rows = pareto[pareto[cost].notna()]
-        required = (rows["arm"] == BASELINE) | on_front(rows, [cost], METRICS[metric].direction == "higher")
+        required = (rows["arm"] == BASELINE) | (rows["state"] == ON_FRONT) | _pair_front(rows, cost, higher)
         points = list(zip(rows[cost].astype(float), rows["quality"], strict=True))
         place_labels(
             axes,
@@ -66,19 +119,50 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
     return figure
 
 
-def _plot_panel(axes: Axes, rows: pd.DataFrame, cost: str, higher: bool) -> list[Line2D]:
+def _pair_front(rows: pd.DataFrame, cost: str, higher: bool) -> pd.Series:
+    """Which arms are on the front of the means of quality and this cost alone."""
+    return pd.Series(on_front(rows[["quality", cost]].astype(float).to_numpy(), [higher, False]), index=rows.index)
+
+
+def _legend(pareto: pd.DataFrame) -> list[Line2D]:
+    handles = []
+    for state in [*STATES, ""]:
+        is_there = pareto["state"].eq(state) if state else ~pareto["state"].isin(STATES)
+        if is_there.any():
+            handles.append(Line2D([], [], linestyle="none", label=state or "no verdict", **_mark(state)))
+    return handles
+
+
+def _mark(state: str) -> dict[str, Any]:
+    marker, colour, is_filled = STATES.get(state, WITHOUT_STATE)
+    size = 4.2 if marker in "Dvx" else 4.4
+    return {"marker": marker, "color": colour, "markerfacecolor": colour if is_filled else "none", "markersize": size}
+
+
+def _plot_panel(axes: Axes, data: StudyData, rows: pd.DataFrame, cost: str, higher: bool) -> list[Line2D]:
     """Draws one panel and returns the lines that names should not stand on."""
     x, y = rows[cost].astype(float), rows["quality"]
-    front = on_front(rows, [cost], higher)
+    front = _pair_front(rows, cost, higher)
     lines = []
-    for i, (arm, low, high) in enumerate(zip(rows["arm"], rows["low"], rows["high"], strict=True)):
-        colour = INK if arm == BASELINE else BLUE if front[i] else MUTED
-        if not math.isnan(low) and len(rows) <= MOST_INTERVALS:
-            lines += axes.plot([x[i], x[i]], [low, high], color=colour, linewidth=0.7, alpha=0.45, zorder=2)
-        axes.plot(x[i], y[i], "o", color=colour, markersize=3.6, zorder=4 if front[i] or arm == BASELINE else 3)
+    for i, row in enumerate(rows.to_dict("records")):
+        look = _mark(str(row["state"]))
+        if not math.isnan(row["low"]) and len(rows) <= MOST_INTERVALS:
+            ends = [row["low"], row["high"]]
+            lines += axes.plot([x[i]] * 2, ends, color=look["color"], linewidth=0.8, alpha=0.5, zorder=2)
+        if cost == "latency_ms" and not math.isnan(row[LATENCY_QUARTILES[0]]) and len(rows) <= MOST_INTERVALS:
+            ends = [row[name] for name in LATENCY_QUARTILES]
+            lines += axes.plot(ends, [row["quality"]] * 2, color=look["color"], linewidth=0.8, alpha=0.5, zorder=2)
+        look["markeredgecolor"] = INK if row["arm"] == BASELINE else look["color"]
+        (point,) = axes.plot(x[i], y[i], linestyle="none", markeredgewidth=0.9, zorder=4 if front[i] else 3, **look)
+        at = f"{AXIS_LABELS[cost]}: {quantity(x[i]) if cost in COUNTS else number(x[i], 1)}"
+        at += f"; {row['state']}" + (
+            "" if math.isnan(row["p_front"]) else f" (on it in {row['p_front']:.0%} of the draws)"
+        )
+        values = arm_values(data, row["arm"], data.claim.primary)
+        mark(point, describe_point(row["arm"], data.claim.primary, (y[i], row["low"], row["high"]), values, at))
     if x.min() > 0 and x.max() / x.min() > WIDE_RANGE:
         axes.set_xscale("log")
-    if cost == "params_trained":
+    if cost in COUNTS:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
     axes.margins(x=0.18, y=0.12)
     best = rows[front].sort_values(cost)
@@ -89,5 +173,7 @@ def _plot_panel(axes: Axes, rows: pd.DataFrame, cost: str, higher: bool) -> list
         steps += [(c, before), (c, q)]
     steps.append((axes.get_xlim()[1], corners[-1][1]))
     lines += axes.plot(*zip(*steps, strict=True), color=SKY, linewidth=1.2, zorder=1, scalex=False, scaley=False)
-    axes.annotate("front", steps[-1], (-2, 2), textcoords="offset points", ha="right", fontsize=SMALL_PT, color=BLUE)
+    axes.annotate(
+        "front of the means", steps[-1], (-2, 2), textcoords="offset points", ha="right", fontsize=SMALL_PT, color=BLUE
+    )
     return lines

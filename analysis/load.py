@@ -15,15 +15,20 @@ from typing import Any
 import pandas as pd
 
 from analysis import refusals
-from analysis.claim import read_claim
+from analysis.claim import check_trial_claims, read_claim
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
+from analysis.test_set import TEST_SET_COLUMNS, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 from foresight.runlog import PROVENANCES, RunLog
 from foresight.space import BASELINE
+
+
+class NothingCompleteError(RequestError):
+    """A run log whose trials failed or still run: it has a status (`analysis.without_numbers`) and no numbers."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class StudyData:
     curves: pd.DataFrame  # every epoch of every complete trial, with its arm and seed; empty when none was recorded
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
-    n_test: int
+    n_test: int | None  # None where imported trials do not say, or say different numbers
     foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
     samples: pd.DataFrame  # a row per complete trial, split and metric of its samples: `foresight.sample_summary`
     unproven: tuple[Unproven, ...]  # complete trials whose test images nothing proves to be unseen
@@ -75,6 +80,22 @@ class StudyData:
         """What the test rows are, in the plural: `test images` unless the trials say otherwise."""
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
         return str(named.iloc[0]) if len(named) else "test images"
+
+    def tested_on(self, arm: str = "") -> str:
+        """How many test rows of what: `200 test images`, of the study or of one arm."""
+        n_test = self.n_test_of(arm) if arm else self.n_test
+        return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
+
+    def n_test_of(self, arm: str) -> int | None:
+        """The number of test rows that an arm was or will be scored on; None where its trials do not say."""
+        if self.n_test is not None:
+            return self.n_test
+        return count_test_rows(self.complete[self.complete["arm"] == arm])
+
+    @cached_property
+    def comparable(self) -> pd.DataFrame:
+        """The complete trials that are known to be scored on the same test images: all but imported ones."""
+        return self.complete[self.complete["data/test_hash"].notna()]
 
     @cached_property
     def described(self) -> dict[str, dict[str, str]]:
@@ -107,6 +128,7 @@ def read_study(path: Path) -> StudyData:
     log = RunLog(path)
     sweep, recorded = _read_files(log, path)
     claim = read_claim(sweep)
+    check_trial_claims(recorded, sweep)
     factors = _read_factors(sweep)
     baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
     baseline |= sweep.get("space", {}).get("baseline", {})
@@ -119,10 +141,13 @@ def read_study(path: Path) -> StudyData:
     if complete.empty:
         found = ", ".join(f"{n} {status}" for status, n in trials["status"].value_counts().items())
         left_out = f", {int((foreign != '').sum())} of another configuration" if (foreign != "").any() else ""
-        raise RequestError(f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})")
+        raise NothingCompleteError(
+            f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})"
+        )
+    complete = complete.reindex(columns=list(dict.fromkeys([*complete, *TEST_SET_COLUMNS])))  # imported ones lack them
     refusals.check_blocks(complete)
     refusals.check_definitions(complete)
-    n_test = refusals.check_test_set(complete)
+    n_test = check_test_set(complete)
     refusals.check_training_set(complete, varied)
     samples = _read_details(log, "samples", log.sample_summaries)
     samples = samples[samples["key"].isin(complete["key"])].reset_index(drop=True)

@@ -1,36 +1,199 @@
-"""The Pareto front of the arms: test quality against trained parameters and latency.
+"""The Pareto front of the arms, and how surely each is on it.
 
-In: the ablation table. Out: a frame with PARETO_COLUMNS, one row per arm with a mean, best quality first. Objectives
-are means over seeds: two arms whose intervals overlap may change places on the front in another run.
+In: a study and the names of two or more objectives. Out: a frame with PARETO_COLUMNS, one row per arm with a mean, best
+quality first, and one with FRONT_COLUMNS, one row per set of objectives. `on_front` is of the means. `state` counts on
+draws of all arms' means at once over the registered seeds (`analysis.resampling`): `on the front` in SURE of them or
+more, `dominated` where one other arm, named, dominates in SURE of them or more, else `ambiguous`. An arm that is
+dominated by a hair is `on the front` at a rate of 1 - SURE at most; each arm is looked at by itself.
 """
+
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from moocore import is_nondominated
+
+from analysis.front import (
+    REFERENCE,
+    compute_domination_share,
+    compute_front_share,
+    compute_hypervolume,
+    compute_scaling,
+    find_knee,
+    on_front,
+)
+from analysis.load import StudyData
+from analysis.objectives import (
+    COSTS,
+    DEFAULT_OBJECTIVES,
+    LATENCY_QUARTILES,
+    QUALITY,
+    Objectives,
+    read_costs,
+    read_objectives,
+)
+from analysis.resampling import add_spread, draw_means
+from analysis.wording import interval, metric_phrase, n_range, number
 
 PARETO_COLUMNS = (
-    "arm", "metric", "n_seeds", "n_test", "quality", "low", "high", "params_trained", "latency_ms", "objectives",
-    "on_front",
+    "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
+    "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated",
 )  # fmt: skip
-COST_OBJECTIVES = ("params_trained", "latency_ms")
+FRONT_COLUMNS = (
+    "objectives", "phrases", "left_out", "n_arms", "n_judged", "n_seeds", "n_test", "n_on_front", "hypervolume", "low", "high",
+    "reference", "knee", "p_knee",
+)  # fmt: skip
+SURE = 0.95
+ON_FRONT, DOMINATED, AMBIGUOUS = "on the front", "dominated", "ambiguous"
+DRAWS_FOR_VOLUME, DRAWS_FOR_VOLUME_OF_MANY, MANY_ARMS = 500, 100, 200  # a volume takes longer than a front
 
 
-def build_pareto(table: pd.DataFrame) -> pd.DataFrame:
-    """PARETO_COLUMNS; `quality` is the primary metric, `objectives` names what the front was computed over.
+def build_pareto(data: StudyData, table: pd.DataFrame, names: Sequence[str] = DEFAULT_OBJECTIVES) -> pd.DataFrame:
+    """PARETO_COLUMNS; `quality` is the primary metric with its interval, costs are means over complete trials.
 
-    A cost enters only if it is known for every arm, so that no arm gains by a measurement it lacks. Arms with equal
-    objectives are on the front together.
+    `objectives` names what the front was computed over: an objective enters only if it is known for every arm and differs
+    between arms. Raises RequestError for an unknown objective or fewer than two.
     """
-    arms = table[(table["kind"] == "arm") & (table["role"] == "primary") & table["mean"].notna()]
-    front = arms.rename(columns={"mean": "quality"}).reindex(columns=list(PARETO_COLUMNS)).reset_index(drop=True)
-    costs = [name for name in COST_OBJECTIVES if front[name].notna().all()]
-    higher = bool((arms["direction"] == "higher").all())
-    front["objectives"] = " ".join(["quality", *costs])
-    front["on_front"] = on_front(front, costs, higher)
-    return front.sort_values("quality", ascending=not higher, kind="stable").reset_index(drop=True)
+    found = read_objectives(data, names)
+    costs = read_costs(data)
+    rows = table[(table["kind"] == "arm") & (table["role"] == "primary") & table["mean"].notna()].set_index("arm")
+    frame = rows.loc[found.means.index].rename(columns={"mean": "quality"}).reset_index()
+    frame = frame.drop(columns=[name for name in COSTS if name in frame]).merge(costs, left_on="arm", right_index=True)
+    frame = frame.join(data.latency.reindex(columns=list(LATENCY_QUARTILES)).astype(float), on="arm")
+    frame["objectives"] = " ".join(objective.name for objective in found.used)
+    points = found.means.to_numpy()
+    frame["on_front"] = on_front(points, found.maximise)
+    knee = find_knee(points, found.maximise)
+    frame["is_knee"] = [i == knee for i in range(len(frame))]
+    states = _states(data, found)
+    for column in ("p_front", "state", "dominated_by", "p_dominated"):
+        frame[column] = [states[arm][column] for arm in frame["arm"]]
+    for name in (objective.name for objective in found.used if objective.name not in (QUALITY, *COSTS)):
+        frame[name] = found.means[name].to_numpy()
+    extra = [name for name in found.means if name not in PARETO_COLUMNS]
+    higher = bool((rows["direction"] == "higher").all())
+    frame = frame.reindex(columns=[*PARETO_COLUMNS, *extra])
+    return frame.sort_values("quality", ascending=not higher, kind="stable").reset_index(drop=True)
 
 
-def on_front(rows: pd.DataFrame, costs: list[str], higher_is_better: bool) -> np.ndarray:
-    """True where no other row is at least as good in `quality` and every cost and better in one."""
-    points = rows[["quality", *costs]].astype(float).to_numpy()
-    return is_nondominated(points, maximise=[higher_is_better] + [False] * len(costs), keep_weakly=True)
+def build_fronts(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> pd.DataFrame:
+    """FRONT_COLUMNS: the front over all objectives named and, of three or more, over each pair with the first.
+
+    `hypervolume` is the share of the box between the best value of every objective and the reference point that the arms
+    dominate, each objective scaled over this study's arms (so no other study's can be set beside it), its interval the
+    basic bootstrap's (Davison and Hinkley 1997), and empty where an arm lacks a registered seed.
+    """
+    sets = [tuple(names)]
+    if len(names) > 2:
+        sets += [(names[0], other) for other in names[1:]]
+    rows = [row for row in (_front_row(data, chosen) for chosen in sets) if row]
+    return pd.DataFrame(rows, columns=list(FRONT_COLUMNS)).drop_duplicates("objectives").reset_index(drop=True)
+
+
+def describe_pareto(pareto: pd.DataFrame) -> list[str]:
+    """Which arms are on the front, how surely, and the knee, from the frame alone."""
+    if pareto.empty:
+        return []
+    primary = metric_phrase(pareto["metric"].iloc[0])
+    phrases = {QUALITY: primary} | {name: phrase for name, (_, phrase) in COSTS.items()}
+    over = ", ".join(phrases.get(name) or metric_phrase(name) for name in pareto["objectives"].iloc[0].split())
+    sentences = [
+        f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. A state counts draws of the means "
+        f"of all arms together, each arm looked at by itself: sure is {SURE:.0%} of the draws."
+    ]
+    for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
+        rows = pareto[pareto["state"] == state]
+        if state == DOMINATED:
+            named = [f"{row['arm']} (by {row['dominated_by']}, {row['p_dominated']:.2f})" for _, row in rows.iterrows()]
+        else:
+            named = [f"{row['arm']} ({row['p_front']:.2f})" for _, row in rows.iterrows()]
+        if named:
+            sentences.append(f"{verb}: {_listed(named)}.")
+    unjudged = pareto[~pareto["state"].isin((ON_FRONT, DOMINATED, AMBIGUOUS))]
+    if len(unjudged):
+        sentences.append(f"Without the registered seeds, and so without a state: {_listed(unjudged['arm'].tolist())}.")
+    for arm in pareto.loc[pareto["is_knee"], "arm"]:
+        sentences.append(f"The knee of the front of the means is {arm}.")
+    return sentences
+
+
+def describe_fronts(fronts: pd.DataFrame) -> list[str]:
+    """Hypervolume and knee of each set of objectives, and what was left out, from the frame alone."""
+    sentences = []
+    for _, row in fronts.iterrows():
+        shown = f"{number(row['hypervolume'])} {interval(row['low'], row['high'])}".strip()
+        knee = f"its knee is {row['knee']}" if row["knee"] else "it has no knee"
+        if row["knee"] and not math.isnan(row["p_knee"]):
+            knee += f" (in {row['p_knee']:.0%} of the draws)"
+        sentences.append(
+            f"Over {row['phrases']}, {row['n_on_front']} of {row['n_arms']} arms are on the front of the means; "
+            f"hypervolume {shown} with the reference point {row['reference']}; {knee}."
+        )
+    for left_out in fronts["left_out"].drop_duplicates():
+        if left_out:
+            sentences.append(f"Left out of the objectives: {left_out}.")
+    return sentences
+
+
+def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
+    states: dict[str, dict[str, Any]] = {}
+    n_of = data.complete[data.complete["seed"].isin(data.registered_seeds)]["arm"].value_counts()
+    for arm in found.means.index:
+        short = f"no verdict ({n_of.get(arm, 0)} of {data.claim.seeds} seeds)"
+        states[arm] = {"p_front": np.nan, "state": short, "dominated_by": "", "p_dominated": np.nan}
+    if not found.judged:
+        return states
+    draws = _draw(found)
+    p_front = compute_front_share(draws, found.maximise)
+    means = found.values.mean(axis=0)
+    p_dominated, by = compute_domination_share(
+        draws, found.maximise, np.flatnonzero(on_front(means, found.maximise)).tolist()
+    )
+    for i, arm in enumerate(found.judged):
+        state = ON_FRONT if p_front[i] >= SURE else DOMINATED if p_dominated[i] >= SURE else AMBIGUOUS
+        dominator = found.judged[by[i]] if by[i] >= 0 else ""
+        states[arm] = {
+            "p_front": p_front[i], "state": state, "dominated_by": dominator, "p_dominated": p_dominated[i],
+        }  # fmt: skip
+    return states
+
+
+def _draw(found: Objectives, n_draws: int = 0) -> np.ndarray:
+    """Draws [n_draws, n_judged, n_objectives] of the judged arms' means."""
+    n_seeds, n_arms, n_objectives = found.values.shape
+    names = [objective.name for objective in found.used]
+    drawn = draw_means(found.values.reshape(n_seeds, -1), "front", *names, n_draws=n_draws)
+    drawn = add_spread(drawn, found.spread.ravel(), *names)
+    return drawn.reshape(-1, n_arms, n_objectives)
+
+
+def _front_row(data: StudyData, names: Sequence[str]) -> dict[str, object]:
+    found = read_objectives(data, names)
+    if not found.used:
+        return {}
+    points, maximise = found.means.to_numpy(), found.maximise
+    scaling = compute_scaling(points, maximise)
+    volume, knee = compute_hypervolume(points, scaling), find_knee(points, maximise)
+    low = high = p_knee = np.nan
+    if len(found.judged) == len(points):
+        draws = _draw(found, DRAWS_FOR_VOLUME if len(points) <= MANY_ARMS else DRAWS_FOR_VOLUME_OF_MANY)
+        low, high = 2 * volume - np.quantile([compute_hypervolume(draw, scaling) for draw in draws], [0.975, 0.025])
+        low, high = max(low, 0.0), min(high, 1.0)
+        if knee is not None:
+            p_knee = float(np.mean([find_knee(draw, maximise) == knee for draw in draws]))
+    arms = list(found.means.index)
+    logarithmic = [o.phrase for o, is_log in zip(found.used, scaling.is_log, strict=True) if is_log]
+    reference = f"at {REFERENCE:g} of each range" + (f", log {' and '.join(logarithmic)}" if logarithmic else "")
+    return {
+        "objectives": " ".join(o.name for o in found.used), "phrases": " and ".join(o.phrase for o in found.used),
+        "left_out": "; ".join(found.left_out), "n_arms": len(arms), "n_judged": len(found.judged),
+        "n_seeds": len(found.seeds), "n_test": data.n_test, "n_on_front": int(on_front(points, maximise).sum()),
+        "hypervolume": volume, "low": low, "high": high, "reference": reference,
+        "knee": "" if knee is None else arms[knee], "p_knee": p_knee,
+    }  # fmt: skip
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -101,24 +101,6 @@ def check_definitions(complete: pd.DataFrame) -> None:
                 )
 
 
-def check_test_set(complete: pd.DataFrame) -> int:
-    """The number of test images, which all trials share."""
-    for column in ("data/test_hash", "data/n_test"):
-        if column not in complete or complete[column].isna().any():
-            without = complete if column not in complete else complete[complete[column].isna()]
-            raise RequestError(
-                f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
-            )
-        counts = complete[column].value_counts()
-        if len(counts) > 1:
-            odd = complete.loc[complete[column] == counts.index[-1], "key"].iloc[0]
-            raise RequestError(
-                f"arms can only be compared on the same test images, but {column} is {_counted(counts.items())} "
-                f"(for example {odd})"
-            )
-    return int(complete["data/n_test"].iloc[0])
-
-
 def check_training_set(complete: pd.DataFrame, varied: Iterable[str]) -> None:
     """Refuses arms that were trained on, or chosen by, other images at the same seed, unless a factor varies the data."""
     if any(field.startswith("data.") for field in varied):

@@ -5,6 +5,8 @@ whose source they have. A trial is compared with the reference's trial at the sa
 same order.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from foresight.metrics import METRICS, RELATIVE_METRICS
@@ -25,6 +27,28 @@ FORMULAS = {
     "param_efficiency_random_trunk": compute_param_efficiency,
     "training_time_ratio": compute_ratio,
 }
+
+
+def efficiency_by_seed(complete: pd.DataFrame, arm: str, reference: str, source: str) -> pd.Series:
+    """Parameter efficiency of one arm against any other, indexed by the seeds that both have, in order.
+
+    `source` is the column of the distance. A seed at which the reference's distance is not above 0 has none.
+    """
+    of_arm, of_reference = (
+        complete[complete["arm"] == name].set_index("seed")[source].astype(float).dropna() for name in (arm, reference)
+    )
+    of_reference = of_reference[of_reference > 0]
+    shared = sorted(set(of_arm.index) & set(of_reference.index))
+    return compute_param_efficiency(of_arm.loc[shared], of_reference.loc[shared])
+
+
+def partner_keys(complete: pd.DataFrame, reference: str, metric: str, seeds: Iterable[int]) -> list[str]:
+    """The reference's trials that a relative metric at these seeds rests on as well; none for another metric."""
+    if metric not in RELATIVE_METRICS:
+        return []
+    mine = complete[complete["arm"] == reference]
+    key_of = dict(zip(mine["seed"], mine["key"], strict=True))
+    return [str(key_of[seed]) for seed in seeds]
 
 
 def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame:

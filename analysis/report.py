@@ -3,53 +3,56 @@
 In: a Study. The page is a jinja2 template over values prepared here; every sentence in it comes from stored numbers.
 """
 
-import math
 import re
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import Study, wording
+from analysis.amendments import amended_note
+from analysis.cells import build_cells
+from analysis.cost import Price, build_cost, describe_cost
 from analysis.coverage import describe_coverage
-from analysis.figure_style import BLUE, FAINT, GREEN, INK, MUTED, PAPER, VERMILLION, Drawing
+from analysis.figure_style import Drawing
 from analysis.figures import draw_figures
+from analysis.inline_svg import inline_svg
+from analysis.page_rows import distinct_values, heldout_rows, records, scene_rows, share_rows, table_rows
 from analysis.pictures import read_pictures
+from analysis.sections import SECTIONS, Section
 from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
 
 MOST_SENTENCES = 40  # verdicts that stand open on the page; more of them fold
-MOST_VALUES = 6  # of one column of the environment that are listed
 TEMPLATES = Path(__file__).parent / "templates"
 # What the page takes from sweep.json beside the claim and the space; a log written by hand may lack any of them.
 SWEEP_FIELDS = (
     "question", "scale", "scale_note", "data", "claim_hash", "created", "git_commit", "versions", "sensitivity",
 )  # fmt: skip
-# Colours of the figures that the page sets itself, so that they stay legible on a dark one.
-PAGE_COLOURS = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    FAINT: "var(--faint)",
-    PAPER: "var(--paper)",
-    BLUE: "var(--blue)",
-    GREEN: "var(--green)",
-    VERMILLION: "var(--vermillion)",
+DECISIVE_FIRST = ("better", "worse", "non-inferior", "undecided")
+FIGURE_PLACES = {
+    "effects": "effects",
+    "learning_curves": "learning",
+    "side_by_side": "pictures",
+    "failures": "pictures",
 }
+HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 
 
-def write_report(study: Study, folder: Path) -> Path:
-    """Writes every file of the study's results into `folder` and returns the path of report.html."""
+def write_report(study: Study, folder: Path, price: Price | None = None) -> Path:
+    """Writes every file of the study's results into `folder` and returns the path of report.html.
+
+    With a price per GPU-hour the cost is given in money as well.
+    """
     frames = {
         "ablation_table": study.table(),
-        "pareto_front": study.pareto(),
         "verdicts": study.verdicts(),
         "coverage": study.coverage(),
-        "param_efficiency": study.efficiency(),
         "stream_shares": study.shares(),
         "breakdown": study.breakdown(),
         "heldout": study.heldout(),
+        **{section.anchor: section.build(study) for section in (*SECTIONS, _cost_section(price))},
     }
     for name, frame in frames.items():
         path = folder / f"{name}.csv"
@@ -65,12 +68,12 @@ def write_report(study: Study, folder: Path) -> Path:
         atomic_write_bytes(folder / "figures" / f"{drawing.stem}.png", drawing.png)
         atomic_write_bytes(folder / "figures" / f"{drawing.stem}.svg", drawing.svg.encode())
     path = folder / "report.html"
-    atomic_write_bytes(path, render_report(study, drawings).encode())
+    atomic_write_bytes(path, render_report(study, drawings, price).encode())
     return path
 
 
-def render_report(study: Study, drawings: list[Drawing]) -> str:
-    """The whole page as text."""
+def render_report(study: Study, drawings: list[Drawing], price: Price | None = None) -> str:
+    """The whole page as text: its body first, from whose headings the table of contents is made."""
     data, table, verdicts, coverage = study.data, study.table(), study.verdicts(), study.coverage()
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -80,114 +83,83 @@ def render_report(study: Study, drawings: list[Drawing]) -> str:
         lstrip_blocks=True,
     )
     arms = verdicts[verdicts["kind"] == "arm"]
-    return environment.get_template("report.html.j2").render(
-        data=data,
-        claim=data.claim,
-        sweep=dict.fromkeys(SWEEP_FIELDS, "") | data.sweep,
-        w=wording,
-        metrics=METRICS,
-        judged=data.claim.judged_arm(data.arms),
-        criteria=_records(verdicts[verdicts["kind"] == "criterion"]),
-        arms=_records(arms),
-        verdict_counts=[
-            (v, int(n)) for v, n in arms["verdict"].str.split(" (", regex=False).str[0].value_counts().items()
-        ],
-        fold_verdicts=len(arms) > MOST_SENTENCES,
-        coverage_sentences=describe_coverage(coverage),
-        coverage=_records(coverage),
-        cautions=study.cautions(),
-        rows=_table_rows(table, dict(zip(arms["name"], arms["verdict"], strict=True))),
-        pareto=_records(study.pareto()),
-        efficiency=_records(study.efficiency()),
-        figures=[(drawing, inline_svg(drawing)) for drawing in drawings],
-        scenes=(scenes := _scene_rows(study)),
-        scene_types={row["scene"]: row["n_images"] for found in scenes.values() for row in found.values()},
-        heldout=_heldout_rows(study),
-        shares=_share_rows(study),
-        share_names=SHARES,
-        picture_groups=read_pictures(data),
-        costs=_costs(data.trials),
-        environment=_distinct(data.complete, "env/"),
-        n_seeds=wording.n_range([int(n) for n in table.loc[table["kind"] == "arm", "n_seeds"]], "seed"),
-    )
+    verdict_words = arms["verdict"].str.split(" (", regex=False).str[0]
+    decisive_first = verdict_words.map({word: i for i, word in enumerate(DECISIVE_FIRST)}).fillna(len(DECISIVE_FIRST))
+    values: dict[str, Any] = {
+        "data": data,
+        "claim": data.claim,
+        "sweep": dict.fromkeys(SWEEP_FIELDS, "") | data.sweep,
+        "w": wording,
+        "metrics": METRICS,
+        "primary": METRICS[data.claim.primary],
+        "tested": data.tested_on(),
+        "amended": amended_note(data.sweep).strip(),
+        "judged": data.claim.judged_arm(data.arms),
+        "criteria": records(verdicts[verdicts["kind"] == "criterion"]),
+        "arms": records(arms.loc[decisive_first.sort_values(kind="stable").index]),
+        "verdict_counts": [(word, int(n)) for word, n in verdict_words.value_counts().items()],
+        "fold_verdicts": len(arms) > MOST_SENTENCES,
+        "coverage_sentences": describe_coverage(coverage),
+        "coverage": records(coverage),
+        "cautions": study.cautions(),
+        "rows": table_rows(table, dict(zip(arms["name"], arms["verdict"], strict=True))),
+        "sections": (sections := [found for s in SECTIONS if (found := _fill_section(study, s, drawings))]),
+        "cost": _fill_section(study, _cost_section(price), drawings),
+        "figures": _group_figures(drawings, {stem for found in sections for stem in found["section"].figures}),
+        "scenes": (scenes := scene_rows(study)),
+        "scene_types": {row["scene"]: row["n_images"] for found in scenes.values() for row in found.values()},
+        "heldout": heldout_rows(study),
+        "shares": share_rows(study),
+        "share_names": SHARES,
+        "picture_groups": read_pictures(data),
+        "environment": distinct_values(data.complete, "env/"),
+        "n_seeds": wording.n_range([int(n) for n in table.loc[table["kind"] == "arm", "n_seeds"]], "seed"),
+    }
+    body = environment.get_template("body.html.j2").render(values)
+    contents = [(anchor, Markup(title)) for anchor, title in HEADING.findall(body)]
+    return environment.get_template("report.html.j2").render(values, body=Markup(body), contents=contents)
 
 
-def inline_svg(drawing: Drawing) -> Markup:
-    """A figure as an element of the page: its own names, its text for screen readers, ink and paper of the page."""
-    svg = drawing.svg[drawing.svg.index("<svg") :]
-    svg = re.sub(r'\bid="', f'id="{drawing.stem}-', svg)
-    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{drawing.stem}-", svg)
-    for colour, variable in PAGE_COLOURS.items():
-        svg = svg.replace(colour, variable)
-    attributes = Markup('<svg role="img" aria-label="{}" ').format(drawing.alt)
-    return Markup(svg.replace("<svg ", attributes, 1))
+def _cost_section(price: Price | None) -> Section:
+    """Cost stands on the page with the training, and in money only at the price that the reader named."""
+    columns = {
+        "arm": "Arm",
+        "n_trials": "Trials",
+        "train_s": "Training",
+        "trial_s": "Whole trials",
+        "gpu_s": "GPU time",
+    }
+    money = {"money": f"Cost in {price.currency}"} if price else {}
+    return Section("cost", "Cost", lambda study: build_cost(study.data, price), columns | money, describe_cost)
 
 
-def _table_rows(table: pd.DataFrame, verdict_of: dict[str, str]) -> list[dict[str, Any]]:
-    """One entry per arm or trivial predictor: its row for the primary metric and one for each other metric."""
-    entries: dict[str, dict[str, Any]] = {}
-    for row in _records(table):
-        arm = row["arm"]
-        entry = entries.setdefault(arm, {"arm": arm, "others": [], "verdict": verdict_of.get(arm, "")})
-        if row["role"] == "primary":
-            entry["primary"] = row
-        else:
-            entry["others"].append(row)
-    return list(entries.values())
+def _fill_section(study: Study, section: Section, drawings: list[Drawing]) -> dict[str, Any] | None:
+    """A section's sentences, figures and cells; nothing where its frame is empty."""
+    frame = section.build(study)
+    if frame.empty:
+        return None
+    cells = build_cells(frame, list(section.columns))
+    kinds = [next((cell.kind for cell in column if cell.sort), "number") for column in zip(*cells, strict=True)]
+    figures = [_shown(drawing) for drawing in drawings if drawing.stem in section.figures]
+    return {
+        "section": section,
+        "sentences": section.describe(frame),
+        "figures": figures,
+        "cells": cells,
+        "kinds": kinds,
+    }
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dicts with one kind of missing value, nan."""
-    plain = frame.astype(object)
-    return [
-        {str(name): v for name, v in row.items()} for row in plain.where(frame.notna(), math.nan).to_dict("records")
-    ]
+def _group_figures(drawings: list[Drawing], placed: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """The drawings that no section shows, by their place on the page."""
+    groups: dict[str, list[dict[str, Any]]] = {"effects": [], "learning": [], "pictures": [], "further": []}
+    for drawing in drawings:
+        if drawing.stem in placed:
+            continue
+        name = "effects" if drawing.stem.startswith("factor_") else FIGURE_PLACES.get(drawing.stem, "further")
+        groups[name].append(_shown(drawing))
+    return groups
 
 
-def _scene_rows(study: Study) -> dict[str, dict[str, dict[str, Any]]]:
-    """Arm to its row of the primary metric for each scene type."""
-    rows = study.breakdown()
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in _records(rows[rows["metric"] == study.data.claim.primary]):
-        found.setdefault(row["arm"], {})[row["scene"]] = row
-    return found
-
-
-def _heldout_rows(study: Study) -> dict[str, dict[tuple[str, str], dict[str, dict[str, Any]]]]:
-    """Set to (kind, arm or predictor) to its row of each metric."""
-    found: dict[str, dict[tuple[str, str], dict[str, dict[str, Any]]]] = {}
-    for row in _records(study.heldout()):
-        found.setdefault(row["set"], {}).setdefault((row["kind"], row["arm"]), {})[row["metric"]] = row
-    return found
-
-
-def _share_rows(study: Study) -> dict[str, dict[str, dict[str, Any]]]:
-    """Arm to its row of each share; without the shares that no arm recorded."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for row in _records(study.shares()):
-        found.setdefault(row["arm"], {})[row["share"]] = row
-    return found
-
-
-def _costs(trials: pd.DataFrame) -> list[tuple[str, str]]:
-    """What the sweep has cost so far, failed and stopped trials included."""
-    train_s, gpu_s = trials["cost/train_s"].astype(float), trials["cost/gpu_s"].astype(float)
-    memory = trials["cost/peak_memory_mb"].astype(float).max()
-    return [
-        ("Trials recorded", str(len(trials))),
-        ("Training time, all trials", wording.duration(train_s.sum())),
-        ("Training time, median trial", wording.duration(train_s.median())),
-        ("GPU time, all trials", wording.duration(gpu_s.sum())),
-        ("Largest peak memory", f"{wording.number(memory, 0)} MB"),
-    ]
-
-
-def _distinct(rows: pd.DataFrame, prefix: str) -> list[tuple[str, str]]:
-    """Each column with that prefix and the values found in it, so that a mixed environment shows."""
-    found = []
-    for column in map(str, rows.columns):
-        values = sorted(map(str, rows[column].dropna().unique())) if column.startswith(prefix) else []
-        if values:
-            listed = ", ".join(values) if len(values) <= MOST_VALUES else f"{len(values)} different values"
-            found.append((column.removeprefix(prefix), listed))
-    return found
+def _shown(drawing: Drawing) -> dict[str, Any]:
+    return {"drawing": drawing, "svg": inline_svg(drawing)}

@@ -42,12 +42,13 @@ def build_table(data: StudyData) -> pd.DataFrame:
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
     frames = []
     for metric in data.metrics:
-        frames.append(of_arms.join(_arm_numbers(data, metric)).reset_index().assign(**_metric_fields(data, metric)))
+        numbers = of_arms.join(_arm_numbers(data, metric)).reset_index().assign(**_metric_fields(data, metric))
+        frames.append(numbers.assign(n_test=[data.n_test_of(arm) for arm in data.arms]))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
     table = pd.concat([frame.reindex(columns=list(TABLE_COLUMNS)) for frame in frames if len(frame)], ignore_index=True)
     table.loc[table["role"] != "primary", list(ADJUSTED)] = math.nan  # one claim, one margin: the primary metric's
-    for count in ("n_seeds", "n_pairs", "params_trained"):
+    for count in ("n_seeds", "n_pairs", "n_test", "params_trained"):
         table[count] = table[count].astype("Int64")
     order = table["kind"].map({"arm": 0, "trivial": 1, "ceiling": 2})
     arm_order = table["arm"].map({arm: i for i, arm in enumerate([*data.arms, *data.predictors])})
@@ -88,9 +89,12 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
-    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family."""
+    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family.
+
+    Trials that do not say on which images they were scored have no difference.
+    """
     values = seed_values(data, metric)
-    registered = values[values["seed"].isin(data.registered_seeds)]
+    registered = values[values["seed"].isin(data.registered_seeds) & values["key"].isin(data.comparable["key"])]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
     return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)

@@ -171,6 +171,11 @@ class RunLog:
             atomic_write_bytes(directory / name, content)
         atomic_write_bytes(directory / "trial.parquet", trial)
 
+    def read_config(self, key: str) -> dict[str, Any] | None:
+        """The TrialConfig tree of a trial, or None when it recorded none."""
+        path = self.trials_dir / key / "config.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
     def read_epochs(self, key: str) -> pd.DataFrame:
         """One row per epoch of a trial; empty when it recorded none."""
         path = self.trials_dir / key / "epochs.parquet"

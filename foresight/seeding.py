@@ -1,8 +1,12 @@
 """Keyed randomness: a generator for each (seed, purpose), so that drawing more of one thing never shifts another."""
 
-import hashlib
+from __future__ import annotations
 
-import torch
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def keyed_seed(seed: int, *key: str) -> int:
@@ -13,4 +17,6 @@ def keyed_seed(seed: int, *key: str) -> int:
 
 def seeded_generator(seed: int, *key: str) -> torch.Generator:
     """A CPU generator for one purpose: `seeded_generator(3, "order", "epoch 2")`."""
+    import torch  # here and not above: analysis draws from keyed seeds, and starts without torch
+
     return torch.Generator().manual_seed(keyed_seed(seed, *key))

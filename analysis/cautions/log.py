@@ -4,7 +4,9 @@ from collections import Counter
 
 import pandas as pd
 
+from analysis.amendments import build_amendments, describe_amendments
 from analysis.cautions.caution import MOST_NAMES, Caution, listed
+from analysis.imported import describe_lacking
 from analysis.load import StudyData
 from analysis.wording import count
 from foresight.metrics import METRICS, RELATIVE_METRICS
@@ -26,6 +28,8 @@ def log_cautions(data: StudyData) -> list[Caution]:
         *_unfinished_trials(data),
         *_provenance(data),
         *_mixed_log(data),
+        *(Caution("amended", text) for text in describe_amendments(build_amendments(data.sweep))),
+        *(Caution("lacking", text) for text in describe_lacking(data)),
         *_older_schema(data),
         *_mixed_environment(data),
         *_mixed_latency(data),

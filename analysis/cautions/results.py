@@ -151,7 +151,8 @@ def _typed(data: StudyData) -> list[Caution]:
     trained = data.complete[data.complete["provenance"] == "trained"]
     for metric in data.metrics:
         values = trained[f"test/{metric}"].dropna().astype(float).to_numpy()
-        is_share = np.isclose(values * data.n_test, np.round(values * data.n_test), rtol=0, atol=1e-6)
+        counts = values * trained.loc[trained[f"test/{metric}"].notna(), "data/n_test"].to_numpy(dtype=float)
+        is_share = np.isclose(counts, np.round(counts), rtol=0, atol=1e-6)
         if len(values) >= LEAST_VALUES and not is_share.all() and (values == np.round(values, MOST_DECIMALS)).all():
             text = f"All {len(values)} values of {metric_phrase(metric)} end after at most {MOST_DECIMALS} decimals, which "
             found.append(Caution("typed", f"{text}measured means do not; they are marked as trained, not imported."))

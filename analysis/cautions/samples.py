@@ -36,11 +36,14 @@ def _impossible_shares(data: StudyData) -> list[Caution]:
     """Values of metrics that are shares of the test images, k of n, for which there is no k."""
     found = []
     for metric in [name for name in data.metrics if METRICS[name].is_share]:
-        values = data.complete.set_index("key")[f"test/{metric}"].dropna().astype(float)
-        impossible = values[[not is_share_of(value, data.n_test) for value in values]]
-        if len(impossible):
-            shown = [f"{value:g} in {key}" for key, value in impossible.items()]
-            text = f"{METRICS[metric].label} is a share of {data.n_test} {data.items}, and no number of them gives "
+        stated = data.complete[["key", f"test/{metric}"]].assign(n=data.complete["data/n_test"]).dropna()
+        values = stated.itertuples(index=False, name=None)
+        shown = [
+            f"{value:g} in {key} (n = {n:.0f})" for key, value, n in values if not is_share_of(float(value), int(n))
+        ]
+        tested_on = data.tested_on() if data.n_test else f"the {data.items}"
+        if shown:
+            text = f"{METRICS[metric].label} is a share of {tested_on}, and no number of them gives "
             found.append(Caution("impossible", f"{text}{listed(shown)}."))
     return found
 
@@ -56,7 +59,7 @@ def _other_number(data: StudyData) -> list[Caution]:
     """Trials whose samples are not as many as their row says."""
     per_trial = _on_test(data).drop_duplicates("key")
     odd = per_trial[per_trial["n"] != data.n_test]
-    if odd.empty:
+    if odd.empty or data.n_test is None:
         return []
     counts = ", ".join(f"{n:g} in {count(k, 'trial')}" for n, k in odd["n"].value_counts().items())
     text = f"The rows state {data.n_test} {data.items}, and the samples beside them are {counts}"

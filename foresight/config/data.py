@@ -66,10 +66,14 @@ class DataConfig(Part):
         return (self.n_train_rows + self.n_val + self.n_test) * self.n_frames
 
     def with_name(self, name: str) -> dict[str, Any]:
-        """The fields that change when another data set takes this one's place: {field: value}."""
+        """The fields that change when another data set takes this one's place: {field: value}.
+
+        Clips in the place of pictures are trained on as many frames, so they are fewer: features of every frame are kept.
+        """
         if (name in CLIP_DATA) == (self.name in CLIP_DATA):
             return {"name": name}
-        return {"name": name, "n_frames": CLIP_FRAMES if name in CLIP_DATA else 1}
+        n_frames = CLIP_FRAMES if name in CLIP_DATA else 1
+        return {"name": name, "n_frames": n_frames, "n_train": max(1, self.n_train * self.n_frames // n_frames)}
 
 
 class VLMConfig(Part):

@@ -26,8 +26,8 @@ class ImageSet:
     targets: np.ndarray  # uint8 [N, 3, t, t], what is reconstructed
     content: np.ndarray  # bool [N, t, t], True inside the picture, False in letterbox padding
     content_xyxy: np.ndarray  # float32 [N, 4], the picture's rectangle
-    masks: np.ndarray  # bool [N, t, t], the true object mask; of several objects, the largest
-    boxes_xyxy: np.ndarray  # float32 [N, 4], that object's annotated box
+    masks: np.ndarray  # bool [N, t, t], the true mask: of all drawn objects, of a photograph's largest one
+    boxes_xyxy: np.ndarray  # float32 [N, 4], the annotated box around it
     sample_hash: np.ndarray  # str [N / n_frames], 16 hex digits over the source picture's pixels
     scene: np.ndarray  # str [N / n_frames], scene type for breakdowns: a shape's name, a COCO supercategory
     objects: ObjectSet | None = None  # all objects of each picture; None: there is one, and it has no class

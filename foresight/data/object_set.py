@@ -1,4 +1,4 @@
-"""ObjectSet: every object of the pictures of one split, where an ImageSet shows only the largest."""
+"""ObjectSet: every object of the pictures of one split, where an ImageSet has one mask and one box."""
 
 from dataclasses import dataclass
 

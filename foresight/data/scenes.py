@@ -3,6 +3,7 @@
 Image i of a split depends on the seed, the split and i alone, and has 1 + i mod 4 objects. The class of an
 object is its shape and colour; for each place in the drawing order, every 12 images hold each class once.
 
+The mask of a picture is that of all its objects, and its box the one around them, as a reconstruction has to show every one.
 Later objects cover earlier ones. A box stays that of the whole object; a mask is what is seen of it. Objects
 are placed with little overlap: of 50,000, one in a hundred shows less than 78 % of itself and none less than 6 %.
 """
@@ -111,21 +112,26 @@ def _draw_split(split: str, n: int, config: DataConfig) -> ImageSet:
     images = render(scenes, config.image_px)
     instances = render_instances(scenes, config.target_px)
     objects = _collect_objects(scenes, instances)
-    # The largest is the one most is seen of at the resolution of the masks, the earlier one of two alike.
-    n_seen = [(instances == k + 1).sum(axis=(1, 2)) for k in range(MOST_OBJECTS)]
-    largest = np.argmax(n_seen, axis=0)
     return ImageSet(
         split=split,
         images=images,
         targets=np.ascontiguousarray(render(scenes, config.target_px).transpose(0, 3, 1, 2)),
         content=np.ones((n, config.target_px, config.target_px), dtype=bool),
         content_xyxy=np.tile(np.array([0, 0, 1, 1], dtype=np.float32), (n, 1)),
-        masks=instances == largest[:, None, None] + 1,
-        boxes_xyxy=objects.boxes_xyxy[np.arange(n), largest],
+        masks=instances > 0,
+        boxes_xyxy=_around_all(objects),
         sample_hash=np.array([hash_pixels(image) for image in images]),
         scene=np.array(["1 object", *(f"{k} objects" for k in range(2, MOST_OBJECTS + 1))])[scenes.n_objects - 1],
         objects=objects,
     )
+
+
+def _around_all(objects: ObjectSet) -> np.ndarray:
+    """The box around all objects of each picture, float32 [N, 4]."""
+    is_object = objects.classes[..., None] >= 0
+    low = np.where(is_object, objects.boxes_xyxy[..., :2], np.float32(1)).min(axis=1)
+    high = np.where(is_object, objects.boxes_xyxy[..., 2:], np.float32(0)).max(axis=1)
+    return np.concatenate([low, high], axis=1)
 
 
 def _collect_objects(scenes: Scenes, instances: np.ndarray) -> ObjectSet:

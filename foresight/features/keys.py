@@ -10,7 +10,7 @@ from foresight.features.store import content_key
 from foresight.models import ltx_shapes
 
 # Raise it when the code that fills entries changes what it writes.
-EXTRACTION_VERSION = 2  # 2: images hold every object
+EXTRACTION_VERSION = 3  # 2: images hold every object; 3: a scene's mask is that of all its objects
 
 Entry = tuple[str, dict[str, Any]]
 Kind = Literal["images", "vlm", "dinov2", "ltx"]

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable
-from statistics import quantiles
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -15,7 +14,11 @@ Result = TypeVar("Result")
 
 
 def count_parameters(
-    model: nn.Module, decoder: nn.Module | None, reached: set[str], n_encoder_params: int
+    model: nn.Module,
+    decoder: nn.Module | None,
+    reached: set[str],
+    n_encoder_params: int,
+    trained_before: nn.Module | None = None,
 ) -> dict[str, int]:
     """`cost/params_*`: trained (without the decoder), of the decoder, and of the whole pipeline with its frozen encoders.
 
@@ -24,15 +27,20 @@ def count_parameters(
     unreached = [name for name, p in model.named_parameters() if p.requires_grad and name not in reached]
     if unreached:
         raise ValueError(f"no gradient reaches {unreached}; a parameter that is counted must be used")
-    sizes = {f"cost/{name}": size for name, size in count_sizes(model, decoder).items()}
+    sizes = {f"cost/{name}": size for name, size in count_sizes(model, decoder, trained_before).items()}
     return {"cost/params_total": n_encoder_params + sum(p.numel() for p in model.parameters()), **sizes}
 
 
-def count_sizes(model: nn.Module, decoder: nn.Module | None) -> dict[str, int]:
-    """`params_trained` without those of the decoder, and `params_decoder`, trained or frozen."""
+def count_sizes(model: nn.Module, decoder: nn.Module | None, trained_before: nn.Module | None = None) -> dict[str, int]:
+    """`params_trained` without those of the decoder, and `params_decoder`, trained or frozen.
+
+    `trained_before` is the part that another trial has trained and this one keeps: an arm costs both.
+    """
     of_decoder = {id(p) for p in decoder.parameters()} if decoder is not None else set()
+    before = {id(p) for p in trained_before.parameters()} if trained_before is not None else set()
+    trained = [p for p in model.parameters() if (p.requires_grad or id(p) in before) and id(p) not in of_decoder]
     return {
-        "params_trained": sum(p.numel() for p in model.parameters() if p.requires_grad and id(p) not in of_decoder),
+        "params_trained": sum(p.numel() for p in trained),
         "params_decoder": sum(p.numel() for p in decoder.parameters()) if decoder is not None else 0,
     }
 
@@ -44,13 +52,6 @@ def compute_flops(bridge: nn.Module, one_image: Features) -> float:
     with FlopCounterMode(display=False) as counter:
         bridge(one_image)
     return float(counter.get_total_flops())
-
-
-def measure_latency(run: Callable[[], Any], device: str, n_warmup: int = 5, n_repeats: int = 30) -> dict[str, float]:
-    """Milliseconds of `run`: median and quartiles over repeats, each synchronised with the device, after a warm-up."""
-    times_ms = [timed(run, device)[1] for _ in range(n_warmup + n_repeats)][n_warmup:]
-    q25, median, q75 = quantiles(times_ms, n=4)
-    return {"median_ms": median, "q25_ms": q25, "q75_ms": q75, "n_repeats": n_repeats}
 
 
 def timed(run: Callable[[], Result], device: str) -> tuple[Result, float]:

@@ -13,30 +13,17 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
-from foresight.encoders.qwen_vl import build_vlm, encode_vlm, without_later_layers
-from foresight.encoders.shapes import (
-    FeatureShapes,
-    checkpoint_name,
-    dinov2_shape,
-    feature_shapes,
-    resolve_dinov2_layer,
-    resolve_vlm_layer,
-    vlm_shape,
-)
+from foresight.encoders.shapes import FeatureShapes, feature_shapes
 from foresight.metrics import METRICS
-from foresight.metrics.cost import compute_flops, count_sizes, timed
+from foresight.metrics.cost import compute_flops, count_sizes
 from foresight.models.bridge import Bridge, Features
+from foresight.train.pipeline_pass import COMPONENTS, PipelinePass, build_pass, compute_latency_ms, compute_overhead
 from foresight.train.precision import autocast
 from foresight.train.task import Measurement, TrialResult
 
-COMPONENTS = ("vlm", "dinov2", "fusion", "decoder")
 BYTES_PER_MB = 2**20
-# Runs one component, named first, and gives what it returns; a pass hands it every component in turn.
-Measure = Callable[[str, Callable[[], Any]], Any]
-Pass = Callable[[Measure], None]
 
 
 class ComponentLatency(Measurement):
@@ -57,35 +44,20 @@ class ComponentLatency(Measurement):
         started = time.perf_counter()
         config, device, timing = self.config, self.device, self.config.timing
         dtype = torch.bfloat16 if timing.precision == "bf16" else torch.float32
-        vlm: Any = self._encoder(f"vlm {config.vlm.checkpoint}", dtype, lambda: build_vlm(config.vlm, device))
-        dinov2 = self._encoder(
-            f"dinov2 {checkpoint_name(config.dinov2)} {config.dinov2.size} {config.data.image_px} px",
-            dtype,
-            lambda: build_dinov2(config.dinov2, config.data.image_px, device),
-        )
         shapes = feature_shapes(config)
         bridge = self.build(shapes).eval()
         flops = self.count_flops(bridge, _zeros(shapes, device))
         bridge.to(dtype)
-        layer = resolve_vlm_layer(config.vlm.layer, vlm_shape(config.vlm).depth)
-        dinov2_layer = resolve_dinov2_layer(config.dinov2.layer, dinov2_shape(config.dinov2).depth)
-        pixels = torch.full((timing.batch_size, 3, config.data.image_px, config.data.image_px), 0.5, device=device)
-
-        def run_pass(measure: Measure) -> None:
-            vlm_BVC: Tensor = measure("vlm", lambda: encode_vlm(vlm, pixels, [layer])[layer])
-            spatial_BSC: Tensor = measure("dinov2", lambda: encode_dinov2(dinov2, pixels, [dinov2_layer])[dinov2_layer])
-            features = Features(vlm_BVC.to(dtype), None, spatial_BSC.to(dtype), None)
-            tokens_BQC = measure("fusion", lambda: bridge.condition(features))
-            measure("decoder", lambda: bridge.decoder(tokens_BQC))
-
-        with without_later_layers(vlm, layer), autocast(device, timing.precision):
-            rows = [self._time_pass(run_pass) for _ in range(timing.n_warmup + timing.n_repeats)][timing.n_warmup :]
-            weights_mb = self._weights_mb(vlm, dinov2, bridge)
-            activations_mb = self._peak_activations_mb(run_pass)
+        one_pass = build_pass(config, bridge, device, self.context.encoders, timing.batch_size, dtype)
+        with one_pass.as_far_as_read(), autocast(device, timing.precision):
+            passes = [one_pass.time() for _ in range(timing.n_warmup + timing.n_repeats)][timing.n_warmup :]
+            weights_mb = _weights_mb(one_pass)
+            activations_mb = self._peak_activations_mb(one_pass)
+        rows = [_metrics(ms) for ms in passes]
         samples = _repeats(rows)
         trial_s = time.perf_counter() - started
         on_gpu = torch.device(device).type == "cuda"
-        n_encoder_params = sum(p.numel() for encoder in (vlm, dinov2) for p in encoder.parameters())
+        n_encoder_params = sum(p.numel() for encoder in (one_pass.vlm, one_pass.dinov2) for p in encoder.parameters())
         columns: dict[str, Any] = {
             **_summary(samples),
             **{f"latency/{name}_weights_mb": mb for name, mb in weights_mb.items()},
@@ -108,26 +80,7 @@ class ComponentLatency(Measurement):
         }
         return TrialResult(columns, samples, {})
 
-    def _encoder(self, name: str, dtype: torch.dtype, build: Callable[[], nn.Module]) -> nn.Module:
-        """The encoder in that precision, loaded once a process."""
-        kept = self.context.encoders
-        key = f"{name} {dtype}"
-        if key not in kept:
-            kept[key] = build().to(dtype)
-        return kept[key]
-
-    def _time_pass(self, run_pass: Pass) -> dict[str, float]:
-        """The metrics of one pass."""
-        ms: dict[str, float] = {}
-
-        def measure(component: str, run: Callable[[], Any]) -> Any:
-            result, ms[component] = timed(run, self.device)
-            return result
-
-        run_pass(measure)
-        return compute_latency_metrics(ms)
-
-    def _peak_activations_mb(self, run_pass: Pass) -> dict[str, float]:
+    def _peak_activations_mb(self, one_pass: PipelinePass) -> dict[str, float]:
         """What each component allocates at most beside what was there before it. GPUs only: a CPU does not tell."""
         if torch.device(self.device).type != "cuda":
             return {}
@@ -142,23 +95,22 @@ class ComponentLatency(Measurement):
             found[component] = (torch.cuda.max_memory_allocated(self.device) - before) / BYTES_PER_MB
             return result
 
-        run_pass(measure)
+        one_pass.run(measure)
         return found
 
-    def _weights_mb(self, vlm: nn.Module, dinov2: nn.Module, bridge: Bridge) -> dict[str, float]:
-        """Parameters and buffers of each component; of the VLM, without the layers that are not computed."""
-        decoder = _module_mb(bridge.decoder)
-        sizes = (_module_mb(vlm), _module_mb(dinov2), _module_mb(bridge) - decoder, decoder)
-        return dict(zip(COMPONENTS, sizes, strict=True))
+
+def _weights_mb(one_pass: PipelinePass) -> dict[str, float]:
+    """Parameters and buffers of each component; of the VLM, without the layers that are not computed."""
+    bridge, decoder = one_pass.bridge, _module_mb(one_pass.bridge.decoder)
+    sizes = (_module_mb(one_pass.vlm), _module_mb(one_pass.dinov2), _module_mb(bridge) - decoder, decoder)
+    return dict(zip(COMPONENTS, sizes, strict=True))
 
 
-def compute_latency_metrics(ms: dict[str, float]) -> dict[str, float]:
+def _metrics(ms: dict[str, float]) -> dict[str, float]:
     """The METRICS of one pass from the milliseconds of its components."""
-    baseline_ms = ms["vlm"] + ms["decoder"]
-    total_ms = sum(ms[name] for name in COMPONENTS)
     return {
-        "latency_overhead": (total_ms - baseline_ms) / baseline_ms,
-        "latency_ms": total_ms,
+        "latency_overhead": compute_overhead(ms),
+        "latency_ms": compute_latency_ms(ms),
         **{f"latency_{name}_ms": ms[name] for name in COMPONENTS},
     }
 

@@ -33,8 +33,9 @@ from foresight.train.measure import (
     predict_with,
     score_trivial_predictors,
 )
-from foresight.train.overhead import kept_vlm, measure_overhead
+from foresight.train.overhead import measure_overhead
 from foresight.train.pictures import N_EXAMPLES
+from foresight.train.pipeline_pass import kept_vlm
 from foresight.train.precision import autocast
 from foresight.train.task import EVAL_BATCH, Context, Evaluation, Task, set_hash
 
@@ -71,6 +72,9 @@ class EndToEnd(Task):
     def decoder(self, model: nn.Module) -> nn.Module:
         return model.bridge.decoder
 
+    def trained_before(self, model: nn.Module) -> nn.Module:
+        return model.bridge
+
     def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
         return self.detection.losses(model, split, index, done_frac)
 
@@ -97,7 +101,7 @@ class EndToEnd(Task):
         return float(counter.get_total_flops())
 
     def evaluate(self, model: nn.Module, data: StagedData) -> Evaluation:
-        semantic = build_semantic_encoder(self.config.vlm, kept_vlm(self.config, self.context))
+        semantic = build_semantic_encoder(self.config.vlm, kept_vlm(self.config, self.device, self.context.encoders))
         predict = self._predict(model, data.test)
         samples = self._measure(predict, data.test, "test", semantic)
         detections = self.detection.scored(self.detection.predict(model, data.test))

@@ -51,4 +51,4 @@ def _size(config: TrialConfig) -> dict[str, float]:
             None,
         )
         flops = task.count_flops(model, features)
-    return {**count_sizes(model, task.decoder(model)), "flops": flops}
+    return {**count_sizes(model, task.decoder(model), task.trained_before(model)), "flops": flops}

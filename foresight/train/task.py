@@ -82,6 +82,10 @@ class TrialKind(ABC):
         """The part whose parameters are counted apart; None: there is none."""
         return None
 
+    def trained_before(self, model: nn.Module) -> nn.Module | None:
+        """The part that another trial has trained and this one keeps as it is; None: there is none."""
+        return None
+
 
 class Measurement(TrialKind):
     """A kind of trial that trains nothing."""

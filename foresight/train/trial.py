@@ -56,7 +56,11 @@ def run_trial(
     task = build_task(config, context)
     model = task.build(shapes_of(data))
     columns: dict[str, Any] = count_parameters(
-        model, task.decoder(model), probe_gradients(task, model, data), data.n_encoder_params
+        model,
+        task.decoder(model),
+        probe_gradients(task, model, data),
+        data.n_encoder_params,
+        task.trained_before(model),
     )
     columns["cost/budget_params"] = config.adapter.budget_params if config.bridge == "adapter" else None
     columns["cost/flops"] = task.count_flops(model, data.test.features[:1])

@@ -32,6 +32,7 @@ class Planned:
     sweep: str
     attempt: int
     keep_weights: bool = False  # another study continues with the trained model
+    claim_hash: str | None = None  # of the claim that was registered when the trial began
 
     @property
     def key(self) -> str:
@@ -49,6 +50,7 @@ class Planned:
             "seed": self.trial.seed,
             "attempt": self.attempt,
             "provenance": "trained",
+            "env/claim_hash": self.claim_hash,
             **config_columns(self.trial.config.flat()),
         }
 

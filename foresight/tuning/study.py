@@ -42,7 +42,6 @@ class Study:
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
-        preflight.check_measurable(self.sweep.claim, self.space.baseline)
         preflight.check_budgets(trial.config for trial in self.trials)
 
     def session(self, console: Console) -> Session:
@@ -56,6 +55,7 @@ def open_study(sweep: Sweep, scale: str, data: str | None, seeds: int | None, pl
     """
     needs = tuple(open_study(need, scale, data, None, placement) for need in sweep.needs)
     space = resolve_space(sweep, scale, data, placement.roots)
+    preflight.check_measurable(sweep.claim, space.baseline)
     log = RunLog(placement.runs / sweep.name)
     preflight.check_readable(log)
     provisional = any(need.provisional or need.unfinished(sweep) for need in needs)

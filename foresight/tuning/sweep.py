@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from foresight.claim import Claim
-from foresight.config import GENERATED_DATA, HeldoutConfig, TrialConfig
+from foresight.config import GENERATED_DATA, DataConfig, HeldoutConfig, TrialConfig
 from foresight.data import resolve_data
+from foresight.errors import RequestError
 from foresight.features.store import default_root
 from foresight.space import SearchSpace, Trial
 
@@ -59,6 +60,7 @@ def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str
     if data is not None:
         planned = planned.with_fields({f"data.{name}": value for name, value in planned.data.with_name(data).items()})
     resolved = resolve_data(planned.data, roots.get(planned.data.name))
+    _check_counts(sweep, space, resolved)
     changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
     changes |= {f"heldout.{name}": value for name, value in _resolve_heldout(planned, roots).model_dump().items()}
     share = space.baseline.data.n_train * space.baseline.data.n_frames / (resolved.n_train * resolved.n_frames)
@@ -69,6 +71,19 @@ def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str
             if n_epochs is not None:
                 changes[f"{part}.{name}"] = max(1, round(n_epochs * share))
     return replace(space, baseline=planned.with_fields(changes))
+
+
+def _check_counts(sweep: Sweep, space: SearchSpace, resolved: DataConfig) -> None:
+    """Raises RequestError when a factor varies the number of pictures or clips and the data holds fewer than the baseline's."""
+    for factor in space.factors:
+        split = factor.field.removeprefix("data.n_")
+        if factor.field != f"data.n_{split}" or getattr(resolved, f"n_{split}") in factor.levels:
+            continue
+        listed = ", ".join(map(str, factor.levels))
+        raise RequestError(
+            f"'{sweep.name}' varies '{factor.field}' over {listed}, and '{resolved.name}' has "
+            f"{getattr(resolved, f'n_{split}')} here; it needs {max(factor.levels)}, or other data"
+        )
 
 
 def _resolve_heldout(planned: TrialConfig, roots: Mapping[str, Path]) -> HeldoutConfig:

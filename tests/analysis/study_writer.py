@@ -100,7 +100,7 @@ class StudyWriter:
             row = self.change_row(trial, self._row(trial))
             if row is not None:
                 details = (_epochs(row), _samples(row), {"examples": _examples_png(trial)}) if self.with_details else ()
-                log.write_trial(row, trial.config.flat(), *details)
+                log.write_trial(row, trial.config.model_dump(mode="json"), *details)
         for i, arm in enumerate(self.space.arms() if self.with_latency else []):
             median = 11.0 + 0.35 * i
             cost = {

@@ -51,7 +51,7 @@ def test_every_picture_of_the_first_seed_is_found_with_the_caption_it_carries(st
 
 def test_the_page_shows_each_group_and_its_caption_as_text(study):
     html = render_report(study, [])
-    assert html.index("<h2>Examples</h2>") < html.index("<h2>Attention</h2>")
+    assert html.index("<h3>Examples</h3>") < html.index("<h3>Attention</h3>")
     assert "seed 0. Rows of seed 0 &lt;b&gt;." in html
     assert html.count("data:image/png;base64,") == 8
 
@@ -72,7 +72,7 @@ def test_shares_are_means_over_seeds_of_the_arms_that_recorded_them(study):
 
 
 def test_the_page_explains_the_shares_that_there_are_and_no_others(study):
-    section = render_report(study, []).split("<h2>Streams</h2>")[1].split("<h2>")[0]
+    section = render_report(study, []).split(">Streams</h2>")[1].split("<h2")[0]
     assert "neither is better" in section
     assert SHARES["vlm_influence_object"].label in section
     assert SHARES["vlm_attention_background"].label not in section
@@ -82,7 +82,7 @@ def test_the_page_explains_the_shares_that_there_are_and_no_others(study):
 
 def test_without_shares_there_is_no_section(complete_study):
     assert complete_study.shares().empty
-    assert "<h2>Streams</h2>" not in render_report(complete_study, [])
+    assert ">Streams</h2>" not in render_report(complete_study, [])
 
 
 def test_sentences_name_what_the_test_rows_are(write_study):

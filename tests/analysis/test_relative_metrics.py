@@ -70,7 +70,7 @@ def test_each_seed_is_set_against_its_own_reference():
 def test_without_a_reference_nothing_is_derived(write_study):
     study = analysis.load(write_study(n_seeds=1))
     assert not set(study.data.metrics) & set(RELATIVE_METRICS)
-    assert study.efficiency().empty
+    assert set(study.param_efficiency()["basis"]) == {"capacity"}  # the sizes of the fusion, each against each
 
 
 def test_the_reference_cannot_meet_a_criterion_and_the_judged_arm_can(write_study):
@@ -104,7 +104,7 @@ def test_an_arm_that_repeats_its_reference_is_still_found_out(write_study):
 def test_the_table_of_efficiency_and_its_warnings(write_study):
     small = {"cost/params_trained": 8_109_952, "cost/budget_params": 10_000_000, "train/converged": 1}
     large = {"cost/params_trained": 98_000_000, "cost/budget_params": 100_000_000, "train/converged": 0}
-    frame = study_of(write_study, small, large).efficiency()
+    frame = study_of(write_study, small, large).param_efficiency()
     assert len(frame) == 1
     row = frame.iloc[0]
     assert row[["arm", "metric", "reference"]].tolist() == [SMALL, "param_efficiency", LARGE]
@@ -129,13 +129,13 @@ def test_a_sound_comparison_has_no_warning(write_study):
         "cost/budget_params": 10_000_000,
         "cost/params_trained": 9_800_000,
     }
-    frame = study_of(write_study, small, {"train/converged": 1}).efficiency()
+    frame = study_of(write_study, small, {"train/converged": 1}).param_efficiency()
     assert frame["warnings"].tolist() == [""]
     assert frame["efficiency"].iloc[0] == pytest.approx(1 - (0.35 - PUBLISHED_LARGE) / PUBLISHED_LARGE)
 
 
 def test_a_ratio_that_fails_needs_no_warning_of_the_absolute_criteria(write_study):
-    frame = study_of(write_study, {"test/lpips": 0.9}).efficiency()
+    frame = study_of(write_study, {"test/lpips": 0.9}, {"train/converged": 1}).param_efficiency()
     assert frame["efficiency"].iloc[0] < 0
     assert frame["warnings"].tolist() == [""]
 
@@ -148,13 +148,15 @@ def test_the_command_writes_table_and_warnings_and_removes_them_again(write_stud
     written = pd.read_csv(tmp_path / "results" / "c2" / "param_efficiency.csv")
     assert written["efficiency"].tolist() == pytest.approx([PUBLISHED], abs=1e-12)
     html = (tmp_path / "results" / "c2" / "report.html").read_text()
-    assert "<h2>Parameter efficiency</h2>" in html
+    assert ">Parameter efficiency</h2>" in html
     assert written["warnings"].iloc[0] in html.replace("&#39;", "'")
     assert "under-trained" in " ".join(shown.output.split())
-    write_study("c2", claim=replace(RELATIVE, reference="", judged=(), criteria=()), **fields)
+    one_size = of_sizes(*[{"cost/params_trained": 100_000}] * 2)  # and so no pair of sizes either
+    fields |= {"change_row": one_size, "claim": replace(RELATIVE, reference="", judged=(), criteria=())}
+    write_study("c2", **fields)
     CliRunner().invoke(app, command, catch_exceptions=False)
     assert not (tmp_path / "results" / "c2" / "param_efficiency.csv").exists()
-    assert "<h2>Parameter efficiency</h2>" not in (tmp_path / "results" / "c2" / "report.html").read_text()
+    assert ">Parameter efficiency</h2>" not in (tmp_path / "results" / "c2" / "report.html").read_text()
 
 
 def test_a_reference_that_is_no_arm_is_refused(write_study):

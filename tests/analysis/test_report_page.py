@@ -63,8 +63,8 @@ def test_last_line_is_the_path_of_the_report(reported):
 
 def test_files(reported):
     names = {path.name for path in reported.folder.iterdir()}
-    tables = {f"{name}.csv" for name in ("ablation_table", "breakdown", "pareto_front", "verdicts", "coverage")}
-    assert names == tables | {"figures", "report.html"}
+    tables = {f"{name}.csv" for name in ("ablation_table", "breakdown", "cost", "pareto_front", "verdicts", "coverage")}
+    assert names == tables | {"figures", "report.html", "results.yaml", "FINDINGS.md"}
     for suffix in ("png", "svg"):
         assert {path.stem for path in (reported.folder / "figures").glob(f"*.{suffix}")} == FIGURES
 
@@ -110,7 +110,7 @@ def test_page_says_once_what_the_intervals_and_the_adjustment_cover(reported):
         "Intervals are over seeds (initial weights, data order, dropout), with one training set, one test set and one "
         "draw or checkpoint of each encoder; they do not speak of other images or encoders."
     )
-    verdicts = reported.html.split("<h2>Verdicts</h2>")[1].split("<h2>")[0]
+    verdicts = reported.html.split(">Verdicts</h2>")[1].split("<h2")[0]
     assert scope in verdicts
     assert reported.html.count(scope) == 1
     assert "Holm-adjusted over all 14 arms of the study" in verdicts
@@ -142,9 +142,9 @@ def test_page_of_a_bare_factorial_log(write_study):
     assert {drawing.stem for drawing in drawings} == {
         "factor_fusion_layers", "factor_output_queries", "tradeoff",
     }  # fmt: skip
-    assert html.split("<body>")[1].strip().startswith("<h1>")
-    assert "<h2>Examples</h2>" not in html
-    ablation_table = html.split("<h2>Other")[0].split("<tbody>")[-1]
+    assert html.split("<body>")[1].split()[:1] == ["<header>"]
+    assert "<h3>Examples</h3>" not in html
+    ablation_table = html.split(">Other metrics</h2>")[0].split("<tbody>")[-1]
     assert "[" not in ablation_table  # one seed, no interval
 
 

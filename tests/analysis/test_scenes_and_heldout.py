@@ -10,10 +10,10 @@ from PIL import Image
 from study_writer import CLAIM, StudyWriter, space
 
 import analysis
+from analysis.criteria import unmet_criteria
 from analysis.figure_pictures import plot_failures, plot_side_by_side, trials_with
 from analysis.figures import draw_figures
 from analysis.report import write_report
-from analysis.verdicts import unmet_criteria
 from foresight.claim import Claim, Criterion
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
@@ -147,7 +147,7 @@ def test_the_report_shows_them_all(written, tmp_path):
     assert "Scene types" in page
     assert "Further set: clips" in page
     assert "hash <code>ab12</code>" in page
-    assert "<h2>Reconstructions</h2>" not in page  # shown in the figure, not one by one
+    assert "<h3>Reconstructions</h3>" not in page  # shown in the figure, not one by one
     assert {"breakdown.csv", "heldout.csv"} <= {path.name for path in (tmp_path / "results").iterdir()}
 
 

@@ -3,15 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from study_writer import FACTORS, space
 
 import analysis
+from analysis import Study
 from analysis.compare import compute_estimate
 from analysis.figure_factor import level_values
-from analysis.pareto import build_pareto
+from analysis.sections import SECTIONS
 from foresight.config import TrialConfig
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog
@@ -69,6 +69,24 @@ def test_stopped_and_failed_trials_never_enter(reported):
     assert rows.loc["fusion.layers=8", "pair_seeds"] == "0 1 2 3"
 
 
+def test_no_frame_changes_when_a_stopped_trial_is_there(write_study):
+    def stop(trial, row):
+        is_it = trial.seed == 3 and trial.arm.name == "fusion.queries=128"
+        return row | {"status": "stopped", "test/mask_iou": 0.99, "cost/train_s": 1e6} if is_it else row
+
+    def drop(trial, row):
+        return None if trial.seed == 3 and trial.arm.name == "fusion.queries=128" else row
+
+    stopped, missing = (
+        analysis.load(write_study(name, change_row=change)) for name, change in (("s", stop), ("m", drop))
+    )
+    assert "stopped" in set(stopped.data.trials["status"])
+    for section in SECTIONS:
+        pd.testing.assert_frame_equal(section.build(stopped), section.build(missing), obj=section.anchor)
+    for frame in (Study.table, Study.verdicts, Study.breakdown, Study.shares, Study.heldout):
+        pd.testing.assert_frame_equal(frame(stopped), frame(missing), obj=frame.__name__)
+
+
 def test_imported_trials_enter_and_are_named(write_study):
     def change(trial, row):
         return row | {"provenance": "imported"} if trial.seed == 0 else row
@@ -108,31 +126,6 @@ def test_factorial_levels_pool_their_arms(write_study):
     levels = study.coverage().query("scope == 'level'")
     assert levels["planned"].tolist() == [4, 4, 4, 4]
     assert "fusion.strategy=concat,fusion.layers=2" in study.verdicts()["name"].tolist()
-
-
-def points(rows):
-    frame = pd.DataFrame(rows, columns=["arm", "mean", "params_trained", "latency_ms"])
-    return frame.assign(
-        kind="arm", role="primary", metric="mask_iou", direction="higher", n_seeds=5, n_test=9, low=0, high=1
-    )
-
-
-def test_pareto_front():
-    rows = [
-        ("best", 0.9, 100, 10),
-        ("small", 0.5, 10, 12),
-        ("fast", 0.5, 90, 5),
-        ("beaten", 0.5, 100, 10),
-        ("twin", 0.9, 100, 10),
-    ]
-    front = build_pareto(points(rows)).set_index("arm")["on_front"]
-    assert front.to_dict() == {"best": True, "twin": True, "small": True, "fast": True, "beaten": False}
-
-
-def test_cost_that_an_arm_lacks_is_no_objective():
-    front = build_pareto(points([("a", 0.9, 100, 10), ("b", 0.5, 100, np.nan)]))
-    assert set(front["objectives"]) == {"quality params_trained"}
-    assert front["on_front"].tolist() == [True, False]
 
 
 def test_pareto_without_latency(write_study):

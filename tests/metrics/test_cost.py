@@ -1,11 +1,8 @@
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch import nn
 
-from foresight.metrics import cost
-from foresight.metrics.cost import compute_flops, count_parameters, measure_latency
+from foresight.metrics.cost import compute_flops, count_parameters, count_sizes
 
 
 class SmallBridge(nn.Module):
@@ -48,18 +45,8 @@ def test_flops_are_those_of_inference():
     assert not model.training
 
 
-def test_latency_is_the_median_after_the_warm_up(monkeypatch):
-    durations_s = iter([9.0, 9.0, 0.001, 0.002, 0.003, 0.004, 5.0, 0.002, 0.003])
-    clock = {"now": 0.0, "runs": 0}
-
-    def run():
-        clock["now"] += next(durations_s)
-        clock["runs"] += 1
-
-    monkeypatch.setattr(cost, "time", SimpleNamespace(perf_counter=lambda: clock["now"]))
-    latency = measure_latency(run, "cpu", n_warmup=2, n_repeats=7)
-    assert clock["runs"] == 9
-    assert latency["n_repeats"] == 7
-    # Sorted: 1 2 2 3 3 4 5000 ms.
-    assert latency["median_ms"] == pytest.approx(3)
-    assert (latency["q25_ms"], latency["q75_ms"]) == (pytest.approx(2), pytest.approx(4))
+def test_what_was_trained_before_counts_as_trained_and_its_decoder_does_not():
+    before = nn.ModuleDict({"fusion": nn.Linear(3, 4), "decoder": nn.Linear(4, 2)}).requires_grad_(False)
+    model = nn.ModuleDict({"before": before, "head": nn.Linear(4, 1)})
+    assert count_sizes(model, before["decoder"]) == {"params_trained": 5, "params_decoder": 10}
+    assert count_sizes(model, before["decoder"], before) == {"params_trained": 5 + 16, "params_decoder": 10}

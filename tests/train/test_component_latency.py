@@ -9,8 +9,9 @@ import torch
 from foresight.config import TrialConfig
 from foresight.metrics import METRICS
 from foresight.runlog import check_row, config_columns
-from foresight.train import component_latency
-from foresight.train.component_latency import COMPONENTS, ComponentLatency, compute_latency_metrics
+from foresight.train import pipeline_pass
+from foresight.train.component_latency import ComponentLatency
+from foresight.train.pipeline_pass import COMPONENTS, compute_latency_ms, compute_overhead
 from foresight.train.size import measure_size
 from foresight.train.task import Context, TrialResult
 from foresight.train.trial import MEASUREMENTS, TASKS, run_trial
@@ -44,23 +45,20 @@ def result(context) -> TrialResult:
     return finish(small(), context)
 
 
-def test_latency_metrics_by_hand():
-    found = compute_latency_metrics({"vlm": 60.0, "dinov2": 15.0, "fusion": 5.0, "decoder": 20.0})
-    assert found == {
-        "latency_overhead": pytest.approx(0.25),  # (15 + 5) / (60 + 20)
-        "latency_ms": 100.0,
-        "latency_vlm_ms": 60.0,
-        "latency_dinov2_ms": 15.0,
-        "latency_fusion_ms": 5.0,
-        "latency_decoder_ms": 20.0,
-    }
-    assert set(found) == LATENCY_METRICS
+@pytest.mark.parametrize(
+    ("streams", "total", "overhead"),
+    [("both", 100.0, 0.25), ("vlm", 85.0, 0.0625), ("dinov2", 40.0, -0.5)],  # of VLM and decoder, 80 ms
+)
+def test_latency_and_overhead_by_hand(streams, total, overhead):
+    ms = {"vlm": 60.0, "dinov2": 15.0, "fusion": 5.0, "decoder": 20.0}
+    assert compute_latency_ms(ms, streams) == total
+    assert compute_overhead(ms, streams) == pytest.approx(overhead)
 
 
 def test_the_published_overhead_comes_out_of_the_published_times():
-    found = compute_latency_metrics({"dinov2": 20.455, "vlm": 71.997, "fusion": 2.701, "decoder": 0.606})
-    assert found["latency_ms"] == pytest.approx(95.759)
-    assert found["latency_overhead"] == pytest.approx(0.31894, abs=1e-5)
+    ms = {"dinov2": 20.455, "vlm": 71.997, "fusion": 2.701, "decoder": 0.606}
+    assert compute_latency_ms(ms) == pytest.approx(95.759)
+    assert compute_overhead(ms) == pytest.approx(0.31894, abs=1e-5)
 
 
 def test_the_trial_leaves_a_row_that_the_run_log_accepts_and_every_declared_metric(result):
@@ -105,7 +103,7 @@ def test_warm_up_is_not_counted_and_components_run_in_order(monkeypatch, context
         ran.append(run)
         return run(), float(len(ran))
 
-    monkeypatch.setattr(component_latency, "timed", timed)
+    monkeypatch.setattr(pipeline_pass, "timed", timed)
     samples = finish(small(timing__n_warmup=2), context).samples
     assert len(ran) == 4 * (2 + 4)
     times = samples[[f"latency_{name}_ms" for name in COMPONENTS]].to_numpy().flatten().tolist()
@@ -120,7 +118,7 @@ def test_a_batch_passes_every_component_at_once(monkeypatch, context):
         shapes[len(shapes)] = output[0].shape if isinstance(output, tuple) else output.shape
         return output, 1.0
 
-    monkeypatch.setattr(component_latency, "timed", timed)
+    monkeypatch.setattr(pipeline_pass, "timed", timed)
     finish(small(timing__batch_size=3), context)
     assert {shape[0] for shape in shapes.values()} == {3}
     assert tuple(shapes[2]) == (3, 16, 32)  # conditioning tokens
@@ -135,7 +133,7 @@ def test_half_precision_halves_the_weights_and_computes_in_it(monkeypatch, conte
         dtypes.append(output[0].dtype if isinstance(output, tuple) else output.dtype)
         return output, 1.0
 
-    monkeypatch.setattr(component_latency, "timed", timed)
+    monkeypatch.setattr(pipeline_pass, "timed", timed)
     half = finish(small(timing__precision="bf16"), context)
     for name in COMPONENTS:
         column = f"latency/{name}_weights_mb"
@@ -164,9 +162,9 @@ def test_an_early_layer_computes_no_later_ones_and_leaves_the_model_whole(contex
 
 def test_encoders_are_loaded_once_a_process(monkeypatch):
     built = []
-    build = component_latency.build_dinov2
+    build = pipeline_pass.build_dinov2
     monkeypatch.setattr(
-        component_latency, "build_dinov2", lambda config, *a: built.append(config.size) or build(config, *a)
+        pipeline_pass, "build_dinov2", lambda config, *a: built.append(config.size) or build(config, *a)
     )
     context = Context("cpu")
     for size in ("B", "L", "B"):

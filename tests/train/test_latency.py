@@ -1,14 +1,15 @@
 import pytest
 from small_trials import small
 
-from foresight.train import latency
+from foresight.train import latency, pipeline_pass
 from foresight.train.latency import Pipeline
+from foresight.train.pipeline_pass import kept_vlm
 
 
 @pytest.fixture
 def few_repeats(monkeypatch):
-    measure = latency.measure_latency
-    monkeypatch.setattr(latency, "measure_latency", lambda run, device: measure(run, device, n_warmup=1, n_repeats=4))
+    monkeypatch.setattr(latency, "N_WARMUP", 1)
+    monkeypatch.setattr(latency, "N_REPEATS", 4)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def test_every_part_of_the_pipeline_is_timed(few_repeats, pipeline):
     ("layer", "n_blocks"), [("pre_merge", 0), ("post_merge", 0), ("8", 1), ("14", 2), ("final", 4)]
 )
 def test_an_early_layer_computes_no_later_ones(few_repeats, pipeline, layer, n_blocks):
-    vlm = pipeline._encoder("vlm random", lambda: latency.build_vlm(small().vlm, "cpu"))
+    vlm = kept_vlm(small(), "cpu", pipeline.encoders)
     ran = set()
     handles = [
         block.register_forward_hook(lambda *_, number=number: ran.add(number))
@@ -44,7 +45,8 @@ def test_an_early_layer_computes_no_later_ones(few_repeats, pipeline, layer, n_b
 
 @pytest.mark.parametrize(("layer", "n_blocks"), [("12", 1), ("final", 2)])
 def test_an_early_layer_of_dinov2_computes_no_later_ones(few_repeats, pipeline, layer, n_blocks):
-    dinov2 = pipeline._encoder("dinov2 random L", lambda: latency.build_dinov2(small().dinov2, 56, "cpu"))
+    pipeline.measure(small())
+    dinov2 = pipeline.encoders["dinov2 random L 56 px torch.float32"]
     ran = set()
     handles = [
         block.register_forward_hook(lambda *_, number=number: ran.add(number))
@@ -62,17 +64,19 @@ def test_a_measurement_that_fails_leaves_the_whole_model_behind(pipeline, monkey
     def fail(run, device):
         raise RuntimeError("interrupted")
 
-    monkeypatch.setattr(latency, "measure_latency", fail)
+    monkeypatch.setattr(pipeline_pass, "timed", fail)
     with pytest.raises(RuntimeError, match="interrupted"):
         pipeline.measure(small(vlm__layer="8"))
-    vlm = pipeline._encoder("vlm random", lambda: latency.build_vlm(small().vlm, "cpu"))
+    vlm = kept_vlm(small(), "cpu", pipeline.encoders)
     assert len(vlm.language_model.layers) == 4
 
 
 def test_encoders_are_built_once_and_each_size_of_its_own(few_repeats, monkeypatch):
     built = []
-    build = latency.build_dinov2
-    monkeypatch.setattr(latency, "build_dinov2", lambda config, *a: built.append(config.size) or build(config, *a))
+    build = pipeline_pass.build_dinov2
+    monkeypatch.setattr(
+        pipeline_pass, "build_dinov2", lambda config, *a: built.append(config.size) or build(config, *a)
+    )
     pipeline = Pipeline("cpu")
     for size in ("B", "L", "B"):
         pipeline.measure(small(dinov2__size=size))

@@ -221,8 +221,9 @@ def test_every_arm_of_the_control_changes_what_is_drawn(cache, context):
 
 
 def test_the_latency_is_that_of_drawing(monkeypatch):
-    measure, pipeline = latency.measure_latency, latency.Pipeline("cpu")
-    monkeypatch.setattr(latency, "measure_latency", lambda run, device: measure(run, device, n_warmup=1, n_repeats=3))
+    pipeline = latency.Pipeline("cpu")
+    monkeypatch.setattr(latency, "N_WARMUP", 1)
+    monkeypatch.setattr(latency, "N_REPEATS", 3)
     few, many = (pipeline.measure(small_ltx(decoder__sampling_steps=n))["bridge_ms"] for n in (2, 16))
     assert many > 2 * few
 

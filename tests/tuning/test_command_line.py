@@ -253,11 +253,11 @@ def test_data_of_a_folder_without_one_is_refused(command, name):
     assert f"--{name}-root DIR" in refusal(command("--data", name))
 
 
-def test_data_on_which_the_primary_metric_does_not_exist_is_planned_and_not_run(command, tmp_path, monkeypatch):
+def test_data_on_which_the_primary_metric_does_not_exist_is_neither_planned_nor_run(command, tmp_path, monkeypatch):
     monkeypatch.setattr("foresight.data.ssv2.read_folder", lambda root, seed: clip_folder())
     flags = ("--data", "ssv2", "--ssv2-root", tmp_path)
-    assert command(*flags, "--plan").exit_code == 0
-    assert "'ssv2' has no masks, so 'mask_iou', the claim's primary metric" in refusal(command(*flags))
+    for plan in ((), ("--plan",)):
+        assert "'ssv2' has no masks, so 'mask_iou', the claim's primary metric" in refusal(command(*flags, *plan))
     on_pictures = replace(SWEEP, claim=replace(SWEEP.claim, primary="ssim"))
     assert "no planned trial" in refusal(command(*flags, "--one", "nonsense", sweep=on_pictures))
 
@@ -271,7 +271,7 @@ def test_clips_are_planned_as_clips_for_as_many_steps(command):
     plan = json.loads(command("--plan", "--json", "--data", "clips").stdout)
     assert (plan["data"]["name"], plan["data"]["n_frames"], plan["data"]["n_test"]) == ("clips", 9, 8)
     space = resolve_space(SWEEP, "tiny", "clips", {})
-    assert space.baseline.train.epochs == 1  # two epochs of 16 pictures would be a fraction of one of 144 frames
+    assert (space.baseline.data.n_train, space.baseline.train.epochs) == (1, 4)  # 2 x 16 pictures, 4 x 9 frames
     assert "4 validation and 8 test clips of 9 frames" in command("--plan", "--data", "clips").stdout
 
 

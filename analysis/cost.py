@@ -1,0 +1,103 @@
+"""What a study has cost: seconds and GPU-hours of every recorded trial, and money where the reader names a price.
+
+In: the recorded trials, failed and stopped ones included. Out: a frame with COST_COLUMNS. A GPU-hour is an hour in
+which a trial's training held a GPU (`cost/gpu_s`); no run log knows what an hour costs, so money needs a stated price.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.load import StudyData
+from analysis.wording import count, duration, number
+from foresight.errors import RequestError
+
+COST_COLUMNS = (
+    "arm", "n_trials", "n_failed", "n_stopped", "n_unmeasured", "train_s", "trial_s", "gpu_s", "gpu_hours",
+    "price", "currency", "money",
+)  # fmt: skip
+SECONDS_PER_HOUR = 3600
+PRICE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]{3})\s*")
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a GPU-hour costs: `per_gpu_hour` in `currency`, a three-letter code."""
+
+    per_gpu_hour: float
+    currency: str
+
+
+def read_price(text: str) -> Price:
+    """`2.10 EUR` as a Price. Raises RequestError for anything else: an amount without its currency means nothing."""
+    found = PRICE.fullmatch(text)
+    if not found:
+        raise RequestError(
+            f"'{text}' is no price; give an amount and a currency of three letters per GPU-hour: --price '2.10 EUR'"
+        )
+    return Price(float(found[1]), found[2].upper())
+
+
+def build_cost(data: StudyData, price: Price | None = None) -> pd.DataFrame:
+    """One row per arm with a recorded trial; `money` is empty without a price. Sums skip trials that recorded none."""
+    rows = []
+    for arm in data.arms:
+        trials = data.trials[data.trials["arm"] == arm]
+        if trials.empty:
+            continue
+        gpu_s = _sum(trials, "cost/gpu_s")
+        row = {
+            "arm": arm, "n_trials": len(trials), "n_failed": int((trials["status"] == "failed").sum()),
+            "n_stopped": int((trials["status"] == "stopped").sum()), "n_unmeasured": _count_missing(trials, "cost/gpu_s"),
+            "train_s": _sum(trials, "cost/train_s"), "trial_s": _sum(trials, "cost/trial_s"), "gpu_s": gpu_s,
+            "gpu_hours": gpu_s / SECONDS_PER_HOUR,
+        }  # fmt: skip
+        if price:
+            row |= {"price": price.per_gpu_hour, "currency": price.currency}
+            row |= {"money": compute_money(gpu_s, price.per_gpu_hour)}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(COST_COLUMNS))
+
+
+def compute_money(gpu_s: float, per_gpu_hour: float) -> float:
+    """GPU-seconds at a price per GPU-hour."""
+    return gpu_s / SECONDS_PER_HOUR * per_gpu_hour
+
+
+def describe_cost(cost: pd.DataFrame) -> list[str]:
+    """What all recorded trials took, and at which price."""
+    totals = cost[["n_trials", "n_failed", "n_stopped", "n_unmeasured"]].sum().astype(int)
+    wasted = [f"{totals[f'n_{name}']} {name}" for name in ("failed", "stopped") if totals[f"n_{name}"]]
+    included = f" ({', '.join(wasted)} included)" if wasted else ""
+    sentences = [
+        f"{count(totals['n_trials'], 'recorded trial')}{included} trained for {duration(_total(cost, 'train_s'))}."
+    ]
+    if totals["n_unmeasured"]:
+        sentences.append(f"{totals['n_unmeasured']} of them recorded no GPU time and are missing in these sums.")
+    hours = _total(cost, "gpu_hours")
+    if math.isnan(hours) or hours == 0:
+        return [*sentences, "No GPU was used." if hours == 0 else "GPU time was not recorded."]
+    took = f"They held GPUs for {number(hours, 2)} GPU-hours"
+    if cost["money"].isna().all():
+        return [*sentences, f"{took}. No price was given, so no money is named (--price '2.10 EUR')."]
+    priced = cost[cost["price"].notna()].iloc[0]
+    money = f"{number(_total(cost, 'money'), 2)} {priced['currency']}"
+    return [
+        *sentences,
+        f"{took}: {money} at the stated {number(priced['price'], 2)} {priced['currency']} per GPU-hour.",
+    ]
+
+
+def _sum(trials: pd.DataFrame, column: str) -> float:
+    """nan where no trial recorded the column, which is not the same as nothing spent."""
+    return float(trials[column].astype(float).sum(min_count=1)) if column in trials else math.nan
+
+
+def _total(cost: pd.DataFrame, column: str) -> float:
+    return float(cost[column].astype(float).sum(min_count=1))
+
+
+def _count_missing(trials: pd.DataFrame, column: str) -> int:
+    return int(trials[column].isna().sum()) if column in trials else len(trials)

@@ -1,0 +1,205 @@
+"""Noise, measured: trials of one configuration that were run twice, the spread over seeds, and what arms leave unexplained.
+
+In: the complete trials of a study, and those with the same key in the studies beside it. Out: a frame with
+REPLICATE_COLUMNS on the primary metric. Three noises: whether a configuration at one seed gives its number again (`same
+seed`), how far arms differ beyond what a seed does to all of them (`residual`, the noise to plan with; `block` is what
+the seed does to all), and how far one arm moves from seed to seed (`over seeds`).
+"""
+
+import math
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+from scipy.special import stdtrit
+
+from analysis.blocks import BlockFit, compute_sd_interval, fit_blocks
+from analysis.compare import CONFIDENCE
+from analysis.load import StudyData, read_checked
+from analysis.table import seed_values
+from analysis.wording import count, decimals_of, interval, metric_phrase, number
+from foresight.runlog import RunLog
+
+REPLICATE_COLUMNS = (
+    "kind", "name", "metric", "n_trials", "n_seeds", "df", "sd", "low", "high", "largest", "residual_sd",
+    "half_width", "margin", "n_test", "keys",
+)  # fmt: skip
+NOISIER = 3.0  # times the median arm's residual spread: an arm that is named
+MOST_NAMED = 5
+
+
+def build_replicates(data: StudyData) -> pd.DataFrame:
+    """REPLICATE_COLUMNS: a row per configuration run more than once at a seed, the model's two, and one per arm.
+
+    `sd` has its 95 % interval, of normal noise. `largest` is the largest difference of two trials that should be equal.
+    `residual_sd` of an arm is its spread after the blocks are taken out. `half_width` is that of a 95 % interval of a
+    paired difference at the claimed seeds, if both arms have the residual noise. A factorial has no rows per arm.
+    """
+    values = seed_values(data, data.claim.primary)
+    rows = [_same_seed_row(str(name), mine) for name, mine in read_repeats(data).groupby("name", sort=False)]
+    rows += _model_rows(values, fit := fit_blocks(values), data.claim.seeds)
+    rows += [] if data.is_factorial else _arm_rows(data, values, fit)
+    frame = pd.DataFrame(rows, columns=list(REPLICATE_COLUMNS))
+    return frame.assign(metric=data.claim.primary, margin=data.claim.margin, n_test=data.n_test)
+
+
+def read_repeats(data: StudyData) -> pd.DataFrame:
+    """Trials that should be equal: `name`, `seed`, `key`, `value` of the primary metric; two rows or more per name and seed.
+
+    Equal are trained trials on the same images whose every `config/` column agrees, under different names of this study
+    or under the same key in a study beside it. Imported trials do not say all of their configuration, so none is used.
+    """
+    column = f"test/{data.claim.primary}"
+    trained = data.complete[(data.complete["provenance"] == "trained") & data.complete[column].notna()]
+    fields = [name for name in map(str, trained) if name.startswith("config/") and name != "config/seed"]
+    if not fields:
+        return pd.DataFrame(columns=["name", "seed", "key", "value"])
+    varied = [name for name in fields if trained[name].nunique(dropna=False) > 1]
+    group = trained.groupby(varied, dropna=False, sort=False).ngroup() if varied else pd.Series(0, index=trained.index)
+    own = pd.DataFrame({"name": trained["arm"], "group": group, "seed": trained["seed"], "key": trained["key"]})
+    own["value"] = trained[column].astype(float)
+    found = pd.concat([own, _elsewhere(data, trained, own)], ignore_index=True)
+    found["name"] = found.groupby("group")["name"].transform(lambda names: " = ".join(dict.fromkeys(names)))
+    return found[found.duplicated(["group", "seed"], keep=False)][["name", "seed", "key", "value"]].reset_index(
+        drop=True
+    )
+
+
+def compute_pooled_sd(values: pd.DataFrame) -> tuple[float, int, float]:
+    """Standard deviation within each seed, pooled, its degrees of freedom, and the largest difference within one seed."""
+    by_seed = values.groupby("seed")["value"]
+    df = int((by_seed.size() - 1).sum())
+    squares = float(((values["value"] - by_seed.transform("mean")) ** 2).sum())
+    return math.sqrt(squares / df) if df else math.nan, df, float((by_seed.max() - by_seed.min()).max())
+
+
+def describe_replicates(frame: pd.DataFrame) -> list[str]:
+    """How far numbers repeat, and what that means for a difference between arms."""
+    if frame.empty:
+        return []
+    metric, decimals = metric_phrase(frame["metric"].iloc[0]), decimals_of(frame["metric"].iloc[0]) + 1
+    return [
+        *_repeat_sentences(frame[frame["kind"] == "same seed"], metric, decimals),
+        *_residual_sentences(frame, metric, decimals),
+        *_arm_sentences(frame[frame["kind"] == "over seeds"], metric, decimals),
+    ]
+
+
+def _repeat_sentences(same: pd.DataFrame, metric: str, decimals: int) -> list[str]:
+    if same.empty:
+        return ["No configuration was run twice at one seed, so whether a trial repeats itself is not measured here."]
+    exact = same[same["largest"] == 0]
+    sentences = []
+    if len(exact):
+        names = "; ".join(exact["name"].head(MOST_NAMED))
+        n = count(int(exact["n_trials"].sum()), "trial")
+        sentences.append(f"Run more than once at one seed, with exactly the same {metric} ({n}): {names}.")
+    for _, row in same[same["largest"] > 0].head(MOST_NAMED).iterrows():
+        shown = f"{number(row['sd'], decimals)} {interval(row['low'], row['high'], decimals)}".strip()
+        text = f"{row['name']} is one configuration, and at one seed its {metric} differs by up to"
+        limit = "more than" if row["largest"] > row["margin"] else "within"
+        basis = f"sd {shown}, {count(row['n_trials'], 'trial')}, {count(row['n_seeds'], 'seed')}"
+        found = f"{text} {number(row['largest'], decimals)} ({basis}), {limit} the margin of {row['margin']:g}"
+        sentences.append(f"{found}: no difference of that size between arms means anything.")
+    return sentences
+
+
+def _residual_sentences(frame: pd.DataFrame, metric: str, decimals: int) -> list[str]:
+    residual, block = frame[frame["kind"] == "residual"], frame[frame["kind"] == "block"]
+    if residual.empty:
+        return ["With one seed, or one arm, there is no residual noise to plan with."]
+    row = residual.iloc[0]
+    shown = f"{number(row['sd'], decimals)} {interval(row['low'], row['high'], decimals)}"
+    text = f"The noise to plan with, {metric} of a trial after its arm and its seed, has sd {shown} (df {row['df']})"
+    text += f", and the seeds shift all arms by sd {number(block['sd'].iloc[0], decimals)}, which pairing takes out"
+    wide = f"{number(row['half_width'], decimals)} to either side, with a margin of {row['margin']:g}"
+    return [f"{text}. At that noise a paired difference over the claimed seeds has a 95 % interval of {wide}."]
+
+
+def _arm_sentences(arms: pd.DataFrame, metric: str, decimals: int) -> list[str]:
+    measured = arms[arms["sd"].notna()]
+    if measured.empty:
+        return []
+    low, middle, high = (number(float(measured["sd"].quantile(q)), decimals) for q in (0, 0.5, 1))
+    sentences = [
+        f"From seed to seed, {metric} of one arm has sd {middle} (median of {len(measured)} arms; {low} to {high})."
+    ]
+    typical = float(measured["residual_sd"].median())
+    noisy = measured[measured["residual_sd"] > NOISIER * typical].sort_values("residual_sd", ascending=False)
+    if len(noisy) and typical > 0:
+        listed = ", ".join(
+            f"{r['name']} ({number(r['residual_sd'], decimals)})" for _, r in noisy.head(MOST_NAMED).iterrows()
+        )
+        text = f"More than {NOISIER:g} times as noisy as the median arm, so pooled noise does not speak for them: {listed}."
+        sentences.append(text)
+    return sentences
+
+
+def _same_seed_row(name: str, mine: pd.DataFrame) -> dict[str, object]:
+    sd, df, largest = compute_pooled_sd(mine)
+    low, high = compute_sd_interval(sd, df)
+    row = {"kind": "same seed", "name": name, "n_trials": len(mine), "n_seeds": mine["seed"].nunique(), "df": df}
+    return row | {"sd": sd, "low": low, "high": high, "largest": largest, "keys": " ".join(dict.fromkeys(mine["key"]))}
+
+
+def _model_rows(values: pd.DataFrame, fit: BlockFit, n_claimed: int) -> list[dict[str, object]]:
+    n_seeds = values["seed"].nunique()
+    if fit.df < 1:
+        return []
+    half_width = float(stdtrit(n_claimed - 1, 0.5 + CONFIDENCE / 2)) * fit.sd * math.sqrt(2 / n_claimed)
+    shift = float(fit.block_effects.std(ddof=1))
+    rows = []
+    for kind, name, sd, df in (
+        ("residual", "all arms, arm and seed taken out", fit.sd, fit.df),
+        ("block", "what a seed does to all arms", shift, n_seeds - 1),
+    ):
+        low, high = compute_sd_interval(sd, df)
+        row: dict[str, object] = {"kind": kind, "name": name, "n_trials": len(values), "n_seeds": n_seeds, "df": df}
+        rows.append(row | {"sd": sd, "low": low, "high": high})
+    rows[0]["half_width"] = half_width
+    return rows
+
+
+def _arm_rows(data: StudyData, values: pd.DataFrame, fit: BlockFit) -> list[dict[str, object]]:
+    rows = []
+    n_arms = values["arm"].nunique()
+    for arm in data.arms:
+        mine = values[values["arm"] == arm]
+        n = len(mine)
+        sd = float(mine["value"].std(ddof=1)) if n > 1 else math.nan
+        squares = float((fit.residuals[mine.index] ** 2).sum())
+        # Of A arms, the block effects take 1 / A of each residual's variance with them.
+        own = math.sqrt(squares / ((n - 1) * (1 - 1 / n_arms))) if n > 1 and n_arms > 1 else math.nan
+        low, high = compute_sd_interval(sd, n - 1)
+        row = {"kind": "over seeds", "name": arm, "n_trials": n, "n_seeds": n, "df": max(n - 1, 0), "residual_sd": own}
+        rows.append(row | {"sd": sd, "low": low, "high": high, "keys": " ".join(mine["key"])})
+    return rows
+
+
+def _elsewhere(data: StudyData, trained: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Complete trials of the studies beside this one that ran the key of one of its trials again, on the same images."""
+    by_key = own.set_index("key").join(trained.set_index("key")[["data/test_hash", "cost/train_s"]])
+    rows = []
+    for manifest in sorted(data.log.root.parent.glob("*/manifest.parquet")):
+        log = RunLog(manifest.parent)
+        if log.root == data.log.root:
+            continue
+        planned = read_checked(partial(_keys_of, manifest), [manifest])
+        for key in sorted(planned & set(by_key.index)):
+            path = log.trials_dir / key / "trial.parquet"
+            if not path.exists():
+                continue
+            other, mine = read_checked(partial(log.read_trial, key), [path]), by_key.loc[key]
+            value = other.get(f"test/{data.claim.primary}")
+            is_run = other["status"] == "complete" and other["provenance"] == "trained"
+            # Two runs never take the same time to the last digit: a folder that was copied is no second run.
+            is_copy = other["cost/train_s"] is not None and other["cost/train_s"] == mine["cost/train_s"]
+            if is_run and not is_copy and pd.notna(value) and other.get("data/test_hash") == mine["data/test_hash"]:
+                row = {"name": f"{mine['name']} in {log.root.name}", "group": mine["group"], "seed": mine["seed"]}
+                rows.append(row | {"key": key, "value": float(value)})
+    return pd.DataFrame(rows, columns=["name", "group", "seed", "key", "value"])
+
+
+def _keys_of(manifest: Path) -> set[str]:
+    return set(pq.read_table(manifest, columns=["key"])["key"].to_pylist())

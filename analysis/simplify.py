@@ -1,0 +1,123 @@
+"""Simplification: per cost, the cheapest arm that is shown to be non-inferior to the best one, and what it saves.
+
+In: a study. Out: a frame with SIMPLIFY_COLUMNS, one row per arm that has every registered seed, best first.
+
+The best arm is chosen by the numbers, so a test against it alone would flatter nobody else and forgive chance: it may be
+best by luck. An arm therefore counts as non-inferior to the best only if it is shown to be non-inferior to every other arm,
+each in a test paired by seed. Its p-value is the largest of these (an intersection-union test, Berger 1982: no correction
+for the number of rivals, and whichever arm is truly best is among them, as in Hsu 1984); Holm's correction is over arms.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from analysis.compare import compute_estimate, compute_holm
+from analysis.load import StudyData
+from analysis.objectives import COSTS, SAME_COST, cost_column, read_costs
+from analysis.rivals import compare_with, judged_values, rank_arms
+from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+
+SIMPLIFY_COLUMNS = (
+    "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "is_best", "difference", "low", "high", "rival", "p", "p_holm",
+    "margin", "state", "cheapest_in", *(f"saved_{cost}" for cost in COSTS), *(f"saved_{cost}_{end}" for cost in COSTS for end in
+    ("low", "high")), *COSTS,
+)  # fmt: skip
+BEST, SHOWN, NOT_SHOWN = "best mean", "non-inferior", "not shown"
+MOST_ARMS = 100  # every pair of arms is compared
+
+
+def build_simplification(data: StudyData) -> pd.DataFrame:
+    """SIMPLIFY_COLUMNS; `difference` is the arm minus the best, with its 95 % interval, over the registered seeds.
+
+    `saved_<cost>` is 1 - arm / best, taken seed by seed; it has an interval where the cost differs between seeds.
+    `cheapest_in` names the costs in which no other non-inferior arm is cheaper and the best arm is dearer by over 5 %.
+    Empty where fewer than two arms have every registered seed, and for more than MOST_ARMS arms.
+    """
+    values = judged_values(data)
+    means = rank_arms(data, values)
+    if not 1 < len(means) <= MOST_ARMS:
+        return pd.DataFrame(columns=list(SIMPLIFY_COLUMNS))
+    judged, best, costs = [str(arm) for arm in means.index], str(means.index[0]), read_costs(data)
+    against = {arm: compare_with(data, values, arm, len(data.arms)) for arm in judged}
+    rows = []
+    for arm in judged:
+        rivals = {rival: float(against[rival]["p_noninferior"][arm]) for rival in judged if rival != arm}
+        rival = max(rivals, key=lambda name: rivals[name])
+        row = {
+            "arm": arm, "metric": data.claim.primary, "n_seeds": len(data.registered_seeds),
+            "seeds": " ".join(map(str, data.registered_seeds)), "n_test": data.n_test, "quality": means[arm],
+            "is_best": arm == best, "rival": rival, "p": rivals[rival], "margin": data.claim.margin,
+        }  # fmt: skip
+        if arm != best:
+            row |= {name: against[best][name][arm] for name in ("difference", "low", "high")}
+        rows.append(row | _savings(data, arm, best) | {cost: costs[cost][arm] for cost in COSTS})
+    frame = pd.DataFrame(rows, columns=list(SIMPLIFY_COLUMNS))
+    frame["p_holm"] = compute_holm(frame["p"].tolist(), len(data.arms))
+    shown = frame["p_holm"] < data.claim.alpha
+    frame["state"] = [
+        BEST if is_best else SHOWN if ok else NOT_SHOWN for is_best, ok in zip(frame["is_best"], shown, strict=True)
+    ]
+    frame["cheapest_in"] = _cheapest_in(frame)
+    return frame
+
+
+def describe_simplification(frame: pd.DataFrame) -> list[str]:
+    """What may be simplified without losing quality, one sentence per cost, from the frame alone."""
+    if frame.empty:
+        return []
+    best, metric = frame[frame["is_best"]].iloc[0], frame["metric"].iloc[0]
+    decimals, margin = decimals_of(metric), frame["margin"].iloc[0]
+    basis = f"{count(best['n_seeds'], 'paired seed')}, {len(frame)} arms"
+    sentences = [
+        f"{best['arm']} has the best mean {metric_phrase(metric)}, {number(best['quality'], decimals)} ({basis})."
+    ]
+    for cost, (_, phrase) in COSTS.items():
+        known = frame[frame[cost].notna()]
+        if len(known) < len(frame) or known[cost].max() <= known[cost].min() * (1 + SAME_COST):
+            continue
+        cheaper = frame[frame[f"saved_{cost}"] > SAME_COST]
+        chosen = frame[frame["cheapest_in"].str.split().map(lambda names, cost=cost: cost in names)]
+        if cheaper.empty:
+            sentences.append(f"In {phrase} no arm is cheaper than it by more than {SAME_COST:.0%}.")
+        elif chosen.empty:
+            sentences.append(
+                f"In {phrase} no cheaper arm is shown to be non-inferior to the best at a margin of {margin:g} "
+                f"({len(cheaper)} tried)."
+            )
+        for _, row in chosen.iterrows():
+            low, high = row[f"saved_{cost}_low"], row[f"saved_{cost}_high"]
+            range_ = "" if math.isnan(low) else f" [{low:.0%}, {high:.0%}]"
+            shown = f"{number(row['difference'], decimals)} {interval(row['low'], row['high'], decimals)}".strip()
+            sentences.append(
+                f"{row['arm']} saves {row[f'saved_{cost}']:.0%}{range_} of the {phrase} and is non-inferior to the best arm at "
+                f"a margin of {margin:g} (adjusted p {p_phrase(row['p_holm'])}; {metric_phrase(metric)} differs by {shown})."
+            )
+    return sentences
+
+
+def _savings(data: StudyData, arm: str, best: str) -> dict[str, float]:
+    saved: dict[str, float] = {}
+    for cost in COSTS:
+        mine, theirs = (_cost_by_seed(data, name, cost) for name in (arm, best))
+        ratio = (1 - mine / theirs[theirs > 0]).dropna()
+        found = compute_estimate(ratio.tolist(), scale=1.0)
+        saved[f"saved_{cost}"] = found.mean
+        if found.low < found.high:  # else it is the same at every seed, and no interval says more
+            saved |= {f"saved_{cost}_low": found.low, f"saved_{cost}_high": found.high}
+    return saved
+
+
+def _cost_by_seed(data: StudyData, arm: str, cost: str) -> pd.Series:
+    rows = data.complete[(data.complete["arm"] == arm) & data.complete["seed"].isin(data.registered_seeds)]
+    return cost_column(data, rows, cost).set_axis(rows["seed"])
+
+
+def _cheapest_in(frame: pd.DataFrame) -> list[str]:
+    found: list[list[str]] = [[] for _ in range(len(frame))]
+    for cost in COSTS:
+        is_candidate = (frame["state"] == SHOWN) & (frame[f"saved_{cost}"] > SAME_COST)
+        if frame[cost].notna().all() and is_candidate.any():
+            found[int(np.argmin(frame[cost].where(is_candidate, np.inf)))].append(cost)
+    return [" ".join(costs) for costs in found]

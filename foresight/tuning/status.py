@@ -1,0 +1,169 @@
+"""`python -m foresight.tuning.status runs/<study>`: how a sweep stands, read from its run log alone.
+
+So it works while the sweep runs, after it died, and on any machine that sees the folder. When a trial ended is the time of its
+file. Exit codes: 0 done, 2 the request is wrong (one sentence).
+"""
+
+import json
+import os
+import socket
+import time
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from foresight.errors import RequestError
+from foresight.runlog import RunLog
+from foresight.tuning.preflight import check_readable
+from foresight.tuning.progress import clock
+
+RECENT = 20  # finished trials that the throughput is of
+QUIET_SHARE = 5  # times the usual gap between two trials without one: the sweep may hang, and the reader is told
+MOST_KEYS = 3  # of a failure's trials that are listed
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Failed trials with the same first line of their error."""
+
+    cause: str
+    keys: list[str]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Counts are of planned trials. Times are None where too few trials have ended to tell."""
+
+    study: str
+    scale: str
+    planned: int
+    complete: int
+    failed: int
+    stopped: int
+    left: int  # neither: they wait, run, or died half-way
+    driver: str
+    trials_per_hour: float | None
+    left_s: float | None
+    quiet_s: float | None  # since the last trial ended
+    usual_gap_s: float | None
+    failures: list[Failure] = field(default_factory=list)
+
+
+def read_status(log: RunLog, now: float) -> Status:
+    """How the study stands at the time `now` (seconds since 1970). Raises RequestError for a folder that holds none."""
+    if not (log.root / "sweep.json").is_file():
+        raise RequestError(
+            f"'{log.root}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
+        )
+    check_readable(log)
+    sweep = log.read_sweep() or {}
+    planned = set(log.read_manifest()["key"])
+    trials = log.trials()
+    trials = trials[trials["key"].isin(planned)]
+    counts = Counter(trials["status"])
+    left = len(planned) - len(trials)
+    ended = sorted(_ended(log, trials["key"].tolist()))[-RECENT - 1 :]
+    gaps = [after - before for before, after in pairwise(ended)]
+    span = ended[-1] - ended[0] if gaps else 0.0
+    return Status(
+        study=str(sweep.get("study", log.root.name)),
+        scale=str(sweep.get("scale", "")),
+        planned=len(planned),
+        complete=counts["complete"],
+        failed=counts["failed"],
+        stopped=counts["stopped"],
+        left=left,
+        driver=_describe_driver(log),
+        trials_per_hour=3600 * len(gaps) / span if span > 0 else None,
+        left_s=left * span / len(gaps) if span > 0 else None,
+        quiet_s=now - ended[-1] if ended else None,
+        usual_gap_s=median(gaps) if gaps else None,
+        failures=_failures(trials[trials["status"] == "failed"]),
+    )
+
+
+def describe(status: Status) -> list[str]:
+    """The status as lines for a person."""
+    scale = f", {status.scale} scale" if status.scale else ""
+    stopped = f", {status.stopped} stopped early" if status.stopped else ""
+    lines = [
+        f"{status.study}{scale}: {status.complete} of {status.planned} trials complete, {status.failed} failed{stopped}, "
+        f"{status.left} left",
+        f"driver: {status.driver}",
+    ]
+    if status.trials_per_hour is not None and status.left_s is not None:
+        rate = f"throughput: {status.trials_per_hour:,.0f} trials an hour over the last {RECENT}"
+        lines.append(rate + (f"; at that rate {clock(status.left_s)} left" if status.left else ""))
+    quiet_s, gap_s = status.quiet_s, status.usual_gap_s
+    if status.left and quiet_s is not None and gap_s is not None and quiet_s > QUIET_SHARE * gap_s:
+        lines.append(f"quiet: no trial has ended for {clock(quiet_s)}, where one usually does every {clock(gap_s)}")
+    for failure in status.failures:
+        more = f" and {len(failure.keys) - MOST_KEYS} more" if len(failure.keys) > MOST_KEYS else ""
+        lines.append(f"{len(failure.keys)} failed: {failure.cause} ({', '.join(failure.keys[:MOST_KEYS])}{more})")
+    return lines
+
+
+def _ended(log: RunLog, keys: list[str]) -> list[float]:
+    return [(log.trials_dir / key / "trial.parquet").stat().st_mtime for key in keys]
+
+
+def _failures(failed: Any) -> list[Failure]:
+    """The commonest cause first."""
+    by_cause: dict[str, list[str]] = defaultdict(list)
+    for key, error in failed[["key", "error"]].itertuples(index=False):
+        lines = str(error or "").strip().splitlines()
+        by_cause[lines[0] if lines else "no message was recorded"].append(str(key))
+    return [Failure(cause, keys) for cause, keys in sorted(by_cause.items(), key=lambda item: -len(item[1]))]
+
+
+def _describe_driver(log: RunLog) -> str:
+    """The last command that wrote the folder, and whether it runs, which only its own machine can tell."""
+    holder = log.root / ".driver.json"
+    if not holder.is_file():
+        return "none has been started"
+    who = json.loads(holder.read_text())
+    name = f"pid {who['pid']} on {who['host']}"
+    if who["host"] != socket.gethostname():
+        return f"{name}; only that machine can tell whether it runs"
+    return f"{name}, running" if _is_alive(int(who["pid"])) else f"{name}, ended"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process, so there is one
+        return True
+    return True
+
+
+@app.command()
+def main(
+    folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
+) -> None:
+    """How a sweep stands: trials, throughput, time left, failures with their causes."""
+    try:
+        status = read_status(RunLog(folder), time.time())
+    except RequestError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(json.dumps(asdict(status), indent=2))
+        return
+    console = Console(highlight=False)
+    for line in describe(status):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,128 @@
+"""Fronts, volumes, knees and draws as pure functions: cases by hand, and how often a state is wrong."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import stdtr
+
+from analysis.front import (
+    compute_domination_share,
+    compute_front_share,
+    compute_hypervolume,
+    compute_scaling,
+    find_knee,
+    on_front,
+)
+from analysis.objectives import merge_costs
+from analysis.pareto import SURE
+from analysis.resampling import draw_means
+
+UP_DOWN = [True, False]
+
+
+def test_the_front_keeps_twins_and_drops_what_is_beaten():
+    points = np.array([[0.9, 100, 10], [0.5, 10, 12], [0.5, 90, 5], [0.5, 100, 10], [0.9, 100, 10]])
+    assert on_front(points, [True, False, False]).tolist() == [True, True, True, False, True]
+
+
+def test_the_hypervolume_of_two_points_by_hand():
+    points = np.array([[1.0, 3.0], [0.5, 2.0], [0.0, 4.0]])
+    # Scaled: (0, 0.5), (0.5, 0), (1, 1). Up to (1.1, 1.1): 1.1 * 0.6 + 0.6 * 0.5 of 1.21.
+    scaling = compute_scaling(points, UP_DOWN)
+    assert scaling.apply(points) == pytest.approx(np.array([[0, 0.5], [0.5, 0], [1, 1]]))
+    assert compute_hypervolume(points, scaling) == pytest.approx((1.1 * 0.6 + 0.6 * 0.5) / 1.21)
+
+
+def test_costs_over_a_decade_are_scaled_by_their_logarithm():
+    points = np.array([[0.5, 1e5], [0.7, 1e6], [0.6, 1e7]])
+    scaling = compute_scaling(points, UP_DOWN)
+    assert scaling.is_log.tolist() == [False, True]
+    assert scaling.apply(points)[:, 1] == pytest.approx([0, 0.5, 1])
+    assert not compute_scaling(points / [1, 1e5] + [0, 100], UP_DOWN).is_log.any()
+
+
+def test_the_knee_is_the_point_farthest_before_the_line_of_the_extremes():
+    points = np.array([[0.0, 1.0], [0.6, 2.0], [0.9, 3.0], [1.0, 5.0], [0.1, 5.0]])
+    # On the front, scaled to (1 - quality, (cost - 1) / 4), the sums are 1, 0.65, 0.6 and 1.
+    assert find_knee(points, UP_DOWN) == 2
+    assert find_knee(points[[0, 3]], UP_DOWN) is None
+    straight = np.array([[0.0, 1.0], [0.5, 2.0], [1.0, 3.0]])
+    assert find_knee(straight, UP_DOWN) is None
+    behind = np.array([[0.0, 1.0], [0.1, 2.0], [1.0, 3.0]])
+    assert find_knee(behind, UP_DOWN) is None
+
+
+def test_a_group_of_costs_starts_anew_where_it_would_span_over_five_percent():
+    costs = pd.Series({"a": 104.0, "b": 100.0, "c": 108.0, "d": 1000.0, "e": np.nan})
+    assert merge_costs(costs).tolist()[:4] == [100.0, 100.0, 108.0, 1000.0]
+    assert np.isnan(merge_costs(costs)["e"])
+
+
+def test_draws_are_those_of_the_paired_t_test():
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=(4, 1)) + rng.normal(0, [0.3, 1.0, 0.1], (4, 3))
+    draws = draw_means(values, "test", n_draws=40_000)
+    change = values[:, 0] - values[:, 1]
+    p = stdtr(3, -change.mean() / (change.std(ddof=1) / 2))
+    assert (draws[:, 0] < draws[:, 1]).mean() == pytest.approx(p, abs=0.01)
+    assert draw_means(values, "test", n_draws=40_000) == pytest.approx(draws, abs=0)
+
+
+def test_what_is_the_same_at_every_seed_is_the_same_in_every_draw():
+    draws = draw_means(np.array([[0.1, 1.0], [0.1, 2.0], [0.1, 4.0]]), "test", n_draws=50)
+    assert set(draws[:, 0]) == {0.1}
+    assert len(set(draws[:, 1])) == 50
+    with pytest.raises(ValueError, match="two seeds, not of 1"):
+        draw_means(np.ones((1, 2)), "test")
+
+
+def test_shares_by_hand():
+    # Two draws of three arms: quality up, cost down. The second arm is beaten by the first in the first draw alone.
+    draws = np.array([[[0.9, 1.0], [0.5, 2.0], [0.4, 1.0]], [[0.6, 1.0], [0.7, 2.0], [0.4, 1.0]]])
+    assert compute_front_share(draws, UP_DOWN).tolist() == [1.0, 0.5, 0.0]
+    share, by = compute_domination_share(draws, UP_DOWN, [0, 1])
+    assert share.tolist() == [0.0, 0.5, 1.0]
+    assert by.tolist() == [-1, 0, 0]
+
+
+def states_of(truth, costs, n_seeds, noise, n_studies, arm):
+    """How often `arm` comes out surely on the front and surely dominated, over simulated studies."""
+    rng = np.random.default_rng(7)
+    counts = np.zeros(2)
+    for study in range(n_studies):
+        quality = np.asarray(truth) + rng.normal(0, 1, (n_seeds, 1)) + rng.normal(0, noise, (n_seeds, len(truth)))
+        values = np.stack([quality, np.broadcast_to(costs, quality.shape)], axis=2)
+        draws = draw_means(values.reshape(n_seeds, -1), f"study {study}", n_draws=400).reshape(400, len(truth), 2)
+        p_front = compute_front_share(draws, UP_DOWN)[arm]
+        p_dominated = compute_domination_share(draws, UP_DOWN, range(len(truth)))[0][arm]
+        counts += [p_front >= SURE, p_dominated >= SURE]
+    return counts / n_studies
+
+
+@pytest.mark.parametrize("n_seeds", [3, 5])
+def test_an_arm_that_is_dominated_by_a_hair_is_ambiguous(n_seeds):
+    """The second arm costs more and is worse by 1/100 of the noise: at most 5 % of the studies may be sure of either."""
+    n_studies = 400
+    on, off = states_of([0.01, 0.0, -5.0], [1.0, 2.0, 3.0], n_seeds, 1.0, n_studies, arm=1)
+    allowed = 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)  # simulation error
+    assert on <= allowed
+    assert off <= allowed + 0.01  # it is dominated, after all
+    assert 1 - on - off > 0.85
+
+
+def test_a_plain_bootstrap_of_three_seeds_would_be_sure_far_too_often():
+    """What the studentised draws are for: the same arm, with whole seeds drawn with replacement."""
+    rng, n_studies, wrong = np.random.default_rng(7), 300, 0
+    for _ in range(n_studies):
+        quality = np.array([0.01, 0.0]) + rng.normal(0, 1, (3, 2))
+        picked = rng.integers(0, 3, (400, 3))
+        means = quality[picked].mean(axis=1)
+        wrong += (means[:, 1] > means[:, 0]).mean() >= SURE
+    assert wrong / n_studies > 0.1
+
+
+def test_clear_cases_are_decided():
+    on, off = states_of([10.0, 0.0], [1.0, 2.0], 5, 1.0, 100, arm=1)
+    assert (on, off > 0.95) == (0, True)
+    on, off = states_of([0.0, 10.0], [1.0, 2.0], 5, 1.0, 100, arm=1)
+    assert (on > 0.95, off) == (True, 0)

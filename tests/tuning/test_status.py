@@ -1,0 +1,94 @@
+"""How a sweep stands, read from run logs written by hand."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from foresight.errors import RequestError
+from foresight.runlog import RunLog
+from foresight.tuning.status import app, describe, read_status
+
+NOW = 10_000.0
+
+
+def record(log: RunLog, key: str, ended: float, status: str = "complete", error: str | None = None) -> None:
+    row = {"key": key, "sweep": "small", "arm": "a", "seed": 0, "status": status, "provenance": "trained"}
+    log.write_trial(row | {"error": error})
+    os.utime(log.trials_dir / key / "trial.parquet", (ended, ended))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RunLog:
+    """Six planned trials, none of them run."""
+    log = RunLog(tmp_path / "small")
+    log.write_sweep({"study": "small", "scale": "tiny"})
+    log.write_manifest([{"key": f"t{i}", "arm": "a", "factor": "", "level": "", "seed": i} for i in range(6)])
+    return log
+
+
+def test_counts_throughput_and_time_left_by_hand(log):
+    for i, ended in enumerate((NOW - 40, NOW - 20, NOW - 10)):
+        record(log, f"t{i}", ended)
+    record(log, "not planned", NOW)
+    status = read_status(log, NOW)
+    assert (status.planned, status.complete, status.failed, status.left) == (6, 3, 0, 3)
+    assert status.trials_per_hour == pytest.approx(2 / 30 * 3600)
+    assert status.left_s == pytest.approx(3 * 15)
+    lines = describe(status)
+    assert lines[0] == "small, tiny scale: 3 of 6 trials complete, 0 failed, 3 left"
+    assert lines[2] == "throughput: 240 trials an hour over the last 20; at that rate 0:45 left"
+    assert not any(line.startswith("quiet") for line in lines)
+
+
+def test_a_sweep_in_which_nothing_ends_any_more_says_so(log):
+    for i, ended in enumerate((NOW - 1000, NOW - 990, NOW - 980)):
+        record(log, f"t{i}", ended)
+    assert "quiet: no trial has ended for 16:20, where one usually does every 0:10" in describe(read_status(log, NOW))
+
+
+def test_failures_are_told_by_their_cause(log):
+    for i in range(5):
+        record(log, f"t{i}", NOW - i, "failed", "out of memory\nTraceback ..." if i < 4 else "")
+    lines = describe(read_status(log, NOW))
+    assert lines[-2:] == [
+        "4 failed: out of memory (t0, t1, t2 and 1 more)",
+        "1 failed: no message was recorded (t4)",
+    ]
+
+
+def test_before_the_first_trial_there_is_no_rate(log):
+    status = read_status(log, NOW)
+    assert (status.left, status.trials_per_hour, status.left_s) == (6, None, None)
+    assert describe(status) == [
+        "small, tiny scale: 0 of 6 trials complete, 0 failed, 6 left", "driver: none has been started",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("host", "pid", "expected"),
+    [
+        (socket.gethostname(), os.getpid(), "running"),
+        (socket.gethostname(), 2**22 + 1, "ended"),  # above the largest number a process can have
+        ("elsewhere", 1, "only that machine can tell whether it runs"),
+    ],
+)
+def test_the_driver_is_named_and_whether_it_runs(log, host, pid, expected):
+    (log.root / ".driver.json").write_text(json.dumps({"host": host, "pid": pid}))
+    driver = read_status(log, NOW).driver
+    assert driver.startswith(f"pid {pid} on {host}")
+    assert driver.endswith(expected)
+
+
+def test_the_command_prints_lines_or_json_and_refuses_what_is_no_study(log, tmp_path):
+    runner = CliRunner()
+    assert "0 of 6 trials complete" in runner.invoke(app, [str(log.root)]).stdout
+    assert json.loads(runner.invoke(app, [str(log.root), "--json"]).stdout)["left"] == 6
+    refused = runner.invoke(app, [str(tmp_path)])
+    assert refused.exit_code == 2
+    assert "holds no study" in refused.stderr
+    with pytest.raises(RequestError, match=r"no sweep\.json"):
+        read_status(RunLog(tmp_path / "nothing"), NOW)
