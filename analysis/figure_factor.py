@@ -117,7 +117,7 @@ def _plot_levels(axes: Axes, factor: FactorInfo, values: pd.DataFrame, radius: f
             means[i] = _plot_estimate(axes, i, estimate, INK if level == factor.baseline_level else BLUE, radius)
             continue
         axes.annotate(
-            "no trial", (i, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
+            "no value", (i, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
         )
     axes.set_xlim(-0.5, len(factor.levels) - 0.5)
     axes.margins(y=0.12)

@@ -113,7 +113,7 @@ def test_page_says_once_what_the_intervals_and_the_adjustment_cover(reported):
     verdicts = reported.html.split(">Verdicts</h2>")[1].split("<h2")[0]
     assert scope in verdicts
     assert reported.html.count(scope) == 1
-    assert "Holm-adjusted over all 14 arms of the study" in verdicts
+    assert "adjusted by Holm over all 14 arms of the study" in verdicts
     assert "no verdict (4 of 5 seeds, 1 failed)" in verdicts
 
 
