@@ -59,18 +59,19 @@ def describe_coverage(coverage: pd.DataFrame) -> list[str]:
         sentences.append(f"Nothing is known about {'; '.join(named)}.")
     for factor, rows in levels[levels["completed"] > 0].groupby("factor", sort=False):
         listed = "; ".join(
-            f"{row['level']} has {row['completed']} of {row['planned']}{_shortfall(row)}" for row in rows.to_dict("records")
+            f"{row['level']} has {row['completed']} of {row['planned']}{_shortfall(row)}"
+            for row in rows.to_dict("records")
         )
         sentences.append(f"Incomplete levels of {factor}: {listed}.")
     return sentences
 
 
-def _why(row: Mapping[str, Any]) -> str:
+def _why(row: Mapping[Any, Any]) -> str:
     """Why no trial of a level is complete."""
     return _shortfall(row) if row["planned"] else " (declared and never planned)"
 
 
-def _shortfall(row: Mapping[str, Any]) -> str:
+def _shortfall(row: Mapping[Any, Any]) -> str:
     parts = [f"{row[name]} {name}" for name in ("failed", "stopped", "missing") if row[name]]
     return f" ({', '.join(parts)})" if parts else ""
 
@@ -79,7 +80,7 @@ def _row(status: pd.Series, scope: str, factor: str = "", level: str = "") -> di
     return _counted(status.value_counts().to_dict(), scope, factor, level)
 
 
-def _counted(counts: Mapping[str, int], scope: str, factor: str, level: str, arm: str = "") -> dict[str, object]:
+def _counted(counts: Mapping[Any, int], scope: str, factor: str, level: str, arm: str = "") -> dict[str, object]:
     planned, completed = sum(counts.values()), int(counts.get("complete", 0))
     row = {"scope": scope, "factor": factor, "level": level, "arm": arm, "planned": planned, "completed": completed}
     row |= {name: int(counts.get(name, 0)) for name in ("failed", "stopped", "missing")}

@@ -5,6 +5,7 @@ test images and its interval; an arm without a complete trial has a row without 
 """
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -43,7 +44,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
     frames = []
     for metric in data.metrics:
         numbers = of_arms.join(_arm_numbers(data, metric)).reset_index().assign(**_metric_fields(data, metric))
-        frames.append(numbers.assign(n_test=[data.n_test_of(arm) for arm in data.arms]))
+        frames.append(numbers.assign(n_test=pd.array([data.n_test_of(arm) for arm in data.arms], dtype="Int64")))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
     table = pd.concat([frame.reindex(columns=list(TABLE_COLUMNS)) for frame in frames if len(frame)], ignore_index=True)
@@ -126,7 +127,7 @@ def _predictor_row(data: StudyData, predictor: str, metric: str) -> dict[str, ob
     }
 
 
-def _metric_fields(data: StudyData, metric: str) -> dict[str, object]:
+def _metric_fields(data: StudyData, metric: str) -> dict[str, Any]:
     declared = METRICS[metric]
     role = "primary" if metric == data.claim.primary else "secondary"
     fields = {"metric": metric, "metric_id": declared.id, "unit": declared.unit, "direction": declared.direction}
