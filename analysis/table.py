@@ -39,7 +39,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
     over the registered ones among `pair_seeds`. TRAINING_COLUMNS are means over trials.
     """
-    described = pd.DataFrame.from_dict(describe_arms(data), orient="index")
+    described = pd.DataFrame.from_dict(data.described, orient="index")
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
     frames = []
     for metric in data.metrics:
@@ -86,7 +86,7 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
     """One row per complete trial that measured `metric`: arm, seed, key, factor, value."""
     rows = data.complete[["arm", "seed", "key"]].assign(value=data.complete[f"test/{metric}"].astype(float))
     rows = rows[rows["value"].notna()].reset_index(drop=True)
-    return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in describe_arms(data).items()}))
+    return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in data.described.items()}))
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
@@ -99,19 +99,6 @@ def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
     return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
-
-
-def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:
-    """Arm to its factor and level, from the plan where it is planned."""
-    described = {}
-    for trials in (data.trials, data.planned):
-        rows = trials[["arm", "factor", "level"]].drop_duplicates("arm", keep="last")
-        for arm, factor, level in zip(rows["arm"], rows["factor"], rows["level"], strict=True):
-            described[arm] = {
-                "factor": "" if pd.isna(factor) else str(factor),
-                "level": "" if pd.isna(level) else str(level),
-            }
-    return described
 
 
 def arm_costs(data: StudyData) -> pd.DataFrame:
