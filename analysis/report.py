@@ -20,7 +20,8 @@ from analysis.figures import draw_figures
 from analysis.inline_svg import inline_svg
 from analysis.page_rows import distinct_values, heldout_rows, records, scene_rows, share_rows, table_rows
 from analysis.pictures import read_pictures
-from analysis.sections import SECTIONS, Section
+from analysis.section import Section
+from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
 

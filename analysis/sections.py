@@ -4,11 +4,6 @@ In: a Study. Out: for each Section its frame. A new frame of the analysis gets i
 contents and in results/<study>/ by one entry of SECTIONS; `analysis.cells` decides how its numbers read.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import pandas as pd
-
 from analysis import Study
 from analysis.amendments import describe_amendments
 from analysis.calibration import describe_calibration
@@ -22,29 +17,8 @@ from analysis.per_image import describe_image_extremes, describe_per_image
 from analysis.recommend import describe_recommendation
 from analysis.replicates import describe_replicates
 from analysis.scaling_law import describe_scaling
+from analysis.section import Section
 from analysis.simplify import describe_simplification
-
-
-def no_sentences(frame: pd.DataFrame) -> list[str]:
-    """For a frame that speaks for itself."""
-    return []
-
-
-@dataclass(frozen=True)
-class Section:
-    """One frame as the page shows it. `anchor` is its place in the page's address and the name of its CSV.
-
-    `columns` maps columns of the frame to headings, in the order in which they stand; the CSV has all columns. An empty
-    frame has neither a section nor a CSV. `figures` are the stems of drawings that stand above the table.
-    """
-
-    anchor: str
-    title: str
-    build: Callable[[Study], pd.DataFrame]
-    columns: dict[str, str]
-    describe: Callable[[pd.DataFrame], list[str]] = no_sentences
-    figures: tuple[str, ...] = ()
-
 
 SECTIONS = (
     Section(

@@ -43,7 +43,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
     frames = []
     for metric in data.metrics:
         numbers = of_arms.join(_arm_numbers(data, metric)).reset_index().assign(**_metric_fields(data, metric))
-        frames.append(numbers.assign(n_test=[data.n_test_of(arm) for arm in data.arms]))
+        frames.append(numbers.assign(n_test=pd.array([data.n_test_of(arm) for arm in data.arms], dtype="Int64")))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
     table = pd.concat([frame.reindex(columns=list(TABLE_COLUMNS)) for frame in frames if len(frame)], ignore_index=True)
