@@ -8,6 +8,7 @@ from analysis import Study
 from analysis.amendments import describe_amendments
 from analysis.calibration import SHOWN_EFFECT, describe_calibration
 from analysis.gate import waived_in
+from analysis.looks import describe_looks
 from analysis.section import Section
 from analysis.sections_of_arms import ARM_SECTIONS
 from analysis.sections_of_factors import FACTOR_SECTIONS
@@ -26,6 +27,25 @@ SECTIONS = (
             "reason": "Reason",
         },
         waived_in,
+    ),
+    Section(
+        "looks",
+        "Looks",
+        Study.looks,
+        {
+            "look": "Look",
+            "n_seeds": "Seeds",
+            "alpha_at_look": "Level",
+            "alpha_spent": "Alpha spent",
+            "arm": "Arm",
+            "difference": "Difference",
+            "p_holm": "Adjusted p, difference",
+            "p_noninferior_holm": "Adjusted p, non-inferiority",
+            "verdict": "Verdict",
+            "goes_on": "Goes on",
+            "time": "Taken",
+        },
+        describe_looks,
     ),
     *ARM_SECTIONS,
     *FACTOR_SECTIONS,

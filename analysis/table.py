@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare import compute_differences
 from analysis.estimates import compute_estimates
 from analysis.load import StudyData
+from analysis.looks import compare_at_looks
+from foresight.compare import compute_differences
 from foresight.metrics import CEILINGS, METRICS
 from foresight.space import BASELINE
 
@@ -92,13 +93,17 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
     """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family.
 
-    Trials that do not say on which images they were scored have no difference.
+    Where the claim has looks, the primary metric's are those of each arm's last look. Trials that do not say on which
+    images they were scored have no difference.
     """
     values = seed_values(data, metric)
     registered = values[values["seed"].isin(data.registered_seeds) & values["key"].isin(data.comparable["key"])]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
-    return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
+    differences = compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
+    if metric == data.claim.primary and data.claim.spending is not None:
+        return compare_at_looks(data, differences)
+    return differences
 
 
 def arm_costs(data: StudyData) -> pd.DataFrame:

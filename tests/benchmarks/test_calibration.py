@@ -17,10 +17,10 @@ from analysis.calibration import (
     describe_calibration,
     read_calibration,
 )
-from analysis.compare import compute_holm
 from analysis.figure_calibration import plot_calibration
 from analysis.figure_style import draw
 from benchmarks.calibration import ALPHA, ARMS, NOISES, SEEDS, adjust_holm, contrast_pooled, simulate_cell
+from foresight.compare import compute_holm
 
 REPETITIONS = 4000
 LARGEST_ERROR = (ALPHA * (1 - ALPHA) / REPETITIONS) ** 0.5
