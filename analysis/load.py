@@ -77,7 +77,7 @@ class StudyData:
     def is_factorial(self) -> bool:
         return self.sweep.get("space", {}).get("design") == "factorial"
 
-    @property
+    @cached_property
     def items(self) -> str:
         """What the test rows are, in the plural: `test images` unless the trials say otherwise."""
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
@@ -98,6 +98,16 @@ class StudyData:
     def comparable(self) -> pd.DataFrame:
         """The complete trials that are known to be scored on the same test images: all but imported ones."""
         return self.complete[self.complete["data/test_hash"].notna()]
+
+    @cached_property
+    def described(self) -> dict[str, dict[str, str]]:
+        """Arm to its factor and level, from the plan where it is planned."""
+        told = {}
+        for trials in (self.trials, self.planned):
+            rows = trials[["arm", "factor", "level"]].drop_duplicates("arm", keep="last").fillna("")
+            for arm, factor, level in rows.astype(str).itertuples(index=False):
+                told[arm] = {"factor": factor, "level": level}
+        return told
 
     @cached_property
     def registered_seeds(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ test images and its interval; an arm without a complete trial has a row without 
 """
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -39,12 +40,12 @@ def build_table(data: StudyData) -> pd.DataFrame:
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
     over the registered ones among `pair_seeds`. TRAINING_COLUMNS are means over trials.
     """
-    described = pd.DataFrame.from_dict(describe_arms(data), orient="index")
+    described = pd.DataFrame.from_dict(data.described, orient="index")
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
     frames = []
     for metric in data.metrics:
         numbers = of_arms.join(_arm_numbers(data, metric)).reset_index().assign(**_metric_fields(data, metric))
-        frames.append(numbers.assign(n_test=[data.n_test_of(arm) for arm in data.arms]))
+        frames.append(numbers.assign(n_test=pd.array([data.n_test_of(arm) for arm in data.arms], dtype="Int64")))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
     table = pd.concat([frame.reindex(columns=list(TABLE_COLUMNS)) for frame in frames if len(frame)], ignore_index=True)
@@ -86,7 +87,7 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
     """One row per complete trial that measured `metric`: arm, seed, key, factor, value."""
     rows = data.complete[["arm", "seed", "key"]].assign(value=data.complete[f"test/{metric}"].astype(float))
     rows = rows[rows["value"].notna()].reset_index(drop=True)
-    return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in describe_arms(data).items()}))
+    return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in data.described.items()}))
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
@@ -103,19 +104,6 @@ def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
     if metric == data.claim.primary and data.claim.spending is not None:
         return compare_at_looks(data, differences)
     return differences
-
-
-def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:
-    """Arm to its factor and level, from the plan where it is planned."""
-    described = {}
-    for trials in (data.trials, data.planned):
-        rows = trials[["arm", "factor", "level"]].drop_duplicates("arm", keep="last")
-        for arm, factor, level in zip(rows["arm"], rows["factor"], rows["level"], strict=True):
-            described[arm] = {
-                "factor": "" if pd.isna(factor) else str(factor),
-                "level": "" if pd.isna(level) else str(level),
-            }
-    return described
 
 
 def arm_costs(data: StudyData) -> pd.DataFrame:
@@ -144,7 +132,7 @@ def _predictor_row(data: StudyData, predictor: str, metric: str) -> dict[str, ob
     }
 
 
-def _metric_fields(data: StudyData, metric: str) -> dict[str, object]:
+def _metric_fields(data: StudyData, metric: str) -> dict[str, Any]:
     declared = METRICS[metric]
     role = "primary" if metric == data.claim.primary else "secondary"
     fields = {"metric": metric, "metric_id": declared.id, "unit": declared.unit, "direction": declared.direction}

@@ -41,7 +41,7 @@ def prove_unseen(root: Path, complete: pd.DataFrame, summaries: pd.DataFrame) ->
     unproven: dict[str, list[str]] = {}
     columns = [name for name in (*TRAINING, "data/test_hash") if name in trained]
     for named, rows in trained.groupby(columns, dropna=False, sort=False):
-        hashes = {column: value for column, value in zip(columns, named, strict=True) if pd.notna(value)}
+        hashes = {name: str(value) for name, value in zip(columns, named, strict=True) if isinstance(value, str)}
         for set_hash in hashes.values():
             if set_hash not in known:
                 known[set_hash] = _read(root, set_hash)

@@ -17,8 +17,24 @@ from analysis.report import render_report
 
 FIGURES = {
     "effects", "tradeoff", "learning_curves", "factor_fusion_strategy", "factor_fusion_layers", "factor_output_queries",
-    "factor_vlm_layer", "factor_dinov2_size", "factor_vlm_weight",
+    "factor_vlm_layer", "factor_dinov2_size", "factor_vlm_weight", "per_image", "scaling",
 }  # fmt: skip
+
+TABLES = {
+    "ablation_table",
+    "breakdown",
+    "cost",
+    "coverage",
+    "fronts",
+    "importance",
+    "param_efficiency",
+    "pareto_front",
+    "per_image",
+    "replicates",
+    "scaling",
+    "simplification",
+    "verdicts",
+}
 
 
 class Page(HTMLParser):
@@ -63,7 +79,7 @@ def test_last_line_is_the_path_of_the_report(reported):
 
 def test_files(reported):
     names = {path.name for path in reported.folder.iterdir()}
-    tables = {f"{name}.csv" for name in ("ablation_table", "breakdown", "cost", "pareto_front", "verdicts", "coverage")}
+    tables = {f"{name}.csv" for name in TABLES}
     assert names == tables | {"figures", "report.html", "results.yaml", "FINDINGS.md"}
     for suffix in ("png", "svg"):
         assert {path.stem for path in (reported.folder / "figures").glob(f"*.{suffix}")} == FIGURES

@@ -115,5 +115,5 @@ def test_summary_sentences_and_figure():
     assert len(sentences) == 3
     mine = next(sentence for sentence in sentences if sentence.startswith(CHOSEN.capitalize()))
     assert f"{100 * worst['false_rate']:.2g} % had a false verdict" in mine
-    assert f"noise '{worst['worst_noise']}' with {worst['n_seeds']} seeds and {worst['worst_n_arms']} arms" in mine
+    assert f"noise '{worst['worst_noise']}' with {worst['n_seeds']} seeds and {worst['n_arms_worst']} arms" in mine
     assert draw("calibration", "", "", plot_calibration, rates).svg.startswith("<?xml")
