@@ -8,7 +8,7 @@ SYNCED := $(VENV)/.synced
 # Each study by the Command line of its docstring, with that line's numbers: a factorial names the share that is run.
 STUDIES = grep -l '^SWEEP' sweeps/*.py | xargs sed -n 's/^Command  *python \(sweeps\/[a-z0-9_]*\.py\( --[a-z-]* [0-9]*\)*\).*/\1/p'
 
-.PHONY: ablations studies list-studies test check bench report clean
+.PHONY: ablations studies list-studies test check bench calibration report clean
 .DEFAULT_GOAL := help
 
 help:
@@ -59,6 +59,10 @@ check: $(SYNCED)
 ## make bench       overhead per trial and training speed against plain Ray Tune and a plain PyTorch loop
 bench: $(SYNCED)
 	$(PY) -m benchmarks
+
+## make calibration error rates of the verdicts in simulated studies; writes analysis/calibration.csv (minutes)
+calibration: $(SYNCED)
+	$(PY) -m benchmarks.calibration
 
 list-studies:
 	@$(STUDIES)

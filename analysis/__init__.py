@@ -3,18 +3,22 @@
 import foresight  # noqa: F401  first of all: Ctrl-C during the imports below then ends quietly
 
 # isort: split
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.amendments import build_amendments
+from analysis.assessment import study_status
 from analysis.breakdown import build_breakdown
+from analysis.calibration import build_calibration, read_calibration
 from analysis.cautions import Caution, build_cautions
 from analysis.components import build_components
 from analysis.coverage import build_coverage
 from analysis.efficiency import build_efficiency
 from analysis.factorial import build_factorial_effects, build_factorial_terms
+from analysis.gate import build_gate
 from analysis.heldout import build_heldout
 from analysis.image_pairs import read_image_pairs
 from analysis.importance import build_importance
@@ -29,6 +33,7 @@ from analysis.shares import build_shares
 from analysis.simplify import build_simplification
 from analysis.table import build_table
 from analysis.verdicts import build_verdicts
+from analysis.waivers import Waiver, waivers_of
 
 
 class Study:
@@ -39,10 +44,12 @@ class Study:
         data: StudyData,
         objectives: Sequence[str] = DEFAULT_OBJECTIVES,
         budget: Mapping[str, float] | None = None,
+        waivers: Iterable[Waiver] = (),
     ):
         check_objectives(data, objectives)
         self.data = data
         self.objectives = tuple(objectives)
+        self.waivers = waivers_of(data.name, data.claim, waivers)
         self.budget = dict(budget or {})
 
     def table(self) -> pd.DataFrame:
@@ -84,6 +91,22 @@ class Study:
     def components(self) -> pd.DataFrame:
         """One row per arm and component of the pipeline; empty where no component was timed."""
         return build_components(self.data)
+
+    def amendments(self) -> pd.DataFrame:
+        """What was changed of the claim or of what varies after the study began; empty where nothing was."""
+        return build_amendments(self.data.sweep)
+
+    def gate(self) -> pd.DataFrame:
+        """One row per criterion, met or waived or not, and one for each other reason why the gate is closed."""
+        return self._gate.copy()
+
+    def waived(self) -> pd.DataFrame:
+        """The rows of the gate that a person waived; empty where none was."""
+        return self._gate[self._gate["state"] == "waived"].reset_index(drop=True)
+
+    @cached_property
+    def _gate(self) -> pd.DataFrame:
+        return build_gate(self.data, self._verdicts, self.waivers, study_status(self.data))
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -225,13 +248,21 @@ class Study:
     def _recommendation(self) -> pd.DataFrame:
         return build_recommendation(self.data, self._table, self.budget)
 
+    def calibration(self) -> pd.DataFrame:
+        """How often verdicts are wrong in simulated studies, by method and number of seeds: the same for every study."""
+        return build_calibration(read_calibration())
+
 
 def load(
-    path: str | Path, objectives: Sequence[str] = DEFAULT_OBJECTIVES, budget: Mapping[str, float] | None = None
+    path: str | Path,
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    budget: Mapping[str, float] | None = None,
+    waivers: Iterable[Waiver] = (),
 ) -> Study:
     """Reads `runs/<study>`.
 
-    `objectives` are what its front is over, `budget` the most that a recommended arm may take of each cost. Raises
-    RequestError, one sentence, for a run log that no table may be made from, or an unknown objective.
+    `objectives` are what its front is over, `budget` the most that a recommended arm may take of each cost, `waivers` what
+    `analysis.waivers` read. Raises RequestError, one sentence, for a run log that no table may be made from, an unknown
+    objective, or a waiver of no criterion.
     """
-    return Study(read_study(Path(path)), objectives, budget)
+    return Study(read_study(Path(path)), objectives, budget, waivers)

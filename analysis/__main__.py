@@ -1,37 +1,58 @@
 """`python -m analysis <study>`: reads runs/<study>, writes results/<study>/, prints a table and the path of the report.
 
-Exit codes: 0 done, 2 the request is wrong (one sentence), 3 with --gate when a criterion of the claim is not met.
+`python -m analysis gates` rolls all studies up, `python -m analysis import CSV --study NAME` makes a run log of published
+numbers. Exit codes: 0 done, 2 the request is wrong (one sentence), 3 a gate is closed (`gates`, or a study with --gate);
+one that is open by waiver says by whose.
 """
 
-import math
+import contextlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
+from typer.core import TyperGroup
 
-from analysis import Study, load, wording
+from analysis import load
 from analysis.cost import read_price
 from analysis.coverage import describe_coverage
+from analysis.gate import closed_by, waived_in
+from analysis.gates import build_gates, build_studies, describe_gates
+from analysis.import_csv import import_csv
+from analysis.load import NothingCompleteError
 from analysis.objectives import DEFAULT_OBJECTIVES
 from analysis.recommend import describe_recommendation, read_budget, write_recommendation
-from analysis.verdicts import unmet_criteria
+from analysis.summary import print_summary
+from analysis.waivers import DEFAULT_FILE, known_studies, read_waivers
+from analysis.without_numbers import write_without_numbers
 from foresight.errors import RequestError
+from foresight.runlog import RunLog
 
-WITHOUT_VERDICT = {"trivial": "trivial predictor", "ceiling": "ceiling"}
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+GATE_CLOSED = 3
 
 
-@app.command()
-def main(
+class StudyFirst(TyperGroup):
+    """A first word that is no command is the name of a study."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["study", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=StudyFirst, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+Runs = Annotated[Path, typer.Option(help="Folder of run logs.")]
+Waivers = Annotated[Path | None, typer.Option(help=f"Waived criteria; default: {DEFAULT_FILE}, where there is one.")]
+
+
+@app.command("study")
+def analyse(
     study: Annotated[str, typer.Argument(help="Name of the study: runs/<study> is read.")],
-    runs: Annotated[Path, typer.Option(help="Folder of run logs.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     out: Annotated[Path, typer.Option(help="Folder of results: <out>/<study>/ is written.")] = Path("results"),
     gate: Annotated[
-        bool, typer.Option("--gate", help="Exit with 3 unless every criterion of the claim is met.")
+        bool, typer.Option("--gate", help="Exit with 3 unless every criterion of the claim is met or waived.")
     ] = False,
     objectives: Annotated[
         str, typer.Option(help="Two or more objectives of the front, with commas: quality, metrics, costs.")
@@ -42,80 +63,120 @@ def main(
     price: Annotated[
         str, typer.Option(help="What a GPU-hour costs, as '2.10 EUR': the report then gives the cost in money.")
     ] = "",
+    waivers: Waivers = None,
 ) -> None:
-    """Tables, figures, verdicts and one report page from a study's run log."""
-    try:
-        if study in ("", ".", "..") or Path(study).name != study:
-            raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
+    """Tables, figures, verdicts, findings and one report page from a study's run log. The word `study` may be left out."""
+    with one_sentence():
+        path, folder = runs / checked_name(study, runs), out / study
         stated = read_price(price) if price else None
-        loaded = load(runs / study, [name.strip() for name in objectives.split(",")], read_budget(budget or []))
+        goals = [name.strip() for name in objectives.split(",")]
+        try:
+            loaded = load(path, goals, read_budget(budget or []), read_waivers(waivers, known_studies(runs)))
+        except NothingCompleteError:
+            with writable(folder):
+                write_without_numbers(path, folder)
+            raise
+        loaded.pareto()  # objectives that no arm has are refused before anything is written
         recommendation = loaded.recommendation()
-    except RequestError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    from analysis.report import write_report  # matplotlib: a second that a wrong request need not wait for
+    # matplotlib: a second that a wrong request need not wait for
+    from analysis.findings import write_findings
+    from analysis.report import write_report
+    from analysis.results_file import write_results
 
-    try:
-        path = write_report(loaded, out / study, stated)
-        recommended = write_recommendation(loaded.data, recommendation, out / study)
-    except OSError as error:
-        typer.echo(f"the report cannot be written to {out / study}: {error.strerror}; choose another --out", err=True)
-        raise typer.Exit(2) from error
+    with one_sentence(), writable(folder):
+        report = write_report(loaded, folder, stated)
+        recommended = write_recommendation(loaded.data, recommendation, folder)
+        counted = describe_coverage(loaded.coverage())[0]
+        write_findings(write_results(loaded, folder), loaded.data.sweep, counted, folder)
     print_summary(loaded)
     for sentence in describe_recommendation(recommendation):
         typer.echo(sentence)
-    unmet = unmet_criteria(loaded.verdicts()) if gate else []
-    for sentence in unmet:
+    closed = closed_by(loaded.gate()) if gate else []
+    for sentence in closed:
         typer.echo(f"gate closed: {sentence}", err=True)
+    for sentence in waived_in(loaded.gate()):
+        typer.echo(f"{'gate open by waiver' if gate and not closed else 'waived'}: {sentence}", err=True)
     if recommended is not None:
         typer.echo(str(recommended))
-    typer.echo(str(path))
-    if unmet:
-        raise typer.Exit(3)
+    typer.echo(str(report))
+    if closed:
+        raise typer.Exit(GATE_CLOSED)
 
 
-def print_summary(study: Study) -> None:
-    """The primary metric of every arm as a table, then criteria, coverage and cautions."""
-    data, verdicts = study.data, study.verdicts()
-    arms = verdicts[verdicts["kind"] == "arm"]
-    verdict_of = dict(zip(arms["name"], arms["verdict"], strict=True))
-    decimals, names = wording.decimals_of(data.claim.primary), wording.short_arms(data.arms)
-    console = Console(highlight=False)
-    console.print(
-        f"{data.name}: {wording.metric_phrase(data.claim.primary)}, {data.n_test} {data.items}, 95 % intervals"
-    )
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # 80 columns hold it
-    for column in ("arm", "seeds", "mean", "difference", "verdict"):
-        table.add_column(column, justify="left" if column in ("arm", "verdict") else "right", no_wrap=True)
-    rows = study.table()
-    for _, row in rows[rows["role"] == "primary"].iterrows():
-        is_arm = row["kind"] == "arm"
-        half, difference_half = (row["high"] - row["low"]) / 2, (row["difference_high"] - row["difference_low"]) / 2
-        table.add_row(
-            names[row["arm"]] if is_arm else row["arm"],
-            str(row["n_seeds"]) if is_arm else "",
-            _with_half_width(wording.number(row["mean"], decimals), half, decimals),
-            _with_half_width(wording.signed(row["difference"], decimals), difference_half, decimals),
-            _verdict_cell(verdict_of.get(row["arm"], "")) if is_arm else WITHOUT_VERDICT[row["kind"]],
-        )
-    console.print(table)
-    for _, row in study.param_efficiency().query("basis == 'claim'").iterrows():
-        shown = f"{wording.number(row['efficiency'])} {wording.interval(row['low'], row['high'])}".strip()
-        console.print(f"{row['arm']}: {row['metric']} {shown}. {row['warnings']}".strip(), markup=False)
-    for note in (data.sweep.get("scale_note"), *verdicts.loc[verdicts["kind"] == "criterion", "sentence"]):
-        if note:
-            console.print(note, markup=False)
-    for note in (*describe_coverage(study.coverage()), *(caution.text for caution in study.cautions())):
-        console.print(note, markup=False)
+@app.command()
+def gates(
+    runs: Runs = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    waivers: Waivers = None,
+) -> None:
+    """All studies rolled up into the gates of the plan. Exits with 3 while one of them is closed."""
+    with one_sentence():
+        if not runs.is_dir():
+            raise RequestError(f"there is no folder '{runs}'; choose another --runs")
+        studies = build_studies(runs, read_waivers(waivers, known_studies(runs)))
+    found = build_gates(studies)
+    if as_json:
+        typer.echo(json.dumps({"gates": found.to_dict("records"), "studies": studies.to_dict("records")}, indent=2))
+    else:
+        for sentence in describe_gates(found):
+            typer.echo(sentence)
+        for _, row in studies.iterrows():
+            met = f"{row['criteria_met']} of {row['criteria']} criteria met"
+            typer.echo(f"{row['study']}: {row['status'].replace('_', ' ')}, {met}, gate: {row['state']}")
+    if (found["status"] == "closed").any():
+        raise typer.Exit(GATE_CLOSED)
 
 
-def _verdict_cell(verdict: str) -> str:
-    """`none: 4 of 5, 1 failed`: 80 columns have no room for more."""
-    return wording.short_verdict(verdict).replace("no verdict (", "none: ").rstrip(")")
+@app.command("import")
+def import_table(
+    csv: Annotated[Path, typer.Argument(help="A table: arm, metrics by name, and optionally seed, n_test, params.")],
+    study: Annotated[str, typer.Option(help="Name of the study that it becomes.")],
+    runs: Runs = Path("runs"),
+    primary: Annotated[str, typer.Option(help="Primary metric; default: the first of the table.")] = "",
+    reference: Annotated[str, typer.Option(help="Arm that relative metrics compare with.")] = "",
+    claim_of: Annotated[str, typer.Option(help="Study whose claim the numbers are held against.")] = "",
+) -> None:
+    """Makes a run log of published numbers, of provenance `imported`: analysed alike, and no gate opens by it."""
+    with one_sentence():
+        if claim_of and (primary or reference):
+            raise RequestError(
+                "--claim-of brings its own primary metric and reference; leave out --primary and --reference"
+            )
+        claimed_in = RunLog(runs / checked_name(claim_of, runs)) if claim_of else None
+        log = RunLog(runs / checked_name(study, runs))
+        try:
+            n_trials = import_csv(csv, log, claimed_in, primary, reference)
+        except OSError as error:
+            raise RequestError(f"the run log cannot be written to {log.root}: {error.strerror}") from error
+    typer.echo(f"{n_trials} trials imported; next: python -m analysis {study} --runs {runs}")
 
 
-def _with_half_width(text: str, half_width: float, decimals: int) -> str:
-    return text if math.isnan(half_width) else f"{text} ±{wording.number(half_width, decimals)}"
+def checked_name(study: str, runs: Path) -> str:
+    """The name, or RequestError for one that is a path."""
+    if study in ("", ".", "..") or Path(study).name != study:
+        raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")
+    return study
+
+
+@contextlib.contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Raises RequestError for a folder of results that takes no file."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"the report cannot be written to {folder}: {error.strerror}; choose another --out"
+        ) from error
+
+
+@contextlib.contextmanager
+def one_sentence() -> Iterator[None]:
+    """Ends with code 2 and the sentence of a wrong request."""
+    try:
+        yield
+    except RequestError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
 
 
 if __name__ == "__main__":

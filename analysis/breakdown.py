@@ -9,7 +9,8 @@ from functools import partial
 import pandas as pd
 
 from analysis.compare import compute_estimate
-from analysis.load import StudyData, read_checked
+from analysis.load import StudyData
+from analysis.reading import read_checked
 
 BREAKDOWN_COLUMNS = ("arm", "scene", "metric", "n_images", "n_seeds", "mean", "low", "high")
 

@@ -1,12 +1,14 @@
 """How far verdicts can be trusted: rates of false ones, and of real differences seen, in simulated studies.
 
 In: calibration.csv beside this file, which `python -m benchmarks.calibration` writes and nobody types. Out: the largest
-rate of false verdicts at each number of seeds, over all patterns of noise and numbers of arms, with the power there.
+rate of false verdicts at each number of seeds, over all patterns of noise and numbers of arms, with its 95 % interval.
 """
 
 from pathlib import Path
 
 import pandas as pd
+
+from analysis.wording import count, percent
 
 CALIBRATION_PATH = Path(__file__).with_name("calibration.csv")
 CALIBRATION_COLUMNS = (
@@ -18,7 +20,7 @@ FALSE_NONINFERIOR = "any false non-inferior"
 POWER = "power"
 CHOSEN, PAIRED_T, POOLED = "this analysis", "paired t", "pooled block"
 SUMMARY_COLUMNS = (
-    "method", "n_seeds", "false_rate", "false_error", "worst_noise", "worst_n_arms", "power", "power_effect", "power_n_arms",
+    "method", "n_seeds", "false_rate", "low", "high", "worst_noise", "worst_n_arms", "power", "power_effect", "power_n_arms",
     "alpha", "n_studies", "command",
 )  # fmt: skip
 SHOWN_EFFECT = 4.0  # in standard deviations of a seed's noise
@@ -30,18 +32,20 @@ def read_calibration() -> pd.DataFrame:
 
 
 def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
-    """One row per method and number of seeds, SUMMARY_COLUMNS: the worst rate of false verdicts, and power at SHOWN_EFFECT.
+    """One row per method and number of seeds, SUMMARY_COLUMNS: the worst rate of false verdicts with its 95 %
+    interval, and power at SHOWN_EFFECT.
 
     Power is that with equal noise, and missing where it was not simulated.
     """
     rows = []
     power = rates[(rates["kind"] == POWER) & (rates["effect"] == SHOWN_EFFECT) & (rates["noise"] == "equal")]
     for (method, n_seeds), cell in rates[rates["kind"] == FALSE].groupby(["method", "n_seeds"], sort=False):
-        worst = cell.loc[cell["rate"].idxmax()]
+        worst = cell.sort_values("rate").iloc[-1]
+        error = 1.96 * float(worst["standard_error"])
         row = {
-            "method": method, "n_seeds": n_seeds, "false_rate": worst["rate"], "false_error": worst["standard_error"],
-            "worst_noise": worst["noise"], "worst_n_arms": worst["n_arms"], "alpha": worst["alpha"],
-            "n_studies": worst["repetitions"], "command": worst["command"],
+            "method": method, "n_seeds": n_seeds, "false_rate": worst["rate"], "low": worst["rate"] - error,
+            "high": worst["rate"] + error, "worst_noise": worst["noise"], "worst_n_arms": worst["n_arms"],
+            "alpha": worst["alpha"], "n_studies": worst["repetitions"], "command": worst["command"],
         }  # fmt: skip
         seen = power[(power["method"] == method) & (power["n_seeds"] == n_seeds)]
         if len(seen):
@@ -54,11 +58,12 @@ def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
 def describe_calibration(summary: pd.DataFrame) -> list[str]:
     """What the rates say about the analysis' own method, and what other choices would have done."""
     sentences = []
-    for method, rows in summary.groupby("method", sort=False):
-        worst = rows.loc[rows["false_rate"].idxmax()]
+    for worst in summary.sort_values("false_rate").groupby("method", sort=False).tail(1).to_dict("records"):
+        error, method = worst["high"] - worst["false_rate"], worst["method"]
         sentences.append(
-            f"{method[:1].upper()}{method[1:]}: in studies where no arm differs, at most {worst['false_rate']:.1%} had any "
-            f"false verdict (± {1.96 * worst['false_error']:.1%}; alpha {worst['alpha']:.0%}), with noise "
-            f"'{worst['worst_noise']}', {worst['n_seeds']} seeds and {worst['worst_n_arms']} arms.".replace("%", " %")
+            f"{method[:1].upper()}{method[1:]}: of {worst['n_studies']:,} simulated studies where no arm differs, "
+            f"{percent(worst['false_rate'])} had a false verdict (± {percent(error)}; alpha {percent(worst['alpha'])}) "
+            f"in the worst case, noise '{worst['worst_noise']}' with {count(worst['n_seeds'], 'seed')} and "
+            f"{worst['worst_n_arms']} arms."
         )
     return sentences

@@ -32,6 +32,11 @@ class Cell:
     note: str = ""
 
 
+def shown_columns(frame: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Those of the columns that have a value in some row: a page has no room for what was never measured."""
+    return [name for name in columns if (frame[name].notna() & (frame[name] != "")).any()]
+
+
 def build_cells(frame: pd.DataFrame, columns: list[str]) -> list[list[Cell]]:
     """One list per row of the frame, one Cell per shown column."""
     names = list(map(str, frame))

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+import pandas as pd
+
+from foresight.amendment import known_claims, read_amendments
 from foresight.claim import Claim, Criterion
 from foresight.errors import RequestError
 
@@ -12,7 +15,7 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
     """The claim in the content of sweep.json.
 
     Raises RequestError when a part is missing or out of order, or when the claim is not the one whose hash was stored
-    with it: limits that move after the run are no claim.
+    with it, unless amendments lead from that to this: limits that move after the run are no claim.
     """
     stored = _parts(Claim, sweep.get("claim", {}), "the claim in sweep.json")
     stored["criteria"] = tuple(
@@ -24,9 +27,29 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
     registered = sweep.get("claim_hash")
     if registered and registered != claim.hash:
         raise RequestError(
-            f"the claim in sweep.json hashes to {claim.hash}, not to the {registered} registered before the run"
+            f"the claim in sweep.json hashes to {claim.hash}, not to the {registered} registered before the run; "
+            "put it back, or record the change with 'python sweeps/<study>.py --amend REASON'"
         )
+    read_amendments(sweep)
     return claim
+
+
+def check_trial_claims(recorded: pd.DataFrame, sweep: Mapping[str, Any]) -> None:
+    """Raises RequestError for a trial that ran for a claim which neither is the study's nor became it by an amendment.
+
+    Every trial holds the hash of the claim it ran for, so claim and hash cannot both be rewritten in sweep.json. Trials
+    without one (imported, or written by hand) say nothing.
+    """
+    if "env/claim_hash" not in recorded:
+        return
+    known = known_claims(sweep)
+    others = recorded[recorded["env/claim_hash"].notna() & ~recorded["env/claim_hash"].isin(known)]
+    if len(others):
+        first = others.iloc[0]
+        raise RequestError(
+            f"{len(others)} trials ran for another claim than the {known[-1]} in sweep.json (for example {first['key']}, for "
+            f"{first['env/claim_hash']}), and no amendment leads from one to the other"
+        )
 
 
 def _parts(kind: type[Claim] | type[Criterion], stored: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit  # the t distribution alone; scipy.stats costs a second of start-up
 
-from analysis.moderation import MODERATED, PAIRED, Array, compute_contrasts
+from analysis.moderation import MODERATED, PAIRED, Array, choose_method, compute_moderated
 from foresight.space import BASELINE
 
 CONFIDENCE = 0.95  # of every interval that is shown
@@ -119,21 +119,51 @@ def compute_differences(
     wide = values.pivot(index="seed", columns="arm", values="value")
     factor_of = dict(zip(values["arm"], values["factor"], strict=True))
     values_of = {str(arm): wide[arm].to_numpy(dtype=float) for arm in wide}
-    baseline = values_of.get(BASELINE, np.full(len(wide), np.nan))
+    baseline = values_of.pop(BASELINE, np.full(len(wide), np.nan))
     sign = 1 if higher_is_better else -1
+    found = _compare_together(values_of, baseline, sign, margin)
     rows = []
-    for arm in factor_of:
-        if arm != BASELINE:
-            paired = ~np.isnan(values_of[arm]) & ~np.isnan(baseline)
-            row = _compare_pair(values_of[arm][paired], baseline[paired], sign, margin)
-            rows.append(
-                {"arm": arm, "factor": factor_of[arm], "pair_seeds": tuple(map(int, wide.index[paired])), **row}
-            )
-    table = _moderate(pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS)), values_of, sign, margin)
+    for arm, mine in ((arm, values_of[arm]) for arm in factor_of if arm != BASELINE):
+        paired = ~np.isnan(mine) & ~np.isnan(baseline)
+        row = found[arm] if arm in found else _compare_pair(mine[paired], baseline[paired], sign, margin)
+        seeds = tuple(wide.index[paired].tolist())
+        rows.append({"arm": arm, "factor": factor_of[arm], "n_pairs": len(seeds), "pair_seeds": seeds, **row})
+    table = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
     enough = table["n_pairs"] >= least_pairs
     for name in ("p", "p_noninferior"):
         table[f"{name}_holm"] = compute_holm(table[name].where(enough).astype(float).tolist(), n_planned)
     return table
+
+
+def _compare_together(
+    values_of: dict[str, Array], baseline: Array, sign: int, margin: float
+) -> dict[str, dict[str, object]]:
+    """Arm to the numbers of its row, for the arms that can be compared by the moderated test: none or several.
+
+    They have all the baseline's seeds. An arm that repeats the baseline, or differs from it by a constant, has the
+    baseline's noise and none of its own: it would tell the prior about the baseline a second time, and is left out.
+    """
+    blocks = ~np.isnan(baseline)
+    arms = [arm for arm, mine in values_of.items() if not np.isnan(mine[blocks]).any()]
+    values_AS = np.array([values_of[arm][blocks] for arm in arms]).reshape(len(arms), int(blocks.sum()))
+    change_AS = values_AS - baseline[blocks]
+    rounding = ROUNDING * np.maximum(np.abs(values_AS), np.abs(change_AS)).max(-1, initial=0.0)
+    own_noise = (change_AS.max(-1, initial=-np.inf) - change_AS.min(-1, initial=np.inf)) > rounding
+    if choose_method(int(blocks.sum()), int(own_noise.sum())) != MODERATED:
+        return {}
+    test = compute_moderated(np.concatenate([baseline[None, blocks], values_AS[own_noise]]))
+    half_width = stdtrit(test.degrees, 0.5 + CONFIDENCE / 2) * test.standard_error
+    columns = {
+        "difference": test.difference,
+        "low": test.difference - half_width,
+        "high": test.difference + half_width,
+        "standard_error": test.standard_error,
+        "degrees": test.degrees,
+        "p": 2 * stdtr(test.degrees, -np.abs(test.difference) / test.standard_error),
+        "p_noninferior": stdtr(test.degrees, -(sign * test.difference + margin) / test.standard_error),
+    }
+    rows = pd.DataFrame(columns).assign(method=MODERATED).to_dict("records")
+    return dict(zip(np.array(arms)[own_noise].tolist(), rows, strict=True))
 
 
 def _compare_pair(mine: Array, baseline: Array, sign: int, margin: float) -> dict[str, object]:
@@ -144,7 +174,6 @@ def _compare_pair(mine: Array, baseline: Array, sign: int, margin: float) -> dic
     is_exact = shown.low == shown.high
     error = 0.0 if is_exact else float(np.std(change, ddof=1)) / math.sqrt(shown.n) if shown.n > 1 else math.nan
     return {
-        "n_pairs": shown.n,
         "difference": shown.mean,
         "low": shown.low,
         "high": shown.high,
@@ -154,32 +183,3 @@ def _compare_pair(mine: Array, baseline: Array, sign: int, margin: float) -> dic
         "p_noninferior": compute_noninferiority([sign * d for d in change], margin, scale),
         "method": EXACT if is_exact else PAIRED if shown.n > 1 else "",
     }
-
-
-def _moderate(table: pd.DataFrame, values_of: dict[str, Array], sign: int, margin: float) -> pd.DataFrame:
-    """The rows of arms with all the baseline's seeds by the method for that many seeds and arms; the others as they are.
-
-    An arm that repeats the baseline, or differs from it by a constant, has the baseline's noise and none of its own: it
-    would tell the prior about the baseline a second time, and is left out.
-    """
-    blocks = ~np.isnan(values_of.get(BASELINE, np.empty(0)))
-    together = (table["n_pairs"] == int(blocks.sum())) & (table["method"] == PAIRED)
-    if not together.any():
-        return table
-    found = compute_contrasts(np.stack([values_of[arm][blocks] for arm in (BASELINE, *table.loc[together, "arm"])]))
-    if found.method != MODERATED:
-        return table
-    half_width = stdtrit(found.degrees, 0.5 + CONFIDENCE / 2) * found.standard_error
-    shown = {
-        "difference": found.difference,
-        "low": found.difference - half_width,
-        "high": found.difference + half_width,
-        "standard_error": found.standard_error,
-        "degrees": found.degrees,
-        "p": 2 * stdtr(found.degrees, -np.abs(found.difference) / found.standard_error),
-        "p_noninferior": stdtr(found.degrees, -(sign * found.difference + margin) / found.standard_error),
-        "method": MODERATED,
-    }
-    for name, column in shown.items():
-        table.loc[together, name] = column
-    return table

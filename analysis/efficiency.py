@@ -67,7 +67,7 @@ def describe_efficiency(efficiency: pd.DataFrame) -> list[str]:
     ]
     doubted = int((efficiency["warnings"] != "").sum())
     if doubted:
-        said.append(f"{doubted} of {count(len(efficiency), 'pair')} carry a warning.")
+        said.append(f"Pairs with a warning: {doubted} of {len(efficiency)}.")
     return said
 
 

@@ -55,7 +55,7 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     heading(
         figure,
         f"{capitalised(factor.name)}: {metric_phrase(primary)}",
-        f"{n_range(n_seeds, 'seed')}, {data.n_test} {data.items}; {shown}",
+        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; {shown}",
     )
     main = figure.add_subplot(grid[0, :])
     means = _plot_levels(main, factor, values, radius=4.5)
@@ -117,7 +117,7 @@ def _plot_levels(axes: Axes, factor: FactorInfo, values: pd.DataFrame, radius: f
             means[i] = _plot_estimate(axes, i, estimate, INK if level == factor.baseline_level else BLUE, radius)
             continue
         axes.annotate(
-            "no trial", (i, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
+            "no value", (i, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
         )
     axes.set_xlim(-0.5, len(factor.levels) - 0.5)
     axes.margins(y=0.12)

@@ -62,7 +62,7 @@ def plot_image_pictures(data: StudyData, pairs: pd.DataFrame, strips: dict[str, 
             axes.imshow(strip[:, place * side : (place + 1) * side], interpolation="nearest")
             _mark(axes, gains.get(place), decimals_of(data.claim.primary))
     metric = metric_phrase(data.claim.primary)
-    basis = f"first {n_images} of {data.n_test} {data.items}, seed {seed}; difference in {metric}"
+    basis = f"first {n_images} of {data.tested_on()}, seed {seed}; difference in {metric}"
     heading(figure, "Images won (green) and lost (vermillion)", basis)
     return figure
 

@@ -76,9 +76,7 @@ def plot_failures(data: StudyData, keys: dict[str, str], arm: str) -> Figure:
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    basis = (
-        f"the {len(worst)} of {data.n_test} {data.items} with the worst {metric_phrase(metric)}, {_seed(data, keys)}"
-    )
+    basis = f"the {len(worst)} of {data.tested_on()} with the worst {metric_phrase(metric)}, {_seed(data, keys)}"
     heading(figure, f"Failures of {'the baseline' if arm == BASELINE else arm}", basis)
     return figure
 

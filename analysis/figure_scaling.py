@@ -35,7 +35,7 @@ def plot_scaling(data: StudyData, fits: list[ScalingFit], curve: pd.DataFrame) -
     heading(
         figure,
         f"{capitalised(metric_phrase(metric))} against measured size",
-        f"{n_range(n_seeds, 'seed')}, {data.n_test} {data.items}; fitted law and 95 % band",
+        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; fitted law and 95 % band",
     )
     values = seed_values(data, metric)
     for axes, factor in zip(panels, factors, strict=True):
@@ -44,6 +44,9 @@ def plot_scaling(data: StudyData, fits: list[ScalingFit], curve: pd.DataFrame) -
             of_axis = (curve["factor"] == factor) & (curve["where"] == fit.axis.where)
             colour = BLUE if len(mine) == 1 else CYCLE[i % len(CYCLE)]
             _plot_axis(axes, data, fit, values, curve[of_axis], colour, DODGE ** (i - (len(mine) - 1) / 2))
+        if len(mine) == 1:  # the dots of several curves would hide each other
+            for _, block in _by_seed(mine[0], values).iterrows():
+                axes.plot(mine[0].axis.params, block, "o-", color=FAINT, linewidth=0.6, markersize=2.2, zorder=1)
         axes.set_xscale("log")
         _mark_sizes(axes, mine)
         axes.set_xlabel(f"Trained parameters, counted ({factor})")
@@ -53,14 +56,16 @@ def plot_scaling(data: StudyData, fits: list[ScalingFit], curve: pd.DataFrame) -
     return figure
 
 
+def _by_seed(fit: ScalingFit, values: pd.DataFrame) -> pd.DataFrame:
+    """One row per seed of the fit, one column per size."""
+    wide = values[values["arm"].isin(fit.axis.arms)].pivot(index="seed", columns="arm", values="value")
+    return wide.reindex(index=list(fit.seeds), columns=list(fit.axis.arms))
+
+
 def _plot_axis(
     axes: Axes, data: StudyData, fit: ScalingFit, values: pd.DataFrame, curve: pd.DataFrame, colour: str, dodge: float
 ) -> None:
-    wide = values[values["arm"].isin(fit.axis.arms)].pivot(index="seed", columns="arm", values="value")
-    wide = wide.reindex(index=list(fit.seeds), columns=list(fit.axis.arms))
-    if dodge == 1:  # one curve alone
-        for _, block in wide.iterrows():
-            axes.plot(fit.axis.params, block, "o-", color=FAINT, linewidth=0.6, markersize=2.2, zorder=1)
+    wide = _by_seed(fit, values)
     axes.fill_between(
         curve["params_trained"], curve["low"], curve["high"], color=colour, alpha=0.16, linewidth=0, zorder=0
     )

@@ -91,7 +91,7 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
     heading(
         figure,
         f"{capitalised(metric_phrase(metric))} against {against}{more}",
-        f"{n_range(n_seeds, 'seed')}, {data.n_test} {data.items}; {shown}",
+        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; {shown}",
     )
     drawn = []
     for axes, cost in zip(panels, costs, strict=True):

@@ -4,6 +4,8 @@ import math
 import re
 
 from analysis import Study
+from analysis.calibration import describe_calibration, read_calibration
+from analysis.figure_calibration import plot_calibration
 from analysis.figure_effects import plot_effects
 from analysis.figure_factor import level_values, plot_factor
 from analysis.figure_image_pictures import kept_strips, plot_image_pictures
@@ -73,7 +75,14 @@ def draw_figures(study: Study) -> list[Drawing]:
         caption = f"Validation {metric_phrase(metric)} after each epoch: median, and band from lowest to highest trial."
         alt = f"Learning curves of {data.curves['arm'].nunique()} arms over {int(data.curves['epoch'].max())} epochs."
         drawings.append(draw("learning_curves", caption, alt, plot_learning, data, metric))
-    return [*drawings, *_interaction_drawings(study), *_image_drawings(study), *_picture_drawings(data)]
+    drawings += [*_interaction_drawings(study), *_image_drawings(study), *_picture_drawings(data)]
+    caption = (
+        "Simulated studies. Above: those with any false verdict where no arm differs, a dot for each number of arms and seeds; "
+        "grey: where 95 % of the dots of an exact test would lie. Below: how often a true difference of one arm is found. "
+        f"By {study.calibration()['command'].iloc[0]}."
+    )
+    alt = " ".join(describe_calibration(study.calibration()))
+    return [*drawings, draw("calibration", caption, alt, plot_calibration, read_calibration())]
 
 
 def _interaction_drawings(study: Study) -> list[Drawing]:

@@ -1,31 +1,34 @@
 """Reads one study's run log and refuses what no table may be made from.
 
 In: `runs/<study>` as `foresight.runlog` describes it. Out: StudyData, whose trials all belong to the sweep declared in
-sweep.json, were scored on the same test images and lie inside every metric's range. Numbers are not changed here.
+sweep.json, were scored on the same test images, which none of them was trained on, by the same definitions, and lie inside
+every metric's range (`analysis.refusals`, `analysis.unseen`). Numbers are not changed here.
 """
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from analysis.claim import read_claim
+from analysis import refusals
+from analysis.claim import check_trial_claims, read_claim
+from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
+from analysis.test_set import TEST_SET_COLUMNS, check_test_set, count_test_rows
+from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 from foresight.runlog import PROVENANCES, RunLog
 from foresight.space import BASELINE
 
-RANGE_TOLERANCE = 1e-6  # float32 means of bounded values end this close outside their bound
-MESSAGE_CHARACTERS = 120  # of what a reader of files says about a damaged one
-Content = TypeVar("Content")
+
+class NothingCompleteError(RequestError):
+    """A run log whose trials failed or still run: it has a status (`analysis.without_numbers`) and no numbers."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class FactorInfo:
 
 @dataclass(frozen=True)
 class StudyData:
-    """What one run log holds. Frames have one row per trial, except `latency` (one per arm) and `curves` (per epoch)."""
+    """What one run log holds. Frames have one row per trial unless their comment says otherwise."""
 
     log: RunLog
     name: str
@@ -63,8 +66,10 @@ class StudyData:
     curves: pd.DataFrame  # every epoch of every complete trial, with its arm and seed; empty when none was recorded
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
-    n_test: int
+    n_test: int | None  # None where imported trials do not say, or say different numbers
     foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
+    samples: pd.DataFrame  # a row per complete trial, split and metric of its samples: `foresight.sample_summary`
+    unproven: tuple[Unproven, ...]  # complete trials whose test images nothing proves to be unseen
 
     @property
     def is_factorial(self) -> bool:
@@ -76,27 +81,44 @@ class StudyData:
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
         return str(named.iloc[0]) if len(named) else "test images"
 
-    @property
+    def tested_on(self, arm: str = "") -> str:
+        """How many test rows of what: `200 test images`, of the study or of one arm."""
+        n_test = self.n_test_of(arm) if arm else self.n_test
+        return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
+
+    def n_test_of(self, arm: str) -> int | None:
+        """The number of test rows that an arm was or will be scored on; None where its trials do not say."""
+        if self.n_test is not None:
+            return self.n_test
+        return count_test_rows(self.complete[self.complete["arm"] == arm])
+
+    @cached_property
+    def comparable(self) -> pd.DataFrame:
+        """The complete trials that are known to be scored on the same test images: all but imported ones."""
+        return self.complete[self.complete["data/test_hash"].notna()]
+
+    @cached_property
     def registered_seeds(self) -> tuple[int, ...]:
         """The blocks that verdicts are judged on: the first `claim.seeds` planned seeds, however many more there are."""
-        return tuple(sorted({int(seed) for seed in self.planned["seed"]})[: self.claim.seeds])
+        return tuple(sorted(map(int, self.planned["seed"].unique()))[: self.claim.seeds])
 
-    @property
+    @cached_property
     def arms(self) -> list[str]:
         """Every arm, planned or recorded, the baseline first, then in the order of the plan."""
-        names = dict.fromkeys([*self.planned["arm"], *self.trials["arm"]])
+        names = dict.fromkeys([*self.planned["arm"].unique(), *self.trials["arm"].unique()])
         return sorted(names, key=lambda name: name != BASELINE)
 
 
 def read_study(path: Path) -> StudyData:
     """Reads and checks `path`, a study's folder in the run log.
 
-    Raises RequestError, one sentence, for an unknown study, a damaged file, a log without complete trials, a metric
-    outside its range, two trials of one arm and seed, or trials scored on different test images.
+    Raises RequestError, one sentence, for an unknown study, a damaged file, a log without complete trials, and for all
+    that `analysis.refusals` and `analysis.unseen` refuse.
     """
     log = RunLog(path)
     sweep, recorded = _read_files(log, path)
     claim = read_claim(sweep)
+    check_trial_claims(recorded, sweep)
     factors = _read_factors(sweep)
     baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
     baseline |= sweep.get("space", {}).get("baseline", {})
@@ -105,12 +127,21 @@ def read_study(path: Path) -> StudyData:
 
     foreign = _foreign_fields(recorded, fixed)
     trials = recorded[foreign == ""].reset_index(drop=True)
-    complete = trials[(trials["status"] == "complete") & trials["provenance"].isin(PROVENANCES)].reset_index(drop=True)
+    complete = _usable(trials)
     if complete.empty:
         found = ", ".join(f"{n} {status}" for status, n in trials["status"].value_counts().items())
         left_out = f", {int((foreign != '').sum())} of another configuration" if (foreign != "").any() else ""
-        raise RequestError(f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})")
-    _check_blocks(complete)
+        raise NothingCompleteError(
+            f"study '{path.name}' has no complete trial ({found or 'none of this sweep'}{left_out})"
+        )
+    complete = complete.reindex(columns=list(dict.fromkeys([*complete, *TEST_SET_COLUMNS])))  # imported ones lack them
+    refusals.check_blocks(complete)
+    refusals.check_definitions(complete)
+    n_test = check_test_set(complete)
+    refusals.check_training_set(complete, varied)
+    samples = _read_details(log, "samples", log.sample_summaries)
+    samples = samples[samples["key"].isin(complete["key"])].reset_index(drop=True)
+    unproven = prove_unseen(path, complete, samples)
     complete = add_relative_metrics(complete, claim.reference)
     columns = [str(name) for name in complete]
     measured = [name.removeprefix("test/") for name in columns if name.startswith("test/")]
@@ -120,9 +151,12 @@ def read_study(path: Path) -> StudyData:
             f"the claim's primary metric '{claim.primary}' is in no complete trial of '{path.name}', "
             f"which measured {', '.join(measured) or 'nothing'}"
         )
-    _check_ranges(complete)
+    refusals.check_ranges(complete)
     manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
-    latency = read_checked(log.read_latency, (path / "latency").glob("[!.]*.parquet"))
+    latency = read_checked(
+        log.read_latency, chain(path.glob("consolidated_latency.parquet"), (path / "latency").glob("[!.]*.parquet"))
+    )
+    refusals.check_manifest(manifest)
     planned = manifest[_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
     if planned.empty:
         planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
@@ -137,14 +171,23 @@ def read_study(path: Path) -> StudyData:
         trials=trials,
         complete=complete,
         latency=_latency_by_arm(latency, planned),
-        curves=_read_curves(log, complete),
+        curves=_curves_of(_read_details(log, "epochs", log.epochs), complete),
         metrics=tuple(
             sorted((m for m in measured if m in METRICS), key=lambda m: (m != claim.primary, list(METRICS).index(m)))
         ),
         predictors=tuple(dict.fromkeys(c.split("/")[1] for c in columns if c.startswith("baseline/"))),
-        n_test=_check_test_set(complete),
+        n_test=n_test,
         foreign_fields={str(field): int(n) for field, n in foreign[foreign != ""].value_counts().items()},
+        samples=samples,
+        unproven=unproven,
     )
+
+
+def _usable(trials: pd.DataFrame) -> pd.DataFrame:
+    """Complete trials of known provenance. Simulated ones stand in tables of their own, never beside what was trained."""
+    complete = trials[(trials["status"] == "complete") & trials["provenance"].isin(PROVENANCES)]
+    real = complete[complete["provenance"] != "simulated"]
+    return (real if len(real) else complete).reset_index(drop=True)
 
 
 def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -165,32 +208,28 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     recorded = read_checked(log.trials, trial_files)
     if recorded.empty:
         raise RequestError(f"study '{path.name}' has an empty run log: no trial has been recorded yet")
+    refusals.check_schema(recorded)
     return sweep, recorded
 
 
-def read_checked(read: Callable[[], Content], files: Iterable[Path]) -> Content:
-    """What `read` returns; where it fails, a RequestError naming the first of `files` that cannot be read."""
-    try:
-        return read()
-    except (pa.ArrowException, OSError, ValueError):
-        for file in files:
-            try:
-                json.loads(file.read_text()) if file.suffix == ".json" else pq.read_table(file)
-            except (pa.ArrowException, OSError, ValueError) as error:
-                reason = " ".join(str(error).split())[:MESSAGE_CHARACTERS].rstrip(".")
-                advice = "delete it, it is derived and comes back" if file.name == "consolidated.parquet" else ""
-                advice = advice or "restore it from a copy, or delete it if what it held can be made again"
-                raise RequestError(f"'{file}' cannot be read ({reason}); {advice}") from error
-        raise
+def _read_details(log: RunLog, name: str, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """What every trial wrote beside its row, from the derived table `consolidated_<name>.parquet`."""
+    return read_checked(
+        read, chain(log.root.glob(f"consolidated_{name}.parquet"), log.trials_dir.glob(f"*/{name}.parquet"))
+    )
 
 
-def _read_curves(log: RunLog, complete: pd.DataFrame) -> pd.DataFrame:
-    frames = []
-    for key, arm, seed in zip(complete["key"], complete["arm"], complete["seed"], strict=True):
-        epochs = read_checked(partial(log.read_epochs, key), [log.trials_dir / key / "epochs.parquet"])
-        if len(epochs):
-            frames.append(epochs.assign(arm=arm, seed=seed))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+def _curves_of(epochs: pd.DataFrame, complete: pd.DataFrame) -> pd.DataFrame:
+    """The epochs of the complete trials, trial by trial, with their arm (categorical) and seed."""
+    if epochs.empty:
+        return pd.DataFrame()
+    keys = epochs["key"].astype("category").cat
+    row_of_epoch = pd.Index(complete["key"]).get_indexer(keys.categories)[keys.codes]
+    is_complete = row_of_epoch >= 0
+    rows = row_of_epoch[is_complete]
+    arms = pd.Categorical(complete["arm"], categories=complete["arm"].unique())
+    curves = epochs if is_complete.all() else epochs[is_complete].reset_index(drop=True)
+    return curves.assign(arm=arms.take(rows), seed=complete["seed"].to_numpy()[rows])
 
 
 def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
@@ -218,53 +257,11 @@ def _foreign_fields(rows: pd.DataFrame, fixed: dict[str, Any]) -> pd.Series:
     for field, value in fixed.items():
         column = f"config/{field}"
         if column in rows:
-            differs = rows[column].notna() & (rows[column] != value)
-            found[differs & (found == "")] = field
+            stored = rows[column]
+            differs = (stored != value).to_numpy(dtype=bool, na_value=False) & stored.notna().to_numpy()
+            if differs.any():
+                found[differs & (found == "").to_numpy()] = field
     return found
-
-
-def _check_blocks(complete: pd.DataFrame) -> None:
-    twins = complete[complete.duplicated(["arm", "seed"], keep=False)].sort_values(["arm", "seed"])
-    if len(twins):
-        first = twins.iloc[0]
-        keys = twins.loc[(twins["arm"] == first["arm"]) & (twins["seed"] == first["seed"]), "key"]
-        raise RequestError(
-            f"arm '{first['arm']}' has {len(keys)} complete trials at seed {first['seed']} ({', '.join(keys)}), "
-            "so its configuration changed between runs; analyse them from separate run logs"
-        )
-
-
-def _check_ranges(complete: pd.DataFrame) -> None:
-    for column in map(str, complete.columns):
-        name = column.split("/")[-1]
-        if not column.startswith(("test/", "val/", "baseline/", "heldout/")) or name not in METRICS:
-            continue
-        metric, values = METRICS[name], complete[column].astype(float)
-        outside = values[(values < metric.low - RANGE_TOLERANCE) | (values > metric.high + RANGE_TOLERANCE)]
-        if len(outside):
-            key = complete.loc[outside.index[0], "key"]
-            raise RequestError(
-                f"trial {key} has {column} = {outside.iloc[0]:g}, outside the range "
-                f"[{metric.low:g}, {metric.high:g}] of {metric.id}; that is a bug in the measurement, not a result"
-            )
-
-
-def _check_test_set(complete: pd.DataFrame) -> int:
-    """The number of test images, which all trials share."""
-    for column in ("data/test_hash", "data/n_test"):
-        if column not in complete or complete[column].isna().any():
-            without = complete if column not in complete else complete[complete[column].isna()]
-            raise RequestError(
-                f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
-            )
-        counts = complete[column].value_counts()
-        if len(counts) > 1:
-            odd = complete.loc[complete[column] == counts.index[-1], "key"].iloc[0]
-            listed = ", ".join(f"{value} in {n} trials" for value, n in counts.items())
-            raise RequestError(
-                f"arms can only be compared on the same test images, but {column} is {listed} (for example {odd})"
-            )
-    return int(complete["data/n_test"].iloc[0])
 
 
 def _latency_by_arm(latency: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:

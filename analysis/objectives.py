@@ -96,6 +96,10 @@ def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) 
             left_out.append(f"{objective.phrase} ({reason})")
         else:
             used.append(objective)
+    if not used:  # a study of one arm, or of equals: its front is all of them
+        used = [objective for objective in asked if means[objective.name].notna().all()][:1]
+    if not used:
+        raise RequestError(f"none of the objectives {', '.join(names)} is known for every arm of '{data.name}'")
     kept = [objective.name for objective in used]
     judged, seeds, values = _judged_values(data, rows, columns[kept])
     spread = np.array([_spread(data, name, judged) for name in kept]).T.reshape(len(judged), len(kept))

@@ -87,7 +87,8 @@ def build_fronts(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> 
     sets = [tuple(names)]
     if len(names) > 2:
         sets += [(names[0], other) for other in names[1:]]
-    rows = [row for row in (_front_row(data, chosen) for chosen in sets) if row]
+    rows = [_front_row(data, chosen) for chosen in sets]
+    rows = [row for i, row in enumerate(rows) if i == 0 or " " in str(row["objectives"])]
     return pd.DataFrame(rows, columns=list(FRONT_COLUMNS)).drop_duplicates("objectives").reset_index(drop=True)
 
 
@@ -130,6 +131,10 @@ def describe_fronts(fronts: pd.DataFrame) -> list[str]:
             f"Over {row['phrases']}, {row['n_on_front']} of {row['n_arms']} arms are on the front of the means; "
             f"hypervolume {shown} with the reference point {row['reference']}; {knee}."
         )
+    if (fronts["high"] < fronts["hypervolume"]).any():
+        sentences.append(
+            "An interval below its hypervolume: arms lie close, and the front of the means has the luckiest of them."
+        )
     for left_out in fronts["left_out"].drop_duplicates():
         if left_out:
             sentences.append(f"Left out of the objectives: {left_out}.")
@@ -170,8 +175,6 @@ def _draw(found: Objectives, n_draws: int = 0) -> np.ndarray:
 
 def _front_row(data: StudyData, names: Sequence[str]) -> dict[str, object]:
     found = read_objectives(data, names)
-    if not found.used:
-        return {}
     points, maximise = found.means.to_numpy(), found.maximise
     scaling = compute_scaling(points, maximise)
     volume, knee = compute_hypervolume(points, scaling), find_knee(points, maximise)

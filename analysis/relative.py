@@ -5,6 +5,8 @@ whose source they have. A trial is compared with the reference's trial at the sa
 same order.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from foresight.metrics import METRICS, RELATIVE_METRICS
@@ -38,6 +40,15 @@ def efficiency_by_seed(complete: pd.DataFrame, arm: str, reference: str, source:
     of_reference = of_reference[of_reference > 0]
     shared = sorted(set(of_arm.index) & set(of_reference.index))
     return compute_param_efficiency(of_arm.loc[shared], of_reference.loc[shared])
+
+
+def partner_keys(complete: pd.DataFrame, reference: str, metric: str, seeds: Iterable[int]) -> list[str]:
+    """The reference's trials that a relative metric at these seeds rests on as well; none for another metric."""
+    if metric not in RELATIVE_METRICS:
+        return []
+    mine = complete[complete["arm"] == reference]
+    key_of = dict(zip(mine["seed"], mine["key"], strict=True))
+    return [str(key_of[seed]) for seed in seeds]
 
 
 def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame:

@@ -11,7 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import Study, wording
-from analysis.cells import build_cells
+from analysis.amendments import amended_note
+from analysis.cells import build_cells, shown_columns
 from analysis.cost import Price, build_cost, describe_cost
 from analysis.coverage import describe_coverage
 from analysis.figure_style import Drawing
@@ -19,7 +20,8 @@ from analysis.figures import draw_figures
 from analysis.inline_svg import inline_svg
 from analysis.page_rows import distinct_values, heldout_rows, records, scene_rows, share_rows, table_rows
 from analysis.pictures import read_pictures
-from analysis.sections import SECTIONS, Section
+from analysis.section import Section
+from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
 
@@ -91,10 +93,12 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
         "w": wording,
         "metrics": METRICS,
         "primary": METRICS[data.claim.primary],
-        "tested": f"{data.n_test} {data.items}",
+        "tested": data.tested_on(),
+        "amended": amended_note(data.sweep).strip(),
         "judged": data.claim.judged_arm(data.arms),
         "criteria": records(verdicts[verdicts["kind"] == "criterion"]),
         "arms": records(arms.loc[decisive_first.sort_values(kind="stable").index]),
+        "methods": sorted({method for method in arms["method"].dropna() if method}),
         "verdict_counts": [(word, int(n)) for word, n in verdict_words.value_counts().items()],
         "fold_verdicts": len(arms) > MOST_SENTENCES,
         "coverage_sentences": describe_coverage(coverage),
@@ -111,7 +115,9 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
         "share_names": SHARES,
         "picture_groups": read_pictures(data),
         "environment": distinct_values(data.complete, "env/"),
-        "n_seeds": wording.n_range([int(n) for n in table.loc[table["kind"] == "arm", "n_seeds"]], "seed"),
+        "n_seeds": wording.n_range(
+            [int(n) for n in table.loc[(table["kind"] == "arm") & (table["role"] == "primary"), "n_seeds"]], "seed"
+        ),
     }
     body = environment.get_template("body.html.j2").render(values)
     contents = [(anchor, Markup(title)) for anchor, title in HEADING.findall(body)]
@@ -136,7 +142,8 @@ def _fill_section(study: Study, section: Section, drawings: list[Drawing]) -> di
     frame = section.build(study)
     if frame.empty:
         return None
-    cells = build_cells(frame, list(section.columns))
+    columns = shown_columns(frame, list(section.columns))
+    cells = build_cells(frame, columns)
     kinds = [next((cell.kind for cell in column if cell.sort), "number") for column in zip(*cells, strict=True)]
     figures = [_shown(drawing) for drawing in drawings if drawing.stem in section.figures]
     return {
@@ -150,7 +157,13 @@ def _fill_section(study: Study, section: Section, drawings: list[Drawing]) -> di
 
 def _group_figures(drawings: list[Drawing], placed: set[str]) -> dict[str, list[dict[str, Any]]]:
     """The drawings that no section shows, by their place on the page."""
-    groups: dict[str, list[dict[str, Any]]] = {"effects": [], "learning": [], "pictures": [], "further": []}
+    groups: dict[str, list[dict[str, Any]]] = {
+        "effects": [],
+        "learning": [],
+        "pictures": [],
+        "calibration": [],
+        "further": [],
+    }
     for drawing in drawings:
         if drawing.stem in placed:
             continue

@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.compare import compute_estimate, compute_holm
 from analysis.load import StudyData
-from analysis.objectives import COSTS, SAME_COST, cost_column, read_costs
+from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
 
@@ -31,8 +31,9 @@ MOST_ARMS = 100  # every pair of arms is compared
 def build_simplification(data: StudyData) -> pd.DataFrame:
     """SIMPLIFY_COLUMNS; `difference` is the arm minus the best, with its 95 % interval, over the registered seeds.
 
-    `saved_<cost>` is 1 - arm / best, taken seed by seed; it has an interval where the cost differs between seeds.
-    `cheapest_in` names the costs in which no other non-inferior arm is cheaper and the best arm is dearer by over 5 %.
+    `saved_<cost>` is 1 - arm / best, taken seed by seed; it has an interval where the cost differs between seeds, and for
+    latency, measured once per arm, what the quartiles of both allow. `cheapest_in` names the costs in which no other
+    non-inferior arm is cheaper and the best arm is dearer by over 5 %, beyond that interval.
     Empty where fewer than two arms have every registered seed, and for more than MOST_ARMS arms.
     """
     values = judged_values(data)
@@ -77,10 +78,10 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
         known = frame[frame[cost].notna()]
         if len(known) < len(frame) or known[cost].max() <= known[cost].min() * (1 + SAME_COST):
             continue
-        cheaper = frame[frame[f"saved_{cost}"] > SAME_COST]
+        cheaper = frame[_is_cheaper(frame, cost)]
         chosen = frame[frame["cheapest_in"].str.split().map(lambda names, cost=cost: cost in names)]
         if cheaper.empty:
-            sentences.append(f"In {phrase} no arm is cheaper than it by more than {SAME_COST:.0%}.")
+            sentences.append(f"In {phrase} no arm is surely cheaper than it by more than {SAME_COST:.0%}.")
         elif chosen.empty:
             sentences.append(
                 f"In {phrase} no cheaper arm is shown to be non-inferior to the best at a margin of {margin:g} "
@@ -106,7 +107,17 @@ def _savings(data: StudyData, arm: str, best: str) -> dict[str, float]:
         saved[f"saved_{cost}"] = found.mean
         if found.low < found.high:  # else it is the same at every seed, and no interval says more
             saved |= {f"saved_{cost}_low": found.low, f"saved_{cost}_high": found.high}
+        elif cost == "latency_ms" and len(ratio) and arm != best and set(LATENCY_QUARTILES) <= set(data.latency):
+            low, high = (data.latency[name].astype(float) for name in LATENCY_QUARTILES)
+            saved["saved_latency_ms_low"] = 1 - high[arm] / low[best]
+            saved["saved_latency_ms_high"] = 1 - low[arm] / high[best]
     return saved
+
+
+def _is_cheaper(frame: pd.DataFrame, cost: str) -> pd.Series:
+    """Which arms are cheaper than the best one by more than SAME_COST, and surely cheaper."""
+    is_sure = ~(frame[f"saved_{cost}_low"].astype(float) <= 0)
+    return (frame[f"saved_{cost}"].astype(float) > SAME_COST) & is_sure
 
 
 def _cost_by_seed(data: StudyData, arm: str, cost: str) -> pd.Series:
@@ -117,7 +128,7 @@ def _cost_by_seed(data: StudyData, arm: str, cost: str) -> pd.Series:
 def _cheapest_in(frame: pd.DataFrame) -> list[str]:
     found: list[list[str]] = [[] for _ in range(len(frame))]
     for cost in COSTS:
-        is_candidate = (frame["state"] == SHOWN) & (frame[f"saved_{cost}"] > SAME_COST)
+        is_candidate = (frame["state"] == SHOWN) & _is_cheaper(frame, cost)
         if frame[cost].notna().all() and is_candidate.any():
             found[int(np.argmin(frame[cost].where(is_candidate, np.inf)))].append(cost)
     return [" ".join(costs) for costs in found]

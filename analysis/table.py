@@ -5,10 +5,12 @@ test images and its interval; an arm without a complete trial has a row without 
 """
 
 import math
+from typing import Any
 
 import pandas as pd
 
-from analysis.compare import compute_differences, compute_estimate
+from analysis.compare import compute_differences
+from analysis.estimates import compute_estimates
 from analysis.load import StudyData
 from foresight.metrics import CEILINGS, METRICS
 from foresight.space import BASELINE
@@ -21,7 +23,6 @@ TABLE_COLUMNS = (
     "loss_variance", "convergence_epoch", "keys",
 )  # fmt: skip
 
-STATISTIC = ("standard_error", "degrees", "p", "method")
 ADJUSTED = ("p_holm", "p_noninferior", "p_noninferior_holm")
 # What training an arm took and how it went, where the run log has it.
 TRAINING_COLUMNS = {
@@ -38,50 +39,63 @@ def build_table(data: StudyData) -> pd.DataFrame:
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
     over the registered ones among `pair_seeds`. TRAINING_COLUMNS are means over trials.
     """
-    descriptions = describe_arms(data)
-    costs = arm_costs(data)
-    rows = []
+    described = pd.DataFrame.from_dict(describe_arms(data), orient="index")
+    of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
+    frames = []
     for metric in data.metrics:
-        values = seed_values(data, metric).sort_values("seed")
-        of_arm = dict(tuple(values.groupby("arm")))
-        differences = {row["arm"]: row for row in compare_metric(data, metric).to_dict("records")}
-        for arm in data.arms:
-            mine = of_arm.get(arm, values.iloc[:0])
-            estimate = compute_estimate(mine["value"].tolist())
-            row = _metric_fields(data, metric) | descriptions[arm] | costs.get(arm, {})
-            row |= {"kind": "arm", "arm": arm, "n_seeds": estimate.n, "seeds": _join(mine["seed"])}
-            row |= {"mean": estimate.mean, "low": estimate.low, "high": estimate.high, "keys": _join(mine["key"])}
-            if arm in differences:
-                found = differences[arm]
-                row |= {"n_pairs": found["n_pairs"], "pair_seeds": _join(found["pair_seeds"])}
-                row |= {name: found[name] for name in ("difference", *STATISTIC, *ADJUSTED)}
-                row |= {"difference_low": found["low"], "difference_high": found["high"]}
-            rows.append(row)
-        rows += [_predictor_row(data, predictor, metric) for predictor in data.predictors]
-    table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+        numbers = of_arms.join(_arm_numbers(data, metric)).reset_index().assign(**_metric_fields(data, metric))
+        frames.append(numbers.assign(n_test=pd.array([data.n_test_of(arm) for arm in data.arms], dtype="Int64")))
+        predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
+        frames.append(predicted.assign(**_metric_fields(data, metric)))
+    table = pd.concat([frame.reindex(columns=list(TABLE_COLUMNS)) for frame in frames if len(frame)], ignore_index=True)
     table.loc[table["role"] != "primary", list(ADJUSTED)] = math.nan  # one claim, one margin: the primary metric's
-    for count in ("n_seeds", "n_pairs", "params_trained"):
+    for count in ("n_seeds", "n_pairs", "n_test", "params_trained"):
         table[count] = table[count].astype("Int64")
-    table["order"] = table["kind"].map({"arm": 0, "trivial": 1, "ceiling": 2})
-    arms = {arm: i for i, arm in enumerate([*data.arms, *data.predictors])}
-    table["arm_order"] = table["arm"].map(arms)
-    return table.sort_values(["order", "arm_order"], kind="stable")[list(TABLE_COLUMNS)].reset_index(drop=True)
+    order = table["kind"].map({"arm": 0, "trivial": 1, "ceiling": 2})
+    arm_order = table["arm"].map({arm: i for i, arm in enumerate([*data.arms, *data.predictors])})
+    ranks = pd.DataFrame({"order": order, "arm_order": arm_order})
+    return table.loc[ranks.sort_values(["order", "arm_order"], kind="stable").index].reset_index(drop=True)
+
+
+def _arm_numbers(data: StudyData, metric: str) -> pd.DataFrame:
+    """By arm: mean, interval, seeds and keys of every arm, and the difference from the baseline of those that have one."""
+    values = seed_values(data, metric).sort_values("seed")
+    by_seed = values.pivot(index="arm", columns="seed", values="value").reindex(data.arms)
+    found = compute_estimates(by_seed.to_numpy(dtype=float))
+    seeds: dict[str, list[str]] = {arm: [] for arm in data.arms}
+    keys: dict[str, list[str]] = {arm: [] for arm in data.arms}
+    for arm, seed, key in zip(values["arm"], values["seed"], values["key"], strict=True):
+        seeds[arm].append(str(seed))
+        keys[arm].append(key)
+    columns = {
+        "kind": "arm",
+        "n_seeds": found.n,
+        "seeds": [" ".join(mine) for mine in seeds.values()],
+        "mean": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "keys": [" ".join(mine) for mine in keys.values()],
+    }
+    differences = compare_metric(data, metric).drop(columns="factor").set_index("arm")
+    differences = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
+    differences["pair_seeds"] = [" ".join(map(str, pairs)) for pairs in differences["pair_seeds"]]
+    return pd.DataFrame(columns, index=by_seed.index).join(differences)
 
 
 def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
     """One row per complete trial that measured `metric`: arm, seed, key, factor, value."""
-    rows = data.complete[data.complete[f"test/{metric}"].notna()]
-    frame = rows[["arm", "seed", "key"]].copy()
-    descriptions = describe_arms(data)
-    frame["factor"] = [descriptions[arm]["factor"] for arm in frame["arm"]]
-    frame["value"] = rows[f"test/{metric}"].astype(float)
-    return frame.reset_index(drop=True)
+    rows = data.complete[["arm", "seed", "key"]].assign(value=data.complete[f"test/{metric}"].astype(float))
+    rows = rows[rows["value"].notna()].reset_index(drop=True)
+    return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in describe_arms(data).items()}))
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
-    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family."""
+    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family.
+
+    Trials that do not say on which images they were scored have no difference.
+    """
     values = seed_values(data, metric)
-    registered = values[values["seed"].isin(data.registered_seeds)]
+    registered = values[values["seed"].isin(data.registered_seeds) & values["key"].isin(data.comparable["key"])]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
     return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
@@ -90,7 +104,8 @@ def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
 def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:
     """Arm to its factor and level, from the plan where it is planned."""
     described = {}
-    for rows in (data.trials, data.planned):
+    for trials in (data.trials, data.planned):
+        rows = trials[["arm", "factor", "level"]].drop_duplicates("arm", keep="last")
         for arm, factor, level in zip(rows["arm"], rows["factor"], rows["level"], strict=True):
             described[arm] = {
                 "factor": "" if pd.isna(factor) else str(factor),
@@ -99,17 +114,13 @@ def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:
     return described
 
 
-def arm_costs(data: StudyData) -> dict[str, dict[str, float]]:
-    """Arm to trained parameters and TRAINING_COLUMNS (means over seeds), and latency where measured."""
-    costs: dict[str, dict[str, float]] = {}
-    for arm, rows in data.complete.groupby("arm", sort=False):
-        params = rows["cost/params_trained"].astype(float).mean()
-        costs[str(arm)] = {
-            "params_trained": float("nan") if pd.isna(params) else round(params),
-            **{name: float(rows[c].astype(float).mean()) for name, c in TRAINING_COLUMNS.items() if c in rows},
-            "latency_ms": float(data.latency["latency_ms"].get(arm, math.nan)),
-        }
-    return costs
+def arm_costs(data: StudyData) -> pd.DataFrame:
+    """By arm with complete trials: trained parameters and TRAINING_COLUMNS (means over seeds), latency where measured."""
+    columns = {"params_trained": "cost/params_trained", **TRAINING_COLUMNS}
+    measured = {name: data.complete[c].astype(float) for name, c in columns.items() if c in data.complete}
+    costs = pd.DataFrame(measured).groupby(data.complete["arm"], sort=False).mean()
+    costs["params_trained"] = costs["params_trained"].round()
+    return costs.assign(latency_ms=data.latency["latency_ms"].reindex(costs.index).astype(float))
 
 
 def predictor_score(data: StudyData, predictor: str, metric: str) -> float:
@@ -120,22 +131,17 @@ def predictor_score(data: StudyData, predictor: str, metric: str) -> float:
 
 def _predictor_row(data: StudyData, predictor: str, metric: str) -> dict[str, object]:
     # No seed enters a trivial predictor or a ceiling: it has a value on these test images, and no interval.
-    row = {
+    return {
         "kind": "ceiling" if predictor in CEILINGS else "trivial",
         "arm": predictor,
         "factor": "",
         "level": "",
         "mean": predictor_score(data, predictor, metric),
     }
-    return _metric_fields(data, metric) | row
 
 
-def _metric_fields(data: StudyData, metric: str) -> dict[str, object]:
+def _metric_fields(data: StudyData, metric: str) -> dict[str, Any]:
     declared = METRICS[metric]
     role = "primary" if metric == data.claim.primary else "secondary"
     fields = {"metric": metric, "metric_id": declared.id, "unit": declared.unit, "direction": declared.direction}
     return fields | {"role": role, "n_test": data.n_test}
-
-
-def _join(values: object) -> str:
-    return " ".join(str(value) for value in values)  # type: ignore[attr-defined]

@@ -75,6 +75,11 @@ def p_phrase(p: float) -> str:
     return p_value(p).replace("<", "below ")
 
 
+def percent(share: float) -> str:
+    """`80 %`, `4.7 %`."""
+    return f"{100 * share:.3g} %" if share >= 0.1 else f"{100 * share:.2g} %"
+
+
 def short_verdict(verdict: str) -> str:
     """A verdict where there is little room: `no verdict (3 of 5, 2 failed)`."""
     return verdict.replace(" seeds", "")
@@ -102,13 +107,16 @@ def duration(seconds: float) -> str:
 def short_arms(arms: Iterable[str]) -> dict[str, str]:
     """Arm to its name without the groups its fields stand in: `strategy=concat`.
 
-    A field keeps its group (`vlm.layer=8`) where another's bare name begins with the same letters (`layers=8`).
+    A field keeps its group (`vlm.layer=8`) where another's bare name begins with the same letters (`layers=8`). A name
+    without a field, as an imported arm's (`2.5M`), stays as it is.
     """
     parts = {arm: [part.split("=", 1) for part in arm.split(",")] for arm in arms}
-    fields = {pair[0] for pairs in parts.values() for pair in pairs}
+    fields = {pair[0] for pairs in parts.values() for pair in pairs if len(pair) > 1}
     bare = {field: field.split(".")[-1] for field in fields}
     shared = {f for f in fields for g in fields - {f} if bare[f].startswith(bare[g]) or bare[g].startswith(bare[f])}
     return {
-        arm: ", ".join("=".join([pair[0] if pair[0] in shared else bare[pair[0]], *pair[1:]]) for pair in pairs)
+        arm: ", ".join(
+            "=".join([pair[0] if pair[0] in shared else bare.get(pair[0], pair[0]), *pair[1:]]) for pair in pairs
+        )
         for arm, pairs in parts.items()
     }

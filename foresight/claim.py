@@ -1,12 +1,12 @@
 """The claim: what a sweep sets out to show, fixed and hashed before its first trial.
 
 A claim that could be changed after looking at the numbers would be worth nothing, so a run directory belongs to one
-claim, and analysis judges by the stored one.
+claim, and analysis judges by the stored one. What has to change all the same is an amendment (`foresight.amendment`).
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -126,4 +126,9 @@ class Claim:
     @property
     def hash(self) -> str:
         """16 hex digits over the whole claim."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+        return hash_claim(self.to_json())
+
+
+def hash_claim(tree: Mapping[str, Any]) -> str:
+    """The hash of a claim as `Claim.to_json` writes it: what sweep.json and every trial hold."""
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,15 +8,17 @@
         config.json  epochs.parquet  samples.parquet  examples.png (and other pictures)
         weights.safetensors     of studies whose trained models others continue
         trial.parquet             one row, written last: a trial exists if and only if this file does
+      splits/<set hash>.parquet   the content hashes of one split's images, once however many trials use it
+      consolidated*.parquet       derived, for fast reading: trials, epochs, summaries of samples, latency
 
 Every file is written under a temporary name, flushed to the disk and renamed, so a process may die at any line. No two
-processes write one file. `consolidated.parquet` is derived: delete it and it comes back.
+processes write one file, but for a split's, whose name says its content. Derived files can be deleted and come back.
 """
 
-import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-SCHEMA_VERSION = 3  # 2: cost/budget_params and train/*; 3: share/*, latency/* and heldout/*
+from foresight.derived import file_identities, read_derived
+from foresight.errors import RequestError
+from foresight.sample_summary import SUMMARY_SCHEMA, summarise_samples
+
+# 2: cost/budget_params and train/*; 3: share/*, latency/* and heldout/*; 4: data/val_hash and the folder splits
+SCHEMA_VERSION = 4
 STATUSES = ("complete", "failed", "stopped")
-PROVENANCES = ("trained", "imported")
+PROVENANCES = ("trained", "imported", "simulated")
 
 # The columns of trial.parquet that have a fixed name, with the type they are stored as.
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
@@ -58,7 +65,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
 # `heldout/<set>/*` are metrics on a further set, with its `n` and the `hash` over its content hashes.
 # `share/*` are the stream shares of `foresight.metrics.SHARES`, and `latency/*` the spread of a latency trial's repeats.
 OPEN_PREFIXES = ("config/", "test/", "val/", "train/", "baseline/", "heldout/", "share/", "latency/", "env/", "data/")
-_NO_TRIALS = pa.schema([*TRIAL_COLUMNS.items(), ("file_id", pa.string())]).empty_table()
+_NO_TRIALS = pa.schema([*TRIAL_COLUMNS.items()]).empty_table()
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
@@ -182,24 +189,17 @@ class RunLog:
     # --- all trials ----------------------------------------------------------------------------------------------
 
     def trials(self) -> pd.DataFrame:
-        """One row per finished trial by key, read from a consolidated file plus whatever changed since it was written."""
-        cache_path = self.root / "consolidated.parquet"
-        files = self._trial_files()
-        table = pq.read_table(cache_path) if cache_path.exists() else _NO_TRIALS
-        known = dict(zip(table["key"].to_pylist(), table["file_id"].to_pylist(), strict=True))
-        current = [files.get(key) == file_id for key, file_id in known.items()]  # a deleted or rewritten trial is not
-        missing = [key for key, file_id in files.items() if known.get(key) != file_id]
-        if missing or not all(current):
-            rows = [_NO_TRIALS, table.filter(pa.array(current, pa.bool_()))]
-            for key in missing:
-                with contextlib.suppress(FileNotFoundError):  # a retry is replacing it at this moment
-                    file = pq.ParquetFile(self.trials_dir / key / "trial.parquet")  # 2 ms; read_table takes 3.3
-                    row = file.read(use_threads=False).replace_schema_metadata()
-                    rows.append(row.append_column("file_id", pa.array([files[key]])))
-            table = pa.concat_tables(rows, promote_options="permissive").combine_chunks().sort_by("key")
-            if os.access(self.root, os.W_OK):  # somebody else's run log can be read, too
-                atomic_write_table(cache_path, table)
-        return table.drop_columns("file_id").to_pandas()
+        """One row per finished trial by key, whatever its status."""
+        table = self._derived("consolidated.parquet", self._read_trial_table)
+        return pa.concat_tables([_NO_TRIALS, table], promote_options="permissive").to_pandas()
+
+    def epochs(self) -> pd.DataFrame:
+        """One row per epoch of every finished trial that recorded any, by `key` (categorical) and epoch."""
+        return self._derived("consolidated_epochs.parquet", partial(self._read_details, "epochs")).to_pandas()
+
+    def sample_summaries(self) -> pd.DataFrame:
+        """One row per finished trial (`key`), split and metric of its samples: `foresight.sample_summary`."""
+        return self._derived("consolidated_samples.parquet", self._summarise_samples).to_pandas()
 
     def read_trial(self, key: str) -> dict[str, Any]:
         """The row of one finished trial."""
@@ -218,20 +218,50 @@ class RunLog:
 
     def read_latency(self) -> pd.DataFrame:
         """One row per measured arm; empty before the measurement."""
-        tables = [pq.read_table(path) for path in sorted((self.root / "latency").glob("[!.]*.parquet"))]
-        return pa.concat_tables(tables, promote_options="default").to_pandas() if tables else pd.DataFrame()
+        folder = self.root / "latency"
+        if not folder.exists():
+            return pd.DataFrame()
+        paths = sorted(entry.path for entry in os.scandir(folder) if not entry.name.startswith("."))
+        parts = file_identities((Path(path).stem, path) for path in paths if path.endswith(".parquet"))
+        table = read_derived(
+            self.root / "consolidated_latency.parquet",
+            parts,
+            lambda arm_key: _read_whole(folder / f"{arm_key}.parquet"),
+            "arm_key",
+            atomic_write_table,
+        )
+        return table.to_pandas() if len(table) else pd.DataFrame()
 
-    def _trial_files(self) -> dict[str, str]:
-        """Key to an identity of its trial.parquet (a retry writes a new file, so the identity changes)."""
-        found = {}
-        if self.trials_dir.exists():
-            for entry in sorted(os.scandir(self.trials_dir), key=lambda e: e.name):
-                try:
-                    stat = os.stat(f"{entry.path}/trial.parquet")
-                except (FileNotFoundError, NotADirectoryError):
-                    continue  # a trial without this file does not exist: it is running, or died half-way
-                found[entry.name] = f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
-        return found
+    # --- derived tables ------------------------------------------------------------------------------------------------
+
+    def _derived(self, name: str, read_part: Any) -> pa.Table:
+        """A table over all finished trials. A trial's files are written before its row, so its row's file stands for all."""
+        entries = sorted(entry.name for entry in os.scandir(self.trials_dir)) if self.trials_dir.exists() else []
+        parts = file_identities((key, f"{self.trials_dir}/{key}/trial.parquet") for key in entries)
+        return read_derived(self.root / name, parts, read_part, "key", atomic_write_table)
+
+    def _read_trial_table(self, key: str) -> pa.Table:
+        table = _read_whole(self.trials_dir / key / "trial.parquet")
+        found = table["key"].to_pylist() if "key" in table.column_names else []
+        if found != [key]:
+            raise RequestError(
+                f"the folder '{self.trials_dir / key}' holds the row of {', '.join(map(repr, found)) or 'no key'}, so a "
+                "trial would be counted twice or under another's name; rename the folder to its key, or delete the copy"
+            )
+        return table
+
+    def _read_details(self, name: str, key: str) -> pa.Table:
+        path = self.trials_dir / key / f"{name}.parquet"
+        return _read_whole(path) if path.exists() else pa.table({})
+
+    def _summarise_samples(self, key: str) -> pa.Table:
+        samples = self._read_details("samples", key)
+        return summarise_samples(samples.to_pandas()) if len(samples) else SUMMARY_SCHEMA.empty_table()
+
+
+def _read_whole(path: Path) -> pa.Table:
+    """A small file, in this thread: 2 ms, where read_table takes 3.3."""
+    return pq.ParquetFile(path).read(use_threads=False)
 
 
 def _parquet(table: pa.Table) -> bytes:

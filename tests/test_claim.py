@@ -31,6 +31,16 @@ def test_a_sound_claim_is_accepted_and_keeps_its_hash_through_json():
     assert again.hash == CLAIM.hash
 
 
+def test_the_usual_power_leaves_no_trace_in_the_hash():
+    assert "power" not in CLAIM.to_json()
+    assert CLAIM.hash == "970c8aae9fd61763"
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 80])
+def test_a_power_that_is_no_chance_is_refused(power):
+    assert f"got {power}" in refused(replace(CLAIM, power=power))
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -39,6 +49,7 @@ def test_a_sound_claim_is_accepted_and_keeps_its_hash_through_json():
         {"margin": 0.03},
         {"alpha": 0.01},
         {"seeds": 6},
+        {"power": 0.9},
         {"criteria": CLAIM.criteria[:1]},
         {"criteria": CLAIM.criteria[::-1]},
         {"criteria": (replace(CLAIM.criteria[0], acceptable=0.61), CLAIM.criteria[1])},

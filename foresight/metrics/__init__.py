@@ -22,6 +22,8 @@ class Metric:
     high: float
     definition: str
     compares: str = ""  # the run-log column that a relative metric sets against the reference arm's, seed by seed
+    over_samples: Literal["mean", "median"] = "mean"  # a trial's value from those of its samples, where they have any
+    is_share: bool = False  # k of n samples, so that the value is k/n for some k
 
     @property
     def id(self) -> str:
@@ -94,10 +96,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             "iou_above_50", 1, "Boxes with IoU > 0.5", "fraction", "higher", 0.0, 1.0,
             "share of test images whose predicted box has an IoU above 0.5 with the annotated one",
+            is_share=True,
         ),
         Metric(
             "iou_above_75", 1, "Boxes with IoU > 0.75", "fraction", "higher", 0.0, 1.0,
             "share of test images whose predicted box has an IoU above 0.75 with the annotated one",
+            is_share=True,
         ),
         Metric(
             "centre_error", 1, "Centre error", "image sides", "lower", 0.0, 2.0,
@@ -141,18 +145,30 @@ METRICS: dict[str, Metric] = {
             "latency_overhead", 1, "Latency overhead", "fraction", "lower", -1.0, math.inf,
             "(hybrid - baseline) / baseline of one pass, hybrid = the encoders that are read + fusion + decoder, baseline = VLM "
             "+ decoder; median over repeats",
+            over_samples="median",
         ),
         Metric(
             "latency_ms", 1, "Latency", "ms", "lower", 0.0, math.inf,
             f"the encoders that are read + fusion + decoder of one pass; {_TIMED}",
+            over_samples="median",
         ),
-        Metric("latency_vlm_ms", 1, "VLM latency", "ms", "lower", 0.0, math.inf, f"VLM up to the layer read; {_TIMED}"),
-        Metric("latency_dinov2_ms", 1, "DINOv2 latency", "ms", "lower", 0.0, math.inf, f"DINOv2; {_TIMED}"),
+        Metric(
+            "latency_vlm_ms", 1, "VLM latency", "ms", "lower", 0.0, math.inf, f"VLM up to the layer read; {_TIMED}",
+            over_samples="median",
+        ),
+        Metric(
+            "latency_dinov2_ms", 1, "DINOv2 latency", "ms", "lower", 0.0, math.inf, f"DINOv2; {_TIMED}",
+            over_samples="median",
+        ),
         Metric(
             "latency_fusion_ms", 1, "Fusion latency", "ms", "lower", 0.0, math.inf,
             f"fusion or adapter, from features to conditioning tokens; {_TIMED}",
+            over_samples="median",
         ),
-        Metric("latency_decoder_ms", 1, "Decoder latency", "ms", "lower", 0.0, math.inf, f"decoder; {_TIMED}"),
+        Metric(
+            "latency_decoder_ms", 1, "Decoder latency", "ms", "lower", 0.0, math.inf, f"decoder; {_TIMED}",
+            over_samples="median",
+        ),
         Metric(
             "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
             "mean MSE + mask BCE of the test images minus that of as many training images, the first of them, without "

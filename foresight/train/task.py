@@ -4,7 +4,6 @@ A new kind is a subclass and a line of `foresight.train.trial.TASKS`. A kind tha
 line of `foresight.train.trial.MEASUREMENTS`.
 """
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from foresight.features.stage import StagedData, StagedSplit
 from foresight.metrics.lpips import Lpips
 from foresight.models.bridge import Features
 from foresight.models.initialise import initialise
+from foresight.set_hash import compute_set_hash
 
 EVAL_BATCH = 64
 
@@ -127,5 +127,5 @@ class Task(TrialKind):
 
 
 def set_hash(split: StagedSplit) -> str:
-    """16 hex digits over the content hashes of a split's images, in any order: equal exactly for equal sets."""
-    return hashlib.sha256(" ".join(sorted(split.sample_hash)).encode()).hexdigest()[:16]
+    """The hash over a split's images, by which its trial's row names it."""
+    return compute_set_hash(split.sample_hash)

@@ -98,6 +98,7 @@ def run_trial(
         "data/n_val": data.val.n_samples,
         "data/n_test": data.test.n_samples,
         "data/train_hash": set_hash(data.train),
+        "data/val_hash": set_hash(data.val),
         "data/test_hash": set_hash(data.test),
         "env/lpips_trunk": context.lpips.trunk,
         "env/metric_ids": " ".join(METRICS[name].id for name in evaluation.metric_names),

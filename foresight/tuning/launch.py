@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from foresight.errors import RequestError
+from foresight.runlog import RunLog
+from foresight.tuning.amend import amend_claim
 from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, check_flags, choose_scale, place
 from foresight.tuning.plan_report import make_plan, plan_json, print_plan
@@ -39,11 +42,19 @@ def build_app(sweep: Sweep) -> typer.Typer:
         coco_root: CocoRoot = None,
         ssv2_root: Ssv2Root = None,
         davis_root: DavisRoot = None,
+        amend: Annotated[
+            str | None, typer.Option(metavar="REASON", help="Record that the claim was changed, and run nothing.")
+        ] = None,
     ) -> None:
         # Plain text: a bracket in a path or a question is no markup.
         console = Console(stderr=plan and json, highlight=False, markup=False)
         with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
             check_flags(plan, json)
+            if amend is not None:
+                if plan or one is not None:
+                    raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
+                amend_claim(sweep.name, sweep.claim, RunLog(runs.absolute() / sweep.name), amend, console)
+                raise typer.Exit(DONE)
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)

@@ -54,7 +54,8 @@ def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:
     if stored["claim_hash"] != sweep.claim.hash:
         raise RequestError(
             f"{log.root} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "
-            f"sweep claims {sweep.claim.hash}; a claim is fixed before the run: use another --runs for a new one"
+            f"sweep claims {sweep.claim.hash}; a claim is fixed before the run: use another --runs for a new one, or record the "
+            "change and why it was made with --amend REASON"
         )
     for name, ours in (
         ("scale", baseline.scale),

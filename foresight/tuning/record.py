@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import traceback
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
+from foresight.split_log import write_split
+from foresight.tuning.ray_runtime import REPOSITORY
 
 if TYPE_CHECKING:
     from foresight.features.stage import StagedData
@@ -31,6 +34,7 @@ class Planned:
     sweep: str
     attempt: int
     keep_weights: bool = False  # another study continues with the trained model
+    claim_hash: str | None = None  # of the claim that was registered when the trial began
 
     @property
     def key(self) -> str:
@@ -48,6 +52,7 @@ class Planned:
             "seed": self.trial.seed,
             "attempt": self.attempt,
             "provenance": "trained",
+            "env/claim_hash": self.claim_hash,
             **config_columns(self.trial.config.flat()),
         }
 
@@ -79,6 +84,8 @@ def record_trial(
         write_failure(log, planned, describe(error))
         return
     with _disk_errors_said(log, planned):
+        for split in (data.train, data.val, data.test) if data is not None else ():
+            write_split(log.root, split.sample_hash)
         log.write_trial(
             planned.identity()
             | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},
@@ -125,10 +132,16 @@ def environment_columns() -> dict[str, Any]:
     }
 
 
-def git_commit() -> str:
-    """The commit of the code that runs, with `-dirty` when tracked files differ from it; `unknown` outside a checkout."""
-    here = Path(__file__).parent
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, check=False
-    )
+def git_commit(repository: Path = REPOSITORY) -> str:
+    """The commit of the code that runs, with `-dirty` when tracked files differ from it.
+
+    In an image, which has no history, it is what the file COMMIT says; `unknown` where nothing says it.
+    """
+    written = repository / "COMMIT"
+    if written.is_file():
+        return written.read_text().strip()
+    if shutil.which("git") is None:
+        return "unknown"
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    described = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     return described.stdout.strip() or "unknown"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from foresight.amendment import space_changes
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.features.store import ArrayStore
@@ -141,6 +142,7 @@ class Session:
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""
         stored = self.log.read_sweep() or {}
+        space = self.space_tree()
         declaration: dict[str, Any] = {
             "study": self.sweep.name,
             "question": self.sweep.question,
@@ -149,21 +151,12 @@ class Session:
             "data": {"name": self.space.baseline.data.name, "fingerprint": self.space.baseline.data.fingerprint},
             "claim": self.sweep.claim.to_json(),
             "claim_hash": self.sweep.claim.hash,
-            "space": {
-                "design": self.space.design,
-                "baseline": self.space.baseline.flat(),
-                "factors": [
-                    {
-                        "name": factor.name,
-                        "field": factor.field,
-                        "levels": list(factor.levels),
-                        "instead": dict(factor.instead),
-                        "with_level": {str(level): dict(fields) for level, fields in factor.with_level.items()},
-                        "level_notes": level_notes(factor, self.space.baseline),
-                    }
-                    for factor in self.space.factors
-                ],
-            },
+            "space": space,
+            "amendments": stored.get("amendments", []),
+            "space_changes": [
+                *stored.get("space_changes", ()),
+                *space_changes(stored.get("space"), space, list(self.log.statuses().values()).count("complete")),
+            ],
             "versions": {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
             "git_commit": git_commit(),
             "created": stored.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
@@ -186,12 +179,30 @@ class Session:
             ]
         )
 
+    def space_tree(self) -> dict[str, Any]:
+        """What varies, as sweep.json holds it."""
+        return {
+            "design": self.space.design,
+            "baseline": self.space.baseline.flat(),
+            "factors": [
+                {
+                    "name": factor.name,
+                    "field": factor.field,
+                    "levels": list(factor.levels),
+                    "instead": dict(factor.instead),
+                    "with_level": {str(level): dict(fields) for level, fields in factor.with_level.items()},
+                    "level_notes": level_notes(factor, self.space.baseline),
+                }
+                for factor in self.space.factors
+            ],
+        }
+
     def planned(self, trials: list[Trial]) -> list[Planned]:
         """The trials with their attempt numbers: one more than the failed attempt on record."""
         recorded = self.log.trials()
         attempts = dict(zip(recorded["key"], recorded["attempt"], strict=True)) if len(recorded) else {}
-        keep = self.sweep.keep_weights
-        return [Planned(trial, self.sweep.name, int(attempts.get(trial.key, 0)) + 1, keep) for trial in trials]
+        keep, claim = self.sweep.keep_weights, self.sweep.claim.hash
+        return [Planned(t, self.sweep.name, int(attempts.get(t.key, 0)) + 1, keep, claim) for t in trials]
 
     def summarise(self, wanted: list[Trial]) -> int:
         """Says how the wanted trials ended, and returns the exit code that goes with it."""

@@ -14,7 +14,9 @@ from PIL import Image
 from foresight.claim import Claim, Criterion
 from foresight.config import TrialConfig
 from foresight.runlog import RunLog, config_columns
+from foresight.set_hash import compute_set_hash
 from foresight.space import Factor, SearchSpace, Trial
+from foresight.split_log import write_split
 
 FACTORS = (
     Factor("fusion strategy", "fusion.strategy", ("cross_attention", "concat", "film", "perceiver")),
@@ -44,6 +46,9 @@ CLAIM = Claim(
         Criterion("lpips", target=0.25, acceptable=0.35, failure=0.45),
     ),
 )
+# Content hashes of the images of each split.
+SPLITS = {split: [f"{split}-{i:04d}" for i in range(n)] for split, n in (("train", 512), ("val", 64), ("test", 200))}
+SET_HASHES = {f"data/{split}_hash": compute_set_hash(images) for split, images in SPLITS.items()}
 SWEEP: dict[str, Any] = {
     "question": "Which choices of the fusion module carry the reconstruction?",
     "scale": "tiny",
@@ -87,12 +92,14 @@ class StudyWriter:
         ]
         declared = {"design": self.space.design, "baseline": baseline, "factors": factors}
         log.write_sweep({**self.sweep, "study": self.root.name, "space": declared, **self._claimed()})
+        for images in SPLITS.values():
+            write_split(self.root, images)
         trials = self.space.trials(self.n_seeds)
         log.write_manifest([self._planned(trial) for trial in trials])
         for trial in trials:
             row = self.change_row(trial, self._row(trial))
             if row is not None:
-                details = (_epochs(row), _samples(), {"examples": _examples_png(trial)}) if self.with_details else ()
+                details = (_epochs(row), _samples(row), {"examples": _examples_png(trial)}) if self.with_details else ()
                 log.write_trial(row, trial.config.model_dump(mode="json"), *details)
         for i, arm in enumerate(self.space.arms() if self.with_latency else []):
             median = 11.0 + 0.35 * i
@@ -128,7 +135,7 @@ class StudyWriter:
             "test/psnr": 12 + 9 * iou + rng.normal(0, 0.1), "test/mse": 0.05 - 0.04 * iou + rng.normal(0, 0.0005),
             "val/mse": 0.05 - 0.04 * iou, "baseline/mean_image/mse": 0.0507,
             "baseline/mean_image/mask_iou": 0.231, "baseline/centred_disc/mask_iou": 0.481,
-            "data/n_test": 200, "data/n_train": 512, "data/test_hash": "9c1e77ab",
+            "data/n_test": 200, "data/n_train": 512, "data/n_val": 64, **SET_HASHES,
             "cost/params_total": params + 90_000, "cost/params_trained": params, "cost/params_decoder": 90_000,
             "cost/train_s": 20.0 + trial.seed, "cost/gpu_s": 0.0, "cost/peak_memory_mb": 900.0,
             "env/device": "cpu", "env/torch": "2.14.1",
@@ -151,9 +158,18 @@ def _epochs(row: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _samples() -> pd.DataFrame:
-    hashes = [f"{i:08x}" for i in range(4)]
-    return pd.DataFrame({"sample_hash": hashes, "split": "test", "scene": range(4), "mask_iou": 0.6})
+def _samples(row: dict[str, Any]) -> pd.DataFrame:
+    """The test images, half of them above the trial's mask IoU by what the others are below it."""
+    images = SPLITS["test"]
+    around = np.tile([-0.05, 0.05], len(images) // 2)
+    return pd.DataFrame(
+        {
+            "sample_hash": images,
+            "split": "test",
+            "scene": np.arange(len(images)) % 4,
+            "mask_iou": (row.get("test/mask_iou") or 0.5) + around,
+        }
+    )
 
 
 def _examples_png(trial: Trial) -> bytes:

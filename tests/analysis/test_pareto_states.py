@@ -73,7 +73,7 @@ def test_the_same_log_gives_the_same_states(study):
 def test_hypervolume_states_its_reference_and_what_was_left_out(study):
     fronts = study.fronts()
     assert tuple(fronts) == FRONT_COLUMNS
-    assert fronts["objectives"].tolist() == ["quality params_trained", "quality"]
+    assert fronts["objectives"].tolist() == ["quality params_trained"]
     first = fronts.iloc[0]
     # Scaled over the arms, log parameters: best (0, log 20 / log 200), small (1, 0); the volume up to (1.1, 1.1).
     at = np.log(20) / np.log(200)
@@ -198,3 +198,18 @@ def test_a_lower_primary_metric_is_better_when_lower(write_study):
     frame = study.pareto()
     assert frame["quality"].is_monotonic_increasing
     assert frame["on_front"].iloc[0]
+
+
+def test_a_study_of_one_arm_has_a_front_of_one(write_study):
+    def change(trial, row):
+        return numbers(trial, row) if trial.arm.name == "baseline" else None
+
+    study = analysis.load(write_study(space=SPACE, change_row=change, with_latency=False))
+    assert study.pareto()[["arm", "on_front", "state"]].to_numpy().tolist() == [["baseline", True, "on the front"]]
+    assert study.fronts()["n_on_front"].tolist() == [1]
+    with pytest.raises(RequestError, match="none of the objectives latency_ms, peak_memory_mb is known for every arm"):
+        path = study.data.log.root
+        for file in path.glob("trials/*/trial.parquet"):
+            row = study.data.log.read_trial(file.parent.name) | {"cost/peak_memory_mb": None}
+            study.data.log.write_trial(row, {})
+        analysis.load(path, ("latency_ms", "peak_memory_mb")).pareto()

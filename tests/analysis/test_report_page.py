@@ -80,7 +80,7 @@ def test_last_line_is_the_path_of_the_report(reported):
 def test_files(reported):
     names = {path.name for path in reported.folder.iterdir()}
     tables = {f"{name}.csv" for name in TABLES}
-    assert names == tables | {"figures", "report.html"}
+    assert names == tables | {"figures", "report.html", "results.yaml", "FINDINGS.md"}
     for suffix in ("png", "svg"):
         assert {path.stem for path in (reported.folder / "figures").glob(f"*.{suffix}")} == FIGURES
 
@@ -129,7 +129,7 @@ def test_page_says_once_what_the_intervals_and_the_adjustment_cover(reported):
     verdicts = reported.html.split(">Verdicts</h2>")[1].split("<h2")[0]
     assert scope in verdicts
     assert reported.html.count(scope) == 1
-    assert "Holm-adjusted over all 14 arms of the study" in verdicts
+    assert "adjusted by Holm over all 14 arms of the study" in verdicts
     assert "no verdict (4 of 5 seeds, 1 failed)" in verdicts
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 from study_writer import CLAIM, StudyWriter, space
 
 import analysis
+from analysis.criteria import unmet_criteria
 from analysis.figure_pictures import plot_failures, plot_side_by_side, trials_with
 from analysis.figures import draw_figures
 from analysis.report import write_report
-from analysis.verdicts import unmet_criteria
 from foresight.claim import Claim, Criterion
 from foresight.errors import RequestError
 from foresight.runlog import RunLog

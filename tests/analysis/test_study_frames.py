@@ -8,8 +8,10 @@ import pytest
 from study_writer import FACTORS, space
 
 import analysis
+from analysis import Study
 from analysis.compare import compute_estimate
 from analysis.figure_factor import level_values
+from analysis.sections import SECTIONS
 from foresight.config import TrialConfig
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog
@@ -65,6 +67,24 @@ def test_stopped_and_failed_trials_never_enter(reported):
     assert rows.loc["fusion.queries=128", "seeds"] == "0 1 2 4"
     assert rows.loc["fusion.queries=128", "mean"] < 0.7
     assert rows.loc["fusion.layers=8", "pair_seeds"] == "0 1 2 3"
+
+
+def test_no_frame_changes_when_a_stopped_trial_is_there(write_study):
+    def stop(trial, row):
+        is_it = trial.seed == 3 and trial.arm.name == "fusion.queries=128"
+        return row | {"status": "stopped", "test/mask_iou": 0.99, "cost/train_s": 1e6} if is_it else row
+
+    def drop(trial, row):
+        return None if trial.seed == 3 and trial.arm.name == "fusion.queries=128" else row
+
+    stopped, missing = (
+        analysis.load(write_study(name, change_row=change)) for name, change in (("s", stop), ("m", drop))
+    )
+    assert "stopped" in set(stopped.data.trials["status"])
+    for section in SECTIONS:
+        pd.testing.assert_frame_equal(section.build(stopped), section.build(missing), obj=section.anchor)
+    for frame in (Study.table, Study.verdicts, Study.breakdown, Study.shares, Study.heldout):
+        pd.testing.assert_frame_equal(frame(stopped), frame(missing), obj=frame.__name__)
 
 
 def test_imported_trials_enter_and_are_named(write_study):
@@ -165,7 +185,6 @@ def test_caution_for_a_constant_metric_and_an_undeclared_one(write_study):
         ("torch", "2.14.1", "2.13.0"),
         ("device", "cpu", "cuda"),
         ("threads", 1, 2),
-        ("lpips_trunk", "random seed 0", "random seed 1"),
         ("metric_ids", "mask_iou/v1", "mask_iou/v1 ssim/v1"),
     ],
 )

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from study_writer import CLAIM
+from study_writer import CLAIM, FACTORS, space
 
 import analysis
-from analysis.verdicts import decide_arm, decide_criterion, unmet_criteria
+from analysis.criteria import decide_criterion, unmet_criteria
+from analysis.verdicts import decide_arm
 from analysis.wording import p_phrase
 from foresight.claim import Criterion
 
@@ -60,18 +61,38 @@ def exact_differences(steps: dict[str, tuple[float, ...]]):
 
 
 def test_adjustment_is_over_all_14_arms(write_study):
-    # p_noninferior 0.0237103 as in test_p_value_of_non_inferiority; the 12 arms that repeat the baseline have 0,
-    # so in the order of p the two stand last: 2 * 0.0237103 and no less for the other
-    steps = dict.fromkeys(("fusion.layers=2", "fusion.queries=32"), (-0.02, -0.01, 0, 0.01, 0.02))
+    # standard error sqrt(0.0003625 / 5), t = 2.3488809, 4 degrees of freedom: with u = 1 + t^2 / 4,
+    # p = 1/2 - 3/8 * t / sqrt(u) * (1 - t^2 / (12 u)) = 0.0393057. The 13 arms that repeat the baseline have 0, so in
+    # the order of p it stands last
+    steps = {"fusion.layers=2": (-0.025, -0.01, 0, 0.01, 0.025)}
     verdicts = analysis.load(write_study(change_row=exact_differences(steps))).verdicts()
     row = verdict_of(verdicts, "fusion.layers=2")
-    assert (row["verdict"], row["p_noninferior_holm"]) == ("non-inferior", pytest.approx(0.0474206, abs=1e-6))
-    assert "margin of 0.02 (adjusted p 0.047)" in row["sentence"]
-    steps["dinov2.size=B"] = steps["fusion.layers=2"]  # a third such arm, in another factor
+    assert (row["verdict"], row["p_noninferior_holm"]) == ("non-inferior", pytest.approx(0.0393057, abs=1e-6))
+    assert "margin of 0.02 (adjusted p 0.039)" in row["sentence"]
+    assert (row["method"], verdict_of(verdicts, "fusion.layers=6")["method"]) == ("paired t", "exact")
+    steps["dinov2.size=B"] = steps["fusion.layers=2"]  # a second such arm, in another factor: 2 * 0.0393057
     verdicts = analysis.load(write_study("more", change_row=exact_differences(steps))).verdicts()
     row = verdict_of(verdicts, "fusion.layers=2")
-    assert (row["verdict"], row["p_noninferior_holm"]) == ("undecided", pytest.approx(0.0711309, abs=1e-6))
-    assert "adjusted p 1.000 for a difference, 0.071 for non-inferiority" in row["sentence"]
+    assert (row["verdict"], row["p_noninferior_holm"]) == ("undecided", pytest.approx(0.0786114, abs=1e-6))
+    assert "adjusted p 1.000 for a difference, 0.079 for non-inferiority" in row["sentence"]
+
+
+def test_an_undecided_arm_says_how_many_more_seeds_would_decide_it(write_study):
+    steps = dict.fromkeys(("fusion.layers=2", "dinov2.size=B"), (-0.025, -0.01, 0, 0.01, 0.025))
+    claims = {"plain": CLAIM, "sure": replace(CLAIM, power=0.99), "narrow": replace(CLAIM, margin=0.0002)}
+    rows = {}
+    for name, claim in claims.items():
+        few = space((FACTORS[1], FACTORS[4]))
+        study = analysis.load(write_study(name, space=few, claim=claim, change_row=exact_differences(steps)))
+        rows[name] = verdict_of(study.verdicts(), "dinov2.size=B")
+    # no difference, so non-inferiority decides, one-sided at 0.05 / 2: t = 0.02 / (0.0190394 / sqrt(n)) with n - 1
+    # degrees of freedom has a chance of 0.8 or more from n = 10 on (scipy.stats.nct: 0.788 at 9, 0.840 at 10)
+    assert rows["plain"]["more_seeds"] == 5
+    assert rows["plain"]["sentence"].endswith("If it stays as found, about 5 more seeds would decide it at 80 % power.")
+    assert 5 < rows["sure"]["more_seeds"] < 20
+    assert "at 99 % power" in rows["sure"]["sentence"]
+    assert math.isinf(rows["narrow"]["more_seeds"])
+    assert "more than 100 more seeds would decide it" in rows["narrow"]["sentence"]
 
 
 def test_worse_within_the_margin_says_so(write_study):

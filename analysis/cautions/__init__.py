@@ -1,0 +1,28 @@
+"""What a reader must know before believing a table: what the numbers cannot mean, and what the run log lacks or mixes.
+
+In: a study and its ablation table. Out: a list of cautions, each a kind and a sentence made from stored values. What
+makes a comparison impossible is not here: `analysis.refusals` and `analysis.unseen` refuse it.
+"""
+
+import pandas as pd
+
+from analysis.cautions.caution import Caution
+from analysis.cautions.inert import inert_cautions
+from analysis.cautions.log import log_cautions
+from analysis.cautions.results import result_cautions
+from analysis.cautions.samples import sample_cautions
+from analysis.cautions.training import training_cautions
+from analysis.load import StudyData
+
+__all__ = ["Caution", "build_cautions"]
+
+
+def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
+    """All cautions, the gravest first: where the numbers come from, what they can mean, how they were trained, the log."""
+    return [
+        *sample_cautions(data),
+        *result_cautions(data, table),
+        *inert_cautions(data),
+        *training_cautions(data),
+        *log_cautions(data),
+    ]

@@ -1,0 +1,86 @@
+"""Whether a study's gate is open: every criterion met by trials of our own, or waived by name.
+
+In: a study, its verdicts and coverage, and the waivers of its criteria. Out: a frame with GATE_COLUMNS, one row per
+criterion and one for whatever else keeps the gate closed. A `state` is the criterion's verdict, or `waived`, which opens
+the gate and is never a pass.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from analysis.load import StudyData
+from analysis.waivers import Waiver
+from analysis.wording import count
+
+GATE_COLUMNS = ("what", "metric", "on", "verdict", "state", "opens", "waived_by", "date", "reason", "sentence")
+OPEN_STATES = ("met", "waived")
+
+
+def build_gate(
+    data: StudyData, verdicts: pd.DataFrame, waivers: Mapping[tuple[str, str], Waiver], status: str
+) -> pd.DataFrame:
+    """One row per criterion, and one for each other reason why the gate is closed (`what` is then not `criterion`).
+
+    `status` is the study's, of `analysis.assessment`.
+    """
+    rows = []
+    for _, row in verdicts[verdicts["kind"] == "criterion"].iterrows():
+        waiver = waivers.get((row["metric"], row["on"]))
+        needed = waiver if row["verdict"] != "met" else None
+        state = "waived" if needed else row["verdict"]
+        found = {
+            "what": "criterion",
+            "metric": row["metric"],
+            "on": row["on"],
+            "verdict": row["verdict"],
+            "state": state,
+        }
+        found |= {"opens": state in OPEN_STATES, "waived_by": "", "date": "", "reason": "", "sentence": row["sentence"]}
+        if needed:
+            found |= {"waived_by": needed.name, "date": needed.date.isoformat(), "reason": needed.reason}
+            where = f"{row['metric']} on {row['on']}" if row["on"] else row["metric"]
+            found["sentence"] = f"Criterion {where} is {needed.text}. {row['sentence']}"
+        rows.append(found)
+    for what, sentence in _other_reasons(data, bool(rows), status).items():
+        empty = dict.fromkeys(("metric", "on", "verdict", "waived_by", "date", "reason"), "")
+        rows.append(empty | {"what": what, "state": what, "opens": False, "sentence": sentence})
+    return pd.DataFrame(rows, columns=list(GATE_COLUMNS))
+
+
+def closed_by(gate: pd.DataFrame) -> list[str]:
+    """The sentences of everything that keeps the gate closed; empty for an open one."""
+    return gate.loc[~gate["opens"].astype(bool), "sentence"].tolist()
+
+
+def waived_in(gate: pd.DataFrame) -> list[str]:
+    """The sentences of the waivers by which the gate is open, or would be."""
+    return gate.loc[gate["state"] == "waived", "sentence"].tolist()
+
+
+def state_of(gate: pd.DataFrame) -> str:
+    """One word for the whole gate: the worst of its rows' states, `not met` before all."""
+    order = ("not met", "simulated", "imported", "not measured", "undecided", "not complete", "no criterion", "no hash")
+    states = set(gate["state"])
+    for state in order:
+        if state in states:
+            return state
+    return "waived" if "waived" in states else "met"
+
+
+def _other_reasons(data: StudyData, has_criteria: bool, status: str) -> dict[str, str]:
+    """What closes a gate whatever the numbers are."""
+    found = {}
+    if not has_criteria:
+        found["no criterion"] = "The claim names no criterion, so nothing was shown."
+    judged = data.complete[data.complete["arm"] == data.claim.judged_arm(data.arms)]
+    for provenance, n in judged.loc[judged["provenance"] != "trained", "provenance"].value_counts().items():
+        text = (
+            f"{count(n, 'trial')} of the judged arm {'was' if n == 1 else 'were'} {provenance}, not run by this system"
+        )
+        found[str(provenance)] = f"{text}: such numbers open no gate."
+    if status != "completed":
+        found["not complete"] = f"The study is {status.replace('_', ' ')}: not every planned trial is complete."
+    if not data.sweep.get("claim_hash"):
+        found["no hash"] = "No hash was stored with the claim, so nothing shows that it was fixed before the trials."
+    return found

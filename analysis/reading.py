@@ -1,0 +1,32 @@
+"""Reading a file of the run log, so that a damaged one is named in one sentence."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foresight.errors import RequestError
+
+MESSAGE_CHARACTERS = 120  # of what a reader of files says about a damaged one
+Content = TypeVar("Content")
+
+
+def read_checked(read: Callable[[], Content], files: Iterable[Path]) -> Content:
+    """What `read` returns; where it fails, a RequestError naming the first of `files` that cannot be read."""
+    try:
+        return read()
+    except RequestError:
+        raise
+    except (pa.ArrowException, OSError, ValueError):
+        for file in files:
+            try:
+                json.loads(file.read_text()) if file.suffix == ".json" else pq.read_table(file)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                reason = " ".join(str(error).split())[:MESSAGE_CHARACTERS].rstrip(".")
+                advice = "delete it, it is derived and comes back" if file.name.startswith("consolidated") else ""
+                advice = advice or "restore it from a copy, or delete it if what it held can be made again"
+                raise RequestError(f"'{file}' cannot be read ({reason}); {advice}") from error
+        raise

@@ -1,0 +1,124 @@
+"""What no table may be made from: each check raises a RequestError of one sentence that names the trial and what to do.
+
+In: the recorded or complete trials of a study. Nothing is returned but what the check establishes on the way. What a
+reader must know and may live with is in `analysis.cautions`.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from foresight.errors import RequestError
+from foresight.metrics import METRICS
+from foresight.runlog import SCHEMA_VERSION
+
+RANGE_TOLERANCE = 1e-6  # float32 means of bounded values end this close outside their bound
+MEASURED = ("test/", "val/", "baseline/", "heldout/")
+LPIPS_NAMES = ("lpips", "lpips_random_trunk")
+
+
+def check_schema(recorded: pd.DataFrame) -> None:
+    """Refuses rows that a later version of this code wrote: what their columns mean is not known here."""
+    if "schema_version" not in recorded:
+        return
+    newer = recorded[recorded["schema_version"] > SCHEMA_VERSION]
+    if len(newer):
+        first = newer.iloc[0]
+        commit = first.get("env/git_commit")
+        where = f" (git commit {commit})" if isinstance(commit, str) else ""
+        raise RequestError(
+            f"trial {first['key']} was written with schema version {int(first['schema_version'])} of the run log, and this "
+            f"code reads versions up to {SCHEMA_VERSION}; analyse it with the version of the code that wrote it{where}"
+        )
+
+
+def check_manifest(planned: pd.DataFrame) -> None:
+    """Refuses a plan that names one key twice."""
+    twins = planned.loc[planned["key"].duplicated(), "key"]
+    if len(twins):
+        raise RequestError(
+            f"the manifest plans the key {twins.iloc[0]} more than once, so every count of planned trials is wrong; keep "
+            "one row for each key"
+        )
+
+
+def check_blocks(complete: pd.DataFrame) -> None:
+    """Refuses two complete trials of one arm and seed."""
+    twins = complete[complete.duplicated(["arm", "seed"], keep=False)].sort_values(["arm", "seed"])
+    if len(twins):
+        first = twins.iloc[0]
+        keys = twins.loc[(twins["arm"] == first["arm"]) & (twins["seed"] == first["seed"]), "key"]
+        raise RequestError(
+            f"arm '{first['arm']}' has {len(keys)} complete trials at seed {first['seed']} ({', '.join(keys)}), "
+            "so its configuration changed between runs; analyse them from separate run logs"
+        )
+
+
+def check_ranges(complete: pd.DataFrame) -> None:
+    """Refuses a measured value that is infinite or outside its metric's range; what was not measured is nan."""
+    for column in map(str, complete.columns):
+        if not column.startswith((*MEASURED, "share/", "cost/")) or not pd.api.types.is_numeric_dtype(complete[column]):
+            continue
+        values = complete[column].astype(float)
+        infinite = np.isinf(values)
+        if infinite.any():
+            key = complete.loc[infinite, "key"].iloc[0]
+            raise RequestError(f"trial {key} has {column} = {values[infinite].iloc[0]:g}; infinity is no measurement")
+        metric = METRICS.get(column.split("/")[-1]) if column.startswith(MEASURED) else None
+        if metric is None:
+            continue
+        outside = values[(values < metric.low - RANGE_TOLERANCE) | (values > metric.high + RANGE_TOLERANCE)]
+        if len(outside):
+            key = complete.loc[outside.index[0], "key"]
+            raise RequestError(
+                f"trial {key} has {column} = {outside.iloc[0]:g}, outside the range "
+                f"[{metric.low:g}, {metric.high:g}] of {metric.id}; that is a bug in the measurement, not a result"
+            )
+
+
+def check_definitions(complete: pd.DataFrame) -> None:
+    """Refuses one metric measured by two definitions, or one LPIPS measured with two trunks."""
+    stored = complete.get("env/metric_ids", pd.Series(dtype=object)).dropna()
+    versions: dict[str, dict[str, int]] = {}
+    for listed, n in stored.value_counts().items():
+        for identity in set(str(listed).split()):
+            of_name = versions.setdefault(identity.split("/")[0], {})
+            of_name[identity] = of_name.get(identity, 0) + int(n)
+    for name, counts in versions.items():
+        if len(counts) > 1:
+            raise RequestError(
+                f"arms can only be compared by one definition of a metric, but {name} is {_counted(counts.items())}; run "
+                "the trials of the older definition again"
+            )
+    for name in LPIPS_NAMES:
+        if f"test/{name}" in complete and "env/lpips_trunk" in complete:
+            trunks = complete.loc[complete[f"test/{name}"].notna(), "env/lpips_trunk"].dropna().value_counts()
+            if len(trunks) > 1:
+                raise RequestError(
+                    f"arms can only be compared by LPIPS with one trunk, but {name} was measured with "
+                    f"{_counted(trunks.items())}; run the trials of one of them again"
+                )
+
+
+def check_training_set(complete: pd.DataFrame, varied: Iterable[str]) -> None:
+    """Refuses arms that were trained on, or chosen by, other images at the same seed, unless a factor varies the data."""
+    if any(field.startswith("data.") for field in varied):
+        return
+    for column in ("data/train_hash", "data/n_train", "data/val_hash", "data/n_val"):
+        if column not in complete:
+            continue
+        per_seed = complete.groupby("seed")[column].nunique()
+        if (per_seed > 1).any():
+            seed = per_seed.index[per_seed > 1][0]
+            mine = complete[complete["seed"] == seed]
+            counts = mine[column].value_counts()
+            odd = mine.loc[mine[column] == counts.index[-1], "key"].iloc[0]
+            raise RequestError(
+                f"arms of one seed can only be compared when they were trained alike, but at seed {seed} {column} is "
+                f"{_counted(counts.items())} (for example {odd}), and no factor of the study varies the data"
+            )
+
+
+def _counted(counts: Iterable[tuple[object, int]]) -> str:
+    return ", ".join(f"{value} in {n} trials" for value, n in counts)

@@ -1,0 +1,42 @@
+"""Which test images the trials of a study were scored on, and that it was the same ones.
+
+Numbers that were published come without a hash of the images behind them. They are compared with nothing
+(`StudyData.comparable`), so they may lack it; trials of our own may not.
+"""
+
+import pandas as pd
+
+from foresight.errors import RequestError
+
+TEST_SET_COLUMNS = ("data/test_hash", "data/n_test")
+
+
+def check_test_set(complete: pd.DataFrame) -> int | None:
+    """The number of test rows that all trials share; None where imported ones do not say, or say different numbers.
+
+    Raises RequestError for a trial of our own that does not say, and for trials on different test images.
+    """
+    own = complete[complete["provenance"] != "imported"]
+    for column in TEST_SET_COLUMNS:
+        if own[column].isna().any():
+            without = own[own[column].isna()]
+            raise RequestError(
+                f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
+            )
+        compared = complete[complete["data/test_hash"].notna()]
+        counts = compared[column].value_counts()
+        if len(counts) > 1:
+            odd = compared.loc[compared[column] == counts.index[-1], "key"].iloc[0]
+            listed = ", ".join(f"{value} in {n} trials" for value, n in counts.items())
+            raise RequestError(
+                f"arms can only be compared on the same test images, but {column} is {listed} (for example {odd})"
+            )
+    return count_test_rows(complete)
+
+
+def count_test_rows(trials: pd.DataFrame) -> int | None:
+    """The number of test rows that all of the trials say."""
+    if trials["data/n_test"].isna().any():
+        return None
+    said = set(trials["data/n_test"])
+    return int(said.pop()) if len(said) == 1 else None

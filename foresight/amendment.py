@@ -1,0 +1,94 @@
+"""Amendments: what was changed of a claim after it was registered, when, why, and how much was known by then.
+
+They stand in sweep.json beside the claim, oldest first. Each holds the claim before and after it, so the way from the
+registered claim to the one that is judged by is whole, or analysis refuses the study. Changes of what varies stand there
+too (`space_changes`): they need no reason, as the plan itself is what runs, but a reader must know of them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from foresight.claim import Claim, hash_claim
+from foresight.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Amendment:
+    """One change of a claim: trees as `Claim.to_json` writes them, and the complete trials that had been seen."""
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    reason: str
+    made: str  # ISO time
+    n_complete: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def amend(sweep: Mapping[str, Any], claim: Claim, reason: str, n_complete: int) -> dict[str, Any]:
+    """The content of sweep.json with another claim and the amendment that says so.
+
+    Raises RequestError for a claim that is the registered one, or an empty reason.
+    """
+    if not reason.strip():
+        raise RequestError("an amendment needs its reason: --amend 'why the claim was changed'")
+    if sweep["claim_hash"] == claim.hash:
+        raise RequestError(f"the claim is the registered one ({claim.hash}), so there is nothing to amend")
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    amendment = Amendment(sweep["claim"], claim.to_json(), reason.strip(), made, n_complete)
+    return {
+        **sweep,
+        "claim": claim.to_json(),
+        "claim_hash": claim.hash,
+        "amendments": [*sweep.get("amendments", ()), amendment.to_json()],
+    }
+
+
+def read_amendments(sweep: Mapping[str, Any]) -> tuple[Amendment, ...]:
+    """The amendments in the content of sweep.json, oldest first.
+
+    Raises RequestError when one does not follow from the one before, or the last does not lead to the claim.
+    """
+    try:
+        amendments = tuple(Amendment(**stored) for stored in sweep.get("amendments", ()))
+    except TypeError as error:
+        raise RequestError(f"an amendment in sweep.json is damaged: {error}") from error
+    after = [hash_claim(amendment.after) for amendment in amendments]
+    before = [hash_claim(amendment.before) for amendment in amendments]
+    if amendments and [*before[1:], sweep.get("claim_hash")] != after:
+        raise RequestError(
+            f"the amendments in sweep.json do not lead to its claim {sweep.get('claim_hash')}: they go "
+            f"{', '.join(f'from {a} to {b}' for a, b in zip(before, after, strict=True))}"
+        )
+    return amendments
+
+
+def known_claims(sweep: Mapping[str, Any]) -> tuple[str, ...]:
+    """Hashes of every claim that a trial of the study may have been run for: the registered one and what it became."""
+    return (*(hash_claim(amendment.before) for amendment in read_amendments(sweep)), str(sweep.get("claim_hash", "")))
+
+
+def space_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any], n_complete: int) -> list[dict[str, Any]]:
+    """What varies now and did not, or did and does not, as a list of one entry for sweep.json; empty where nothing changed.
+
+    A change before the first complete trial is none: nothing was known by then. Configurations of arms that stay cannot
+    change at all (`preflight.check_same_arms`).
+    """
+    if before is None or not n_complete:
+        return []
+    old, new = _levels(before), _levels(after)
+    added, removed = [x for x in new if x not in old], [x for x in old if x not in new]
+    if before["design"] != after["design"]:
+        added, removed = [f"design {after['design']}", *added], [f"design {before['design']}", *removed]
+    if not (added or removed):
+        return []
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return [{"made": made, "n_complete": n_complete, "added": added, "removed": removed}]
+
+
+def _levels(space: Mapping[str, Any]) -> list[str]:
+    factors: Iterable[Mapping[str, Any]] = space["factors"]
+    return [f"{factor['name']} {level}" for factor in factors for level in factor["levels"]]

@@ -1,0 +1,86 @@
+"""Derived tables: one file for what is written in thousands, read again only where something changed.
+
+A derived table is a Parquet file beside what it is made from. Its metadata names every part that it holds, with the
+identity of the file which the part came from, so a part that was rewritten or deleted since is noticed and read anew.
+Delete the table and it comes back.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_PARTS = b"parts"  # of the file's metadata: JSON, part to identity
+
+
+def file_identities(files: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Name to an identity of its file, of (name, path); a file that is not there has none.
+
+    A file that is written again has another identity, since files are written under another name and renamed.
+    """
+    found = {}
+    for name, path in files:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            stat = os.stat(path)
+            found[name] = f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
+    return found
+
+
+def read_derived(
+    path: Path,
+    parts: Mapping[str, str],
+    read_part: Callable[[str], pa.Table],
+    name_column: str,
+    write: Callable[[Path, pa.Table], None],
+) -> pa.Table:
+    """The rows of all `parts` (name to identity) in the order of their names; `name_column` says whose a row is.
+
+    What `path` does not hold in its present identity is read by `read_part`, whose table may lack that column; a part
+    whose file is being replaced at this moment (FileNotFoundError) is left out. What was read is kept by `write`, where
+    the folder may be written.
+    """
+    stored = pq.read_table(path) if path.exists() else None
+    known = json.loads((stored.schema.metadata or {}).get(_PARTS, b"{}")) if stored is not None else {}
+    if stored is not None and known == parts:
+        return stored.replace_schema_metadata()
+    current = {name: identity for name, identity in parts.items() if known.get(name) == identity}
+    tables = []
+    if stored is not None and current:
+        names, codes = _names_and_codes(stored[name_column])
+        kept = np.isin(names, list(current))[codes]
+        tables.append(stored.filter(pa.array(kept)).replace_schema_metadata())
+    for name in [name for name in parts if name not in current]:
+        with contextlib.suppress(FileNotFoundError):
+            rows = read_part(name).replace_schema_metadata()
+            if name_column not in rows.column_names:
+                own = pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), pa.array([name], pa.string()))
+                rows = rows.append_column(name_column, own)
+            tables.append(rows)
+            current[name] = parts[name]
+    table = pa.table({name_column: pa.array([], pa.string())})
+    if tables:
+        table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+        table = table.take(_order(table[name_column]))
+    if os.access(path.parent, os.W_OK):  # somebody else's run log can be read, too
+        write(path, table.replace_schema_metadata({_PARTS: json.dumps(current)}))
+    return table
+
+
+def _names_and_codes(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct texts of a column, and for each row the place of its own among them."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    array = pa.concat_arrays(encoded.unify_dictionaries().chunks) if encoded.num_chunks else encoded.combine_chunks()
+    return np.array(array.dictionary.to_pylist(), dtype=str), array.indices.to_numpy()
+
+
+def _order(column: pa.ChunkedArray) -> pa.Array:
+    """Rows by the column's text; those of one text keep their order."""
+    names, codes = _names_and_codes(column)
+    ranks = np.empty(len(names), np.int64)
+    ranks[np.argsort(names)] = np.arange(len(names))
+    return pa.array(np.argsort(ranks[codes], kind="stable"))

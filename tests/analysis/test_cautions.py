@@ -1,0 +1,319 @@
+"""What a reader must know: each caution from a small run log with one thing odd, and none without it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from study_writer import CLAIM, SPLITS, StudyWriter, space
+
+import analysis
+from analysis.cautions.samples import is_share_of
+from foresight.claim import Claim, Criterion
+from foresight.config import TrialConfig
+from foresight.runlog import SCHEMA_VERSION, RunLog
+from foresight.space import Factor
+
+LAYERS = space((Factor("fusion layers", "fusion.layers", (2, 4, 6)),))
+ODD = "fusion.layers=2"
+
+
+@pytest.fixture
+def cautions(tmp_path):
+    """Writes three arms at `n_seeds` seeds and returns what is said, by kind; `change` is added to one arm's rows."""
+
+    def said(change=None, everywhere=False, edit=None, **fields) -> dict[str, str]:
+        def changed(trial, row):
+            return row | (change or {}) if everywhere or trial.arm.name == ODD else row
+
+        path = StudyWriter(
+            tmp_path / "study", **{"space": LAYERS, "n_seeds": 2, "change_row": changed} | fields
+        ).write()
+        if edit is not None:
+            edit(RunLog(path))
+        found: dict[str, str] = {}
+        for caution in analysis.load(path).cautions():
+            found[caution.kind] = f"{found[caution.kind]} {caution.text}" if caution.kind in found else caution.text
+        return found
+
+    return said
+
+
+def rewrite(log: RunLog, arm: str, samples: pd.DataFrame | None = None, epochs: list[dict] | None = None, **columns):
+    """Writes the arm's trials again with other details."""
+    for trial in log.trials().to_dict("records"):
+        if trial["arm"] == arm:
+            row = {name: value for name, value in trial.items() if pd.notna(value)} | columns
+            log.write_trial(row, samples=samples, epochs=epochs or ())
+
+
+def samples_of(iou: float, images=SPLITS["test"], **columns) -> pd.DataFrame:
+    return pd.DataFrame({"sample_hash": images, "split": "test", "mask_iou": iou, **columns})
+
+
+def test_a_study_without_anything_odd(cautions):
+    assert set(cautions(with_details=True)) <= {"tied"}
+
+
+# --- the images behind the numbers -----------------------------------------------------------------------------------
+
+
+def test_hashes_that_nobody_kept(cautions):
+    text = cautions({"data/train_hash": "0" * 16, "data/val_hash": "1" * 16}, everywhere=True)["unproven"]
+    assert "6 trials to be unseen in training: the hashes of train, val images are not kept" in text
+
+
+def test_training_images_that_nobody_named(cautions):
+    text = cautions({"data/train_hash": None}, everywhere=True)["unproven"]
+    assert text.endswith("6 trials to be unseen in training: the row does not say which images were trained on.")
+
+
+@pytest.mark.parametrize(
+    ("value", "n", "possible"),
+    [
+        (2 / 379, 379, True),
+        (0.005277, 379, True),  # rounded to its last digit
+        (0.005277, 200, False),  # of 200 images the nearest share is 1/200 = 0.005
+        (1 / 3, 200, False),
+        (0.333, 3, True),
+        (0.334, 3, False),
+        (float(np.float32(67 / 128)), 128, True),
+        (0.0, 7, True),
+        (1.0, 7, True),
+    ],
+)
+def test_shares_of_n(value, n, possible):
+    assert is_share_of(value, n) == possible
+
+
+def test_a_share_that_no_number_of_images_gives(cautions):
+    text = cautions({"test/iou_above_50": 0.333, "test/iou_above_75": 0.335})["impossible"]
+    assert "a share of 200 test images, and no number of them gives 0.333 in" in text
+    assert "0.335" not in text
+
+
+def test_samples_that_add_up_to_another_mean(cautions):
+    text = cautions(edit=lambda log: rewrite(log, ODD, samples_of(0.5), **{"test/mask_iou": 0.6}))["other_mean"]
+    assert "stored test/mask_iou is not the mean of its samples" in text
+    assert text.count("states 0.6 for 0.5") == 2
+
+
+def test_samples_that_add_up(cautions):
+    def edit(log):
+        values = np.linspace(0.2, 0.9, 200, dtype=np.float32)
+        rewrite(log, ODD, samples_of(values), **{"test/mask_iou": float(values.mean())})
+
+    assert "other_mean" not in cautions(edit=edit)
+
+
+def test_a_latency_is_the_median_of_its_repeats(cautions):
+    def edit(log, stated):
+        rewrite(log, ODD, samples_of(0.5, latency_ms=[1.0] * 150 + [9.0] * 50), **{"test/latency_ms": stated})
+
+    assert "latency_ms" not in cautions(edit=lambda log: edit(log, 1.0)).get("other_mean", "")
+    assert "test/latency_ms is not the median" in cautions(edit=lambda log: edit(log, 3.0))["other_mean"]
+
+
+def test_a_further_set_is_held_against_its_own_samples(cautions):
+    clips = samples_of(0.5, ["c1", "c2"]).assign(split="clips")
+    columns = {"heldout/clips/mask_iou": 0.7, "heldout/clips/n": 2, "heldout/clips/hash": "ab"}
+    text = cautions(edit=lambda log: rewrite(log, ODD, clips, **columns))["other_mean"]
+    assert "heldout/clips/mask_iou is not the mean of its samples" in text
+
+
+def test_samples_that_are_not_all_there_or_twice_or_others(cautions):
+    few = cautions(edit=lambda log: rewrite(log, ODD, samples_of(0.5, SPLITS["test"][:4])))
+    assert "state 200 test images, and the samples beside them are 4 in 2 trials" in few["other_number"]
+    assert "other_mean" not in few
+    twice = cautions(edit=lambda log: rewrite(log, ODD, samples_of(0.5, SPLITS["test"][:100] * 2)))
+    assert "Up to 100 of the test images are copies of others in 2 trials" in twice["repeated"]
+    others = cautions(edit=lambda log: rewrite(log, ODD, samples_of(0.5, [f"other-{i}" for i in range(200)])))
+    assert "other images than the row's data/test_hash names in 2 trials" in others["other_images"]
+
+
+# --- what the numbers can mean ---------------------------------------------------------------------------------------
+
+
+def test_no_better_than_a_trivial_predictor_by_a_criterions_metric(cautions):
+    claim = Claim("?", "mask_iou", 0.02, 0.05, 2, (Criterion("ssim", 0.8, 0.7, 0.6),))
+    text = cautions({"test/ssim": 0.1, "baseline/mean_image/ssim": 0.2}, claim=claim)["trivial"]
+    assert f"trivial predictor mean_image (SSIM 0.200): {ODD} (0.100)." in text
+
+
+def test_no_trivial_predictor_at_all(cautions):
+    without = {f"baseline/{name}/mask_iou": None for name in ("mean_image", "centred_disc")}
+    assert "No trivial predictor was scored by mask IoU" in cautions(without, everywhere=True)["no_trivial"]
+
+
+def exact(values: dict[str, tuple[float, ...]]):
+    return lambda trial, row: row | {"test/mask_iou": values[trial.arm.name][trial.seed]}
+
+
+def test_the_best_arm_whose_interval_overlaps_the_next(cautions):
+    close = {"baseline": (0.61, 0.62, 0.63), ODD: (0.612, 0.622, 0.631), "fusion.layers=6": (0.1, 0.11, 0.12)}
+    text = cautions(change_row=exact(close), n_seeds=3)["tied"]
+    assert text.startswith("No arm is the best by mask IoU: the interval of fusion.layers=2 (0.622 [")
+    assert "overlaps that of another, baseline (0.620 [" in text
+    apart = close | {ODD: (0.912, 0.922, 0.931)}
+    assert "tied" not in cautions(change_row=exact(apart), n_seeds=3)
+
+
+def test_the_best_arm_where_lower_is_better(cautions):
+    claim = Claim("?", "mse", 0.001, 0.05, 2)
+    values = {"baseline": (0.030, 0.031), ODD: (0.020, 0.021), "fusion.layers=6": (0.0205, 0.0215)}
+
+    def change(trial, row):
+        return row | {"test/mse": values[trial.arm.name][trial.seed]}
+
+    text = cautions(change_row=change, claim=claim)["tied"]
+    assert "the interval of fusion.layers=2 (0.0205 [" in text
+
+
+def test_a_metric_at_its_bound(cautions):
+    def change(trial, row):
+        return row | {"test/edge_f1": 0.0 if trial.arm.name != "baseline" else 0.1 + trial.seed / 100}
+
+    text = cautions(change_row=change)["saturated"]
+    assert text == "Edge F1 is at its bound of 0 in 4 of 6 trials, and cannot tell those apart."
+    few = {"test/edge_f1": 0.1}
+    assert "saturated" not in cautions(few)
+
+
+def test_images_at_a_bound(cautions):
+    text = cautions(edit=lambda log: rewrite(log, ODD, samples_of([1.0] * 150 + [0.2] * 50), **{"test/mask_iou": 0.8}))
+    assert f"Mask IoU is at its bound of 1 on most test images in {ODD} (75%)." in text["saturated"]
+
+
+def test_numbers_that_look_typed(cautions):
+    def change(trial, row):
+        return row | {"test/ssim": 0.671 + trial.seed / 1000, "test/mask_iou": 0.5 + trial.seed / 200}
+
+    text = cautions(change_row=change)["typed"]
+    assert text.startswith("All 6 values of SSIM end after at most 4 decimals")
+    assert "mask IoU" not in text  # every one is k of 200 images
+    imported = cautions(change_row=lambda trial, row: change(trial, row) | {"provenance": "imported"})
+    assert "typed" not in imported
+
+
+# --- factors that cannot act -----------------------------------------------------------------------------------------
+
+
+def copying(source: str, target: str):
+    numbers: dict[int, dict] = {}
+
+    def change(trial, row):
+        mine = {name: value for name, value in row.items() if name.startswith("test/")}
+        if trial.arm.name == source:
+            numbers[trial.seed] = mine
+        return row | numbers[trial.seed] if trial.arm.name == target else row
+
+    return change
+
+
+def test_arms_that_repeat_each_other(cautions):
+    found = cautions(change_row=copying(ODD, "fusion.layers=6"))
+    assert found["equal_arms"].endswith(f"changes nothing: {ODD} = fusion.layers=6.")
+    assert not {"inert", "inert_factor"} & set(found)
+
+
+def test_a_factor_of_which_no_level_acts(cautions):
+    both = space((Factor("fusion layers", "fusion.layers", (2, 4)), Factor("queries", "fusion.queries", (32, 64))))
+    found = cautions(space=both, change_row=copying("baseline", ODD))
+    assert found["inert_factor"] == (
+        "No level of fusion layers changes any number, so this study says nothing about it."
+    )
+    assert f"{ODD} (2 seeds)" in found["inert"]
+
+
+def test_a_factor_of_a_factorial_that_cannot_act(cautions):
+    both = space(
+        (Factor("fusion layers", "fusion.layers", (2, 4)), Factor("queries", "fusion.queries", (32, 64))), "factorial"
+    )
+
+    def blind(trial, row):  # to the layers
+        value = 0.5 + trial.seed / 97 + trial.config.fusion.queries / 1000
+        return row | {name: value for name in row if name.startswith("test/")} | {"test/psnr": 10 * value}
+
+    found = cautions(space=both, change_row=blind)
+    assert found["inert_factor"].startswith("No level of fusion layers changes any number")
+
+
+def test_what_the_check_before_the_run_saw(cautions):
+    def edit(log):
+        log.write_sweep(log.read_sweep() | {"sensitivity": {ODD: 1e-7, "fusion.layers=6": 0.2, "diverged": None}})
+
+    text = cautions(edit=edit)["insensitive"]
+    assert ODD in text
+    assert "layers=6" not in text
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def test_another_number_of_epochs_than_declared(cautions):
+    epochs = TrialConfig().train.epochs
+    declared = {"train/epochs_run": epochs + 30}
+    text = cautions(declared)["other_length"]
+    assert text.count(f"({epochs + 30} of {epochs})") == 2
+    assert "other_length" not in cautions({"train/epochs_run": epochs})
+    assert "other_length" not in cautions(declared | {"train/converged": 1.0})  # it ended by its criterion
+
+
+def test_a_curve_with_a_hole(cautions):
+    def curve(*values):
+        return [{"epoch": i, "train/loss": 0.5, "val/mse": value} for i, value in enumerate(values, start=1)]
+
+    for broken in (float("nan"), float("inf")):
+        text = cautions(edit=lambda log, v=broken: rewrite(log, ODD, epochs=curve(0.1, v, 0.1)))["not_finite"]
+        assert "no finite number in 2 complete trials" in text
+    assert "not_finite" not in cautions(edit=lambda log: rewrite(log, ODD, epochs=curve(0.1, 0.1)))
+
+
+def test_sizes_that_miss_their_label_or_vary_in_an_arm(cautions):
+    text = cautions({"cost/budget_params": 10_000_000, "cost/params_trained": 8_109_952})["off_label"]
+    assert text.endswith(f"by more than 5% in {ODD} (8.11 M for 10 M).")
+    assert "off_label" not in cautions({"cost/budget_params": 8_000_000, "cost/params_trained": 8_109_952})
+
+    def change(trial, row):
+        return row | {"cost/params_trained": 100 + trial.seed} if trial.arm.name == ODD else row
+
+    assert ODD in cautions(change_row=change)["several_sizes"]
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_an_earlier_schema_are_read_and_named(cautions):
+    text = cautions({"schema_version": 1})["older_schema"]
+    assert text.startswith("2 complete trials written with schema version 1 of the run log")
+    assert "cost/budget_params" in text
+    assert "older_schema" not in cautions({"schema_version": SCHEMA_VERSION})
+
+
+def test_simulated_trials_alone_are_analysed_and_named_first_of_all(cautions):
+    found = cautions({"provenance": "simulated"}, everywhere=True)
+    assert "All 6 complete trials are simulated" in found["simulated"]
+    assert "unproven" not in found
+
+
+def test_simulated_trials_never_stand_beside_trained_ones(tmp_path):
+    def change(trial, row):
+        return row | {"provenance": "simulated"} if trial.arm.name == ODD else row
+
+    study = analysis.load(StudyWriter(tmp_path / "study", space=LAYERS, n_seeds=2, change_row=change).write())
+    primary = study.table().query("role == 'primary'").set_index("arm")
+    assert (primary.loc[ODD, "n_seeds"], primary.loc["baseline", "n_seeds"]) == (0, 2)
+    texts = [c.text for c in study.cautions() if c.kind == "provenance"]
+    assert texts == ["2 trials of provenance simulated left out of every table, where others were trained."]
+    assert study.coverage().query("scope == 'study'")["missing"].iloc[0] == 2
+
+
+def test_many_failures_are_counted(cautions):
+    def change(trial, row):
+        return row | {"status": "failed", "error": "died"} if trial.seed > 0 else row
+
+    found = cautions(change_row=change, n_seeds=4)
+    assert "9 trials failed, 4 of them not named here; most in" in found["failed"]
+    assert found["failed"].count("failed: died") == 5
+
+
+def test_the_claim_of_the_writer_is_judged_on_what_these_logs_measure():
+    assert CLAIM.primary == "mask_iou"

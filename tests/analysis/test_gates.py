@@ -1,0 +1,243 @@
+"""Gates of one study and of the plan, with waivers and without."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from study_writer import CLAIM, StudyWriter, space
+from typer.testing import CliRunner, Result
+
+import analysis
+from analysis.__main__ import app
+from analysis.gate import closed_by, state_of, waived_in
+from analysis.gates import build_gates, build_studies, compute_gate_status
+from analysis.waivers import read_waivers
+from foresight.claim import Criterion
+from foresight.errors import RequestError
+from foresight.space import Factor
+
+FEW = space((Factor("layers", "fusion.layers", (2, 4)),))
+MET = replace(CLAIM, criteria=(Criterion("mask_iou", 0.7, 0.6, 0.5),))
+WAIVER = {
+    "study": "p2_end_to_end",
+    "metric": "lpips",
+    "name": "Ada Lovelace",
+    "date": "2026-11-20",
+    "reason": "no trunk",
+}
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Writes runs/<name> of two arms; keywords are StudyWriter's."""
+    return lambda name, **fields: StudyWriter(tmp_path / "runs" / name, **{"space": FEW} | fields).write()
+
+
+def waivers_yaml(tmp_path: Path, *waivers: dict) -> Path:
+    path = tmp_path / "waivers.yaml"
+    rows = ["\n    ".join(f"{name}: {value}" for name, value in waiver.items()) for waiver in waivers]
+    path.write_text("waivers:\n" + "".join(f"  - {row}\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the command of the analysis without its figures, which take seconds and say nothing about gates."""
+    monkeypatch.setattr("analysis.report.draw_figures", lambda study: [])
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+    return run
+
+
+# --- one study -------------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_is_open_when_every_criterion_is_met(write, command):
+    study = analysis.load(write("p2_end_to_end", claim=MET))
+    assert (closed_by(study.gate()), state_of(study.gate())) == ([], "met")
+    result = command("p2_end_to_end", "--gate")
+    assert result.exit_code == 0
+    assert "gate" not in result.stderr
+
+
+def test_a_waived_criterion_opens_the_gate_and_is_never_met(write, command, tmp_path):
+    write("p2_end_to_end")
+    assert command("p2_end_to_end", "--gate").exit_code == 3
+    waivers_yaml(tmp_path, WAIVER)
+    result = command("p2_end_to_end", "--gate")
+    assert result.exit_code == 0
+    said = (
+        "gate open by waiver: Criterion lpips is waived by Ada Lovelace on 2026-11-20: no trunk. lpips was not measured"
+    )
+    assert said in result.stderr
+    assert "gate closed" not in result.stderr
+    study = analysis.load(tmp_path / "runs" / "p2_end_to_end", waivers=read_waivers(None, ["p2_end_to_end"]))
+    row = study.gate().query("metric == 'lpips'").iloc[0]
+    assert (row["verdict"], row["state"], row["waived_by"]) == ("not measured", "waived", "Ada Lovelace")
+    assert study.waived()["metric"].tolist() == ["lpips"]
+    assert study.verdicts().query("metric == 'lpips'")["verdict"].tolist() == ["not measured"]
+    page = (tmp_path / "results" / "p2_end_to_end" / "report.html").read_text()
+    assert "Waived criteria" in page
+    assert "Ada Lovelace" in page
+
+
+def test_a_waiver_of_what_is_met_changes_nothing(write, tmp_path):
+    waivers = read_waivers(waivers_yaml(tmp_path, WAIVER | {"metric": "mask_iou"}), ["p2_end_to_end"])
+    gate = analysis.load(write("p2_end_to_end"), waivers=waivers).gate()
+    assert gate.query("metric == 'mask_iou'")["state"].tolist() == ["met"]
+    assert waived_in(gate) == []
+
+
+def imported(trial, row):
+    return row | {"provenance": "imported"}
+
+
+def simulated(trial, row):
+    return row | {"provenance": "simulated"}
+
+
+def one_missing(trial, row):
+    return None if (trial.seed, trial.arm.name) == (4, "fusion.layers=2") else row
+
+
+@pytest.mark.parametrize(
+    ("change_row", "state", "said"),
+    [
+        (imported, "imported", "5 trials of the judged arm were imported, not run by this system"),
+        (simulated, "simulated", "5 trials of the judged arm were simulated, not run by this system"),
+        (one_missing, "not complete", "The study is in progress: not every planned trial is complete."),
+    ],
+)
+def test_what_keeps_a_gate_closed_although_every_criterion_is_met(write, tmp_path, change_row, state, said):
+    waivers = read_waivers(waivers_yaml(tmp_path, WAIVER | {"metric": "mask_iou"}), ["p2_end_to_end"])
+    gate = analysis.load(write("p2_end_to_end", claim=MET, change_row=change_row), waivers=waivers).gate()
+    assert gate.loc[gate["what"] == "criterion", "verdict"].tolist() == ["met"]
+    (sentence,) = closed_by(gate)
+    assert said in sentence
+    assert state_of(gate) == state
+
+
+def test_a_claim_without_criteria_or_without_a_hash_opens_nothing(write):
+    study = analysis.load(write("p2_end_to_end", claim=replace(CLAIM, criteria=())))
+    assert closed_by(study.gate()) == ["The claim names no criterion, so nothing was shown."]
+    path = write("c2_validation", claim=MET)
+    sweep = json.loads((path / "sweep.json").read_text())
+    del sweep["claim_hash"]
+    (path / "sweep.json").write_text(json.dumps(sweep))
+    assert "nothing shows that it was fixed before the trials" in closed_by(analysis.load(path).gate())[0]
+
+
+def test_a_gate_takes_all_its_metrics_from_the_judged_arm(write):
+    """The other arm has what the baseline lacks: it does not count."""
+
+    def change(trial, row):
+        return row | {"test/lpips": 0.1} if trial.arm.name != "baseline" else row
+
+    gate = analysis.load(write("p2_end_to_end", change_row=change)).gate()
+    assert gate.set_index("metric")["state"].to_dict() == {"mask_iou": "met", "lpips": "not measured"}
+
+
+# --- waivers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"study": "p2_end_to_ends"}, "unknown study 'p2_end_to_ends' (did you mean 'p2_end_to_end'?)"),
+        ({"metric": "lpip"}, "unknown metric 'lpip' (did you mean 'lpips'?)"),
+        ({"name": '""'}, "'waivers.0.name' is wrong"),
+        ({"reason": '" "'}, "'waivers.0.reason' is wrong"),
+        ({"date": "soon"}, "'waivers.0.date' is wrong"),
+        ({"signed": "yes"}, "'waivers.0.signed' is wrong: extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_waiver_is_refused(tmp_path, changed, said):
+    with pytest.raises(RequestError) as caught:
+        read_waivers(waivers_yaml(tmp_path, WAIVER | changed), ["p2_end_to_end", "c2_validation"])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_waiver_without_its_reason_or_twice_is_refused(tmp_path):
+    without = {name: value for name, value in WAIVER.items() if name != "reason"}
+    with pytest.raises(RequestError, match=r"'waivers.0.reason' is wrong: field required"):
+        read_waivers(waivers_yaml(tmp_path, without), ["p2_end_to_end"])
+    with pytest.raises(RequestError, match="waives 'lpips' of 'p2_end_to_end' twice"):
+        read_waivers(waivers_yaml(tmp_path, WAIVER, WAIVER), ["p2_end_to_end"])
+
+
+@pytest.mark.parametrize("text", ["", "waivers", "waivers: {", "- a"])
+def test_a_file_that_holds_no_waivers_is_refused(tmp_path, text):
+    (tmp_path / "waivers.yaml").write_text(text)
+    with pytest.raises(RequestError):
+        read_waivers(tmp_path / "waivers.yaml", [])
+
+
+def test_a_waiver_of_no_criterion_is_refused_by_the_command(write, command, tmp_path):
+    write("p2_end_to_end")
+    path = waivers_yaml(tmp_path, WAIVER | {"metric": "lpips_random_trunk"})
+    result = command("p2_end_to_end", "--waivers", str(path))
+    assert result.exit_code == 2
+    assert (
+        "'lpips_random_trunk' of 'p2_end_to_end', which is no criterion of it; it has lpips, mask_iou" in result.stderr
+    )
+    assert command("p2_end_to_end", "--waivers", "nowhere.yaml").exit_code == 2
+
+
+# --- the gates of the plan -------------------------------------------------------------------------------------------
+
+
+def test_gates_roll_up_every_study_and_an_unmeasured_experiment_closes_them(write, command):
+    write("p2_end_to_end")
+    write("c2_validation", claim=MET)
+    write("c2_training", change_row=lambda trial, row: row | {"status": "failed"})
+    result = command("gates", "--json")
+    assert result.exit_code == 3
+    found = json.loads(result.stdout)
+    state = {(row["gate"], row["experiment"]): row["state"] for row in found["gates"]}
+    assert state["gate_1_reconstruction", "P2"] == "not measured"
+    assert state["gate_1_reconstruction", "Q1"] == "not measured"
+    assert state["gate_2_bridging", "C2"] == "met"
+    assert {row["status"] for row in found["gates"]} == {"closed"}
+    studies = {row["study"]: row for row in found["studies"]}
+    assert studies["c2_training"]["status"] == "not readable"
+    assert "has no complete trial (10 failed)" in studies["c2_training"]["reasons"][0]
+    assert (studies["p2_end_to_end"]["criteria_met"], studies["p2_end_to_end"]["criteria"]) == (1, 2)
+    text = command("gates").stdout
+    assert "gate_2_bridging: closed.\n  C2 (c2_validation): met.\n  Q3: not measured." in text
+
+
+def test_a_plan_whose_experiments_are_all_met_or_waived(write, command, tmp_path, monkeypatch):
+    from analysis.gate_definitions import Experiment, GateDefinition
+
+    definitions = (GateDefinition("g", "?", (Experiment("P2", "?", "p2_end_to_end"),), "phase 2"),)
+    path = write("p2_end_to_end")
+    monkeypatch.setattr("analysis.gates.GATES", definitions)
+    waived = read_waivers(waivers_yaml(tmp_path, WAIVER), ["p2_end_to_end"])
+    assert build_gates(build_studies(path.parent, waived), definitions)["status"].tolist() == ["open by waiver"]
+    assert build_gates(build_studies(path.parent), definitions)["status"].tolist() == ["closed"]
+    write("p2_end_to_end", claim=MET)
+    assert build_gates(build_studies(path.parent), definitions)["status"].tolist() == ["passed"]
+
+
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [
+        (["met", "met"], "passed"),
+        (["met", "waived"], "open by waiver"),
+        (["met", "undecided"], "closed"),
+        (["imported"], "closed"),
+        ([], "closed"),
+    ],
+)
+def test_status_of_a_gate(states, status):
+    assert compute_gate_status(states) == status
+
+
+def test_gates_of_a_folder_that_is_not_there(command):
+    result = command("gates", "--runs", "nowhere")
+    assert (result.exit_code, result.stderr) == (2, "there is no folder 'nowhere'; choose another --runs\n")

@@ -1,0 +1,159 @@
+"""What makes a comparison impossible is refused: each case is a small run log with one thing wrong."""
+
+import math
+
+import pandas as pd
+import pytest
+from study_writer import SET_HASHES, SPLITS, space
+
+import analysis
+from foresight.errors import RequestError
+from foresight.runlog import SCHEMA_VERSION, RunLog
+from foresight.space import Factor
+from foresight.split_log import split_path, write_split
+
+LAYERS = space((Factor("fusion layers", "fusion.layers", (2, 4, 6)),))
+ODD = "fusion.layers=2"
+
+
+@pytest.fixture
+def study(write_study):
+    """Writes three arms at two seeds; `change` is added to the rows of one arm, or of all."""
+
+    def write(change=None, everywhere=False, **fields):
+        def changed(trial, row):
+            return row | (change or {}) if everywhere or trial.arm.name == ODD else row
+
+        return write_study(**{"space": LAYERS, "n_seeds": 2, "change_row": changed} | fields)
+
+    return write
+
+
+def refused(path) -> str:
+    with pytest.raises(RequestError) as caught:
+        analysis.load(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_study_itself_is_not(study):
+    assert analysis.load(study()).data.unproven == ()
+
+
+# --- training images among test images -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("column", "called"), [("data/train_hash", "training"), ("data/val_hash", "validation")])
+def test_a_test_image_among_those_trained_on(study, column, called):
+    path = study()
+    leaking = write_split(path, [*SPLITS["train"][:-1], SPLITS["test"][7]])
+    path = study({column: leaking}, everywhere=True)
+    message = refused(path)
+    assert f"was tested on 1 of its {called} images (for example {SPLITS['test'][7]})" in message
+
+
+def test_a_leak_of_one_arm_is_one_as_well(study):
+    # Its training set is another one, which a factor over the data would allow.
+    data = space((Factor("images", "data.n_train", (64, 512)),))
+    path = study(space=data)
+    leaking = write_split(path, [*SPLITS["train"], *SPLITS["test"][:3]])
+
+    def change(trial, row):
+        return row | {"data/train_hash": leaking} if trial.arm.name != "baseline" else row
+
+    assert "was tested on 3 of its training images" in refused(study(space=data, change_row=change))
+
+
+def test_hashes_that_are_not_those_of_the_set(study):
+    path = study()
+    file = split_path(path, SET_HASHES["data/train_hash"])
+    pd.DataFrame({"sample_hash": SPLITS["train"][:-1]}).to_parquet(file)
+    assert f"'{file}' does not hold the images that its name stands for" in refused(path)
+
+
+def test_samples_of_a_trial_that_name_one_image_in_two_splits(study):
+    path = study()
+    log = RunLog(path)
+    row = log.trials().iloc[0].dropna().to_dict() | {"seed": 0, "attempt": 1}
+    samples = pd.DataFrame({"sample_hash": ["a", "b", "b"], "split": ["train", "val", "test"], "mask_iou": [0.5] * 3})
+    log.write_trial({name: v for name, v in row.items() if not name.startswith("cost/")}, samples=samples)
+    assert "1 images of the split 'test' stand among the training or validation images" in refused(path)
+
+
+# --- arms that were not measured or trained alike -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["data/train_hash", "data/n_train", "data/val_hash", "data/n_val"])
+def test_arms_of_one_seed_that_were_trained_on_other_images(study, column):
+    other = {"data/n_train": 99, "data/n_val": 99}.get(column, "0" * 16)
+    message = refused(study({column: other}))
+    assert "trained alike" in message
+    assert f"at seed 0 {column} is" in message
+
+
+def test_a_factor_over_the_data_may_train_on_other_images(study):
+    data = space((Factor("images", "data.n_train", (64, 512)),))
+    analysis.load(study({"data/n_train": 64}, space=data))
+
+
+def test_seeds_may_differ_in_their_training_images(study):
+    def change(trial, row):
+        return row | {"data/train_hash": f"{trial.seed:016x}"}
+
+    assert len(analysis.load(study(change_row=change)).data.unproven) == 1
+
+
+@pytest.mark.parametrize("ids", ["mask_iou/v2 ssim/v1", "mask_iou/v2"])
+def test_one_metric_by_two_definitions(study, ids):
+    def change(trial, row):
+        return row | {"env/metric_ids": ids if trial.arm.name == ODD else "mask_iou/v1 ssim/v1"}
+
+    message = refused(study(change_row=change))
+    assert "by one definition of a metric, but mask_iou is mask_iou/v1 in 4 trials, mask_iou/v2 in 2 trials" in message
+
+
+def test_lpips_with_two_trunks(study):
+    def change(trial, row):
+        return row | {"env/lpips_trunk": f"random seed {int(trial.arm.name == ODD)}"}
+
+    message = refused(study(change_row=change))
+    assert "lpips_random_trunk was measured with random seed 0 in 4 trials, random seed 1 in 2 trials" in message
+
+
+# --- numbers that are none, keys that are two, versions that are not known ------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["test/psnr", "val/mse", "cost/train_s", "test/latency_ms", "heldout/clips/ssim"])
+def test_infinity(study, column):
+    message = refused(study({column: math.inf}))
+    assert f"{column} = inf" in message
+
+
+@pytest.mark.parametrize("value", [-0.2, 1.2])
+def test_a_metric_of_a_further_set_out_of_its_range(study, value):
+    assert "outside the range" in refused(study({"heldout/clips/mask_iou": value}))
+
+
+def test_a_key_that_stands_twice(study):
+    path = study()
+    first = sorted((path / "trials").iterdir())[0]
+    copy = path / "trials" / "a-copy"
+    copy.mkdir()
+    (copy / "trial.parquet").write_bytes((first / "trial.parquet").read_bytes())
+    message = refused(path)
+    assert f"a-copy' holds the row of '{first.name}'" in message
+
+
+def test_a_key_that_is_planned_twice(study):
+    path = study()
+    manifest = pd.read_parquet(path / "manifest.parquet")
+    pd.concat([manifest, manifest[:1]]).to_parquet(path / "manifest.parquet")
+    assert f"plans the key {manifest['key'][0]} more than once" in refused(path)
+
+
+def test_a_run_log_of_a_later_schema(study):
+    later = {"schema_version": SCHEMA_VERSION + 1, "env/git_commit": "04c016c"}
+    message = refused(study(later))
+    assert f"schema version {SCHEMA_VERSION + 1}" in message
+    assert f"reads versions up to {SCHEMA_VERSION}" in message
+    assert "(git commit 04c016c)" in message
