@@ -23,6 +23,7 @@ from analysis.heldout import build_heldout
 from analysis.image_pairs import read_image_pairs
 from analysis.importance import build_importance
 from analysis.load import StudyData, read_study
+from analysis.looks import build_looks
 from analysis.objectives import DEFAULT_OBJECTIVES, check_objectives
 from analysis.pareto import build_fronts, build_pareto
 from analysis.per_image import build_image_extremes, build_per_image
@@ -91,6 +92,14 @@ class Study:
     def components(self) -> pd.DataFrame:
         """One row per arm and component of the pipeline; empty where no component was timed."""
         return build_components(self.data)
+
+    def looks(self) -> pd.DataFrame:
+        """One row per arm and look at which it was tested; empty for a claim with one look."""
+        return self._looks.copy()
+
+    @cached_property
+    def _looks(self) -> pd.DataFrame:
+        return build_looks(self.data)
 
     def amendments(self) -> pd.DataFrame:
         """What was changed of the claim or of what varies after the study began; empty where nothing was."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtri, stdtrit
 
-from analysis.compare import CONFIDENCE
+from foresight.compare import CONFIDENCE
 
 Statistic = TypeVar("Statistic")
 

@@ -8,9 +8,9 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.compare import compute_estimate
 from analysis.load import StudyData
 from analysis.reading import read_checked
+from foresight.compare import compute_estimate
 
 BREAKDOWN_COLUMNS = ("arm", "scene", "metric", "n_images", "n_seeds", "mean", "low", "high")
 

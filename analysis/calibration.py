@@ -19,8 +19,9 @@ FALSE, FALSE_BY_FACTOR = "any false verdict", "any false verdict, adjusted withi
 FALSE_NONINFERIOR = "any false non-inferior"
 POWER = "power"
 CHOSEN, PAIRED_T, POOLED = "this analysis", "paired t", "pooled block"
+METHOD_NAMES = (CHOSEN, PAIRED_T, POOLED)
 SUMMARY_COLUMNS = (
-    "method", "n_seeds", "false_rate", "low", "high", "worst_noise", "worst_n_arms", "power", "power_effect", "power_n_arms",
+    "method", "n_seeds", "false_rate", "low", "high", "worst_noise", "n_arms_worst", "power", "power_effect", "n_arms_power",
     "alpha", "n_studies", "command",
 )  # fmt: skip
 SHOWN_EFFECT = 4.0  # in standard deviations of a seed's noise
@@ -39,18 +40,21 @@ def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     power = rates[(rates["kind"] == POWER) & (rates["effect"] == SHOWN_EFFECT) & (rates["noise"] == "equal")]
-    for (method, n_seeds), cell in rates[rates["kind"] == FALSE].groupby(["method", "n_seeds"], sort=False):
+    false = rates[rates["kind"] == FALSE]
+    order = [(method, n_seeds) for method in METHOD_NAMES for n_seeds in sorted(false["n_seeds"].unique())]
+    for method, n_seeds in order:
+        cell = false[(false["method"] == method) & (false["n_seeds"] == n_seeds)]
         worst = cell.sort_values("rate").iloc[-1]
         error = 1.96 * float(worst["standard_error"])
         row = {
             "method": method, "n_seeds": n_seeds, "false_rate": worst["rate"], "low": worst["rate"] - error,
-            "high": worst["rate"] + error, "worst_noise": worst["noise"], "worst_n_arms": worst["n_arms"],
+            "high": worst["rate"] + error, "worst_noise": worst["noise"], "n_arms_worst": worst["n_arms"],
             "alpha": worst["alpha"], "n_studies": worst["repetitions"], "command": worst["command"],
         }  # fmt: skip
         seen = power[(power["method"] == method) & (power["n_seeds"] == n_seeds)]
         if len(seen):
             first = seen.iloc[0]
-            row |= {"power": first["rate"], "power_effect": SHOWN_EFFECT, "power_n_arms": first["n_arms"]}
+            row |= {"power": first["rate"], "power_effect": SHOWN_EFFECT, "n_arms_power": first["n_arms"]}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
@@ -58,12 +62,13 @@ def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
 def describe_calibration(summary: pd.DataFrame) -> list[str]:
     """What the rates say about the analysis' own method, and what other choices would have done."""
     sentences = []
-    for worst in summary.sort_values("false_rate").groupby("method", sort=False).tail(1).to_dict("records"):
+    for _, rows in summary.groupby("method", sort=False):
+        worst = rows.sort_values("false_rate").to_dict("records")[-1]
         error, method = worst["high"] - worst["false_rate"], worst["method"]
         sentences.append(
             f"{method[:1].upper()}{method[1:]}: of {worst['n_studies']:,} simulated studies where no arm differs, "
             f"{percent(worst['false_rate'])} had a false verdict (± {percent(error)}; alpha {percent(worst['alpha'])}) "
             f"in the worst case, noise '{worst['worst_noise']}' with {count(worst['n_seeds'], 'seed')} and "
-            f"{worst['worst_n_arms']} arms."
+            f"{worst['n_arms_worst']} arms."
         )
     return sentences

@@ -85,6 +85,8 @@ def _number(column: str, value: float, is_whole: bool, row: dict[Any, Any]) -> s
         return wording.p_value(value)
     if column in WRITTEN_SHORT:
         return f"{value:g}"
+    if column.startswith("alpha_"):  # a share of alpha: the first look's may be 0.00009
+        return f"{value:.2g}"
     if is_whole:
         return f"{value:.0f}"
     if column == "money":

@@ -1,7 +1,7 @@
 """The claim that was fixed before the run, read back from sweep.json. Nothing here looks at a result."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from foresight.amendment import known_claims, read_amendments
 from foresight.claim import Claim, Criterion
 from foresight.errors import RequestError
+from foresight.spending import Spending
 
 
 def read_claim(sweep: Mapping[str, Any]) -> Claim:
@@ -22,6 +23,9 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
         Criterion(**_parts(Criterion, row, "a criterion of the claim")) for row in stored.get("criteria", ())
     )
     stored["judged"] = tuple(stored.get("judged", ()))
+    if stored.get("spending"):
+        spending = Spending(**_parts(Spending, stored["spending"], "the spending of the claim"))
+        stored["spending"] = replace(spending, looks=tuple(spending.looks))
     claim = Claim(**stored)
     claim.check()
     registered = sweep.get("claim_hash")
@@ -52,7 +56,9 @@ def check_trial_claims(recorded: pd.DataFrame, sweep: Mapping[str, Any]) -> None
         )
 
 
-def _parts(kind: type[Claim] | type[Criterion], stored: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _parts(
+    kind: type[Claim] | type[Criterion] | type[Spending], stored: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     names = [field.name for field in fields(kind)]
     missing = [field.name for field in fields(kind) if field.name not in stored and field.default is MISSING]
     if missing:

@@ -6,9 +6,9 @@ the peak with what the component allocates beside them; a CPU does not tell its 
 
 import pandas as pd
 
-from analysis.compare import compute_estimate
 from analysis.load import StudyData
 from analysis.wording import interval, number
+from foresight.compare import compute_estimate
 
 COMPONENTS = {"vlm": "VLM", "dinov2": "DINOv2", "fusion": "fusion or adapter", "decoder": "decoder"}
 COMPONENT_COLUMNS = (

@@ -4,6 +4,9 @@ In: the manifest and the recorded trials. Out: a frame with COVERAGE_COLUMNS. `m
 recorded: they wait, run, or died half-way. A level that was declared but never planned has a row with `planned` 0.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from analysis.load import FactorInfo, StudyData
@@ -24,21 +27,17 @@ COVERAGE_COLUMNS = (
 
 def build_coverage(data: StudyData) -> pd.DataFrame:
     """One row for the study (`scope` is `study`), one per factor level (`level`) and one per arm (`arm`)."""
-    status = dict(zip(data.trials["key"], data.trials["status"], strict=True))
-    usable = set(data.complete["key"])
-    planned = data.planned.assign(
-        # A complete trial that tables refuse, because it was neither trained nor imported, is missing here too.
-        status=[
-            "missing" if status.get(key, "missing") == "complete" and key not in usable else status.get(key, "missing")
-            for key in data.planned["key"]
-        ]
-    )
-    rows = [_row(planned, "study")]
+    # A complete trial that tables refuse, because it was neither trained nor imported, is missing here too.
+    status_of = data.trials.set_index("key")["status"]
+    refused = status_of.index[(status_of == "complete") & ~status_of.index.isin(data.complete["key"])]
+    status = data.planned["key"].map(status_of.drop(refused)).fillna("missing")
+    rows = [_row(status, "study")]
     for factor in data.factors:
         for level in factor.levels:
-            rows.append(_row(planned[rows_at(planned, data, factor, level)], "level", factor.name, str(level)))
-    for arm, mine in planned.groupby("arm", sort=False):
-        rows.append(_row(mine, "arm", str(mine["factor"].iloc[0] or ""), str(mine["level"].iloc[0] or ""), str(arm)))
+            rows.append(_row(status[rows_at(data.planned, data, factor, level)], "level", factor.name, str(level)))
+    counts = pd.crosstab(data.planned["arm"], status) if len(status) else pd.DataFrame()
+    for arm in data.planned["arm"].unique():
+        rows.append(_counted(counts.loc[arm].to_dict(), "arm", **data.described[arm], arm=str(arm)))
     return pd.DataFrame(rows, columns=list(COVERAGE_COLUMNS))
 
 
@@ -50,37 +49,39 @@ def rows_at(rows: pd.DataFrame, data: StudyData, factor: FactorInfo, level: obje
 
 
 def describe_coverage(coverage: pd.DataFrame) -> list[str]:
-    """One sentence for the study and one for each factor with an incomplete level."""
-    total = coverage[coverage["scope"] == "study"].iloc[0]
+    """One sentence for the study, one for all levels without a complete trial, one for each factor with incomplete ones."""
+    total = coverage[coverage["scope"] == "study"].iloc[0].to_dict()
     sentences = [f"{total['completed']} of {total['planned']} planned trials are complete{_shortfall(total)}."]
     levels = coverage[(coverage["scope"] == "level") & ~coverage["is_complete"]]
-    for factor, rows in levels.groupby("factor", sort=False):
-        listed = "; ".join(_level_sentence(row) for _, row in rows.iterrows())
+    empty = levels[levels["completed"] == 0]
+    if len(empty):
+        named = [f"{row['factor']} = {row['level']}{_why(row)}" for row in empty.to_dict("records")]
+        sentences.append(f"Nothing is known about {'; '.join(named)}.")
+    for factor, rows in levels[levels["completed"] > 0].groupby("factor", sort=False):
+        listed = "; ".join(
+            f"{row['level']} has {row['completed']} of {row['planned']}{_shortfall(row)}"
+            for row in rows.to_dict("records")
+        )
         sentences.append(f"Incomplete levels of {factor}: {listed}.")
     return sentences
 
 
-def _level_sentence(row: pd.Series) -> str:
-    if row["planned"] == 0:
-        return f"{row['level']} was declared and never planned"
-    return f"{row['level']} has {row['completed']} of {row['planned']}{_shortfall(row)}"
+def _why(row: Mapping[Any, Any]) -> str:
+    """Why no trial of a level is complete."""
+    return _shortfall(row) if row["planned"] else " (declared and never planned)"
 
 
-def _shortfall(row: pd.Series) -> str:
+def _shortfall(row: Mapping[Any, Any]) -> str:
     parts = [f"{row[name]} {name}" for name in ("failed", "stopped", "missing") if row[name]]
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _row(planned: pd.DataFrame, scope: str, factor: str = "", level: str = "", arm: str = "") -> dict[str, object]:
-    counts = planned["status"].value_counts()
-    completed = int(counts.get("complete", 0))
-    row = {
-        "scope": scope,
-        "factor": factor,
-        "level": level,
-        "arm": arm,
-        "planned": len(planned),
-        "completed": completed,
-    }
-    row |= {status: int(counts.get(status, 0)) for status in ("failed", "stopped", "missing")}
-    return row | {"is_complete": 0 < len(planned) == completed}
+def _row(status: pd.Series, scope: str, factor: str = "", level: str = "") -> dict[str, object]:
+    return _counted(status.value_counts().to_dict(), scope, factor, level)
+
+
+def _counted(counts: Mapping[Any, int], scope: str, factor: str, level: str, arm: str = "") -> dict[str, object]:
+    planned, completed = sum(counts.values()), int(counts.get("complete", 0))
+    row = {"scope": scope, "factor": factor, "level": level, "arm": arm, "planned": planned, "completed": completed}
+    row |= {name: int(counts.get(name, 0)) for name in ("failed", "stopped", "missing")}
+    return row | {"is_complete": 0 < planned == completed}

@@ -9,7 +9,6 @@ import math
 
 import pandas as pd
 
-from analysis.compare import compute_estimate
 from analysis.heldout import heldout_size, heldout_values
 from analysis.load import StudyData
 from analysis.missing_seeds import count_failed, seed_share
@@ -17,6 +16,7 @@ from analysis.relative import partner_keys
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.claim import Criterion
+from foresight.compare import compute_estimate
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 

@@ -11,11 +11,11 @@ from itertools import combinations
 import pandas as pd
 
 from analysis.capacity import find_capacity_axes
-from analysis.compare import compute_estimate
 from analysis.load import StudyData
 from analysis.objectives import read_costs
 from analysis.relative import FORMULAS, compute_param_efficiency, efficiency_by_seed
 from analysis.wording import count, decimals_of, metric_phrase, number, quantity
+from foresight.compare import compute_estimate
 from foresight.metrics import METRICS, RELATIVE_METRICS
 
 EFFICIENCY_COLUMNS = (

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from analysis.compare import compute_estimate, compute_holm
 from analysis.factorial_design import Term, read_design
 from analysis.factorial_fit import compute_f_test, compute_variance_shares, fit_terms
 from analysis.load import StudyData
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+from foresight.compare import compute_estimate, compute_holm
 
 TERM_COLUMNS = (
     "kind", "term", "metric", "df", "status", "aliased_with", "n_seeds", "seeds", "n_arms", "n_test",

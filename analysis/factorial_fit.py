@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.special import fdtrc
 
 from analysis.blocks import compute_jackknife, fit_blocks
-from analysis.compare import ROUNDING
 from analysis.factorial_design import Design, Term, find_aliases
+from foresight.compare import ROUNDING
 
 
 @dataclass(frozen=True)

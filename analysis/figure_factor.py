@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.compare import Estimate, compute_estimate
 from analysis.coverage import rows_at
 from analysis.figure_marks import describe_point
 from analysis.figure_style import (
@@ -31,6 +30,7 @@ from analysis.figure_style import (
 from analysis.load import FactorInfo, StudyData
 from analysis.table import predictor_score
 from analysis.wording import better_arrow, decimals_of, metric_axis, metric_phrase, n_range, number, with_interval
+from foresight.compare import Estimate, compute_estimate
 from foresight.metrics import METRICS
 
 PANELS_PER_ROW = 3

@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from analysis.compare import compute_estimate
 from analysis.figure_marks import arm_values, describe_point
 from analysis.figure_style import BLUE, CYCLE, FAINT, SMALL_PT, capitalised, heading, mark, new_figure
 from analysis.load import StudyData
 from analysis.scaling_law import ScalingFit
 from analysis.table import seed_values
 from analysis.wording import better_arrow, metric_axis, metric_phrase, n_range, quantity
+from foresight.compare import compute_estimate
 from foresight.space import BASELINE
 
 DODGE = 1.03  # marks of curves at the same sizes stand this factor apart

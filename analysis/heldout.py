@@ -8,8 +8,8 @@ import math
 
 import pandas as pd
 
-from analysis.compare import compute_estimate
 from analysis.load import StudyData
+from foresight.compare import compute_estimate
 from foresight.metrics import METRICS
 
 PREFIX = "heldout/"

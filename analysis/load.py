@@ -22,6 +22,7 @@ from analysis.test_set import TEST_SET_COLUMNS, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
+from foresight.looks import from_json_rows
 from foresight.metrics import METRICS
 from foresight.runlog import PROVENANCES, RunLog
 from foresight.space import BASELINE
@@ -67,6 +68,7 @@ class StudyData:
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
     n_test: int | None  # None where imported trials do not say, or say different numbers
+    recorded_looks: pd.DataFrame  # the tests that the sweep has made, TEST_COLUMNS of foresight.looks
     foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
     samples: pd.DataFrame  # a row per complete trial, split and metric of its samples: `foresight.sample_summary`
     unproven: tuple[Unproven, ...]  # complete trials whose test images nothing proves to be unseen
@@ -75,7 +77,7 @@ class StudyData:
     def is_factorial(self) -> bool:
         return self.sweep.get("space", {}).get("design") == "factorial"
 
-    @property
+    @cached_property
     def items(self) -> str:
         """What the test rows are, in the plural: `test images` unless the trials say otherwise."""
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
@@ -98,9 +100,32 @@ class StudyData:
         return self.complete[self.complete["data/test_hash"].notna()]
 
     @cached_property
+    def described(self) -> dict[str, dict[str, str]]:
+        """Arm to its factor and level, from the plan where it is planned."""
+        told = {}
+        for trials in (self.trials, self.planned):
+            rows = trials[["arm", "factor", "level"]].drop_duplicates("arm", keep="last").fillna("")
+            for arm, factor, level in rows.astype(str).itertuples(index=False):
+                told[arm] = {"factor": factor, "level": level}
+        return told
+
+    @cached_property
     def registered_seeds(self) -> tuple[int, ...]:
-        """The blocks that verdicts are judged on: the first `claim.seeds` planned seeds, however many more there are."""
-        return tuple(sorted(map(int, self.planned["seed"].unique()))[: self.claim.seeds])
+        """The blocks that verdicts are judged on: the first `claim.seeds` planned seeds, however many more there are.
+
+        With looks (`foresight.looks`) each arm is judged on the first so many of `planned_seeds`, and criteria on these.
+        """
+        return self.planned_seeds[: self.claim.seeds]
+
+    @cached_property
+    def judged_seeds(self) -> tuple[int, ...]:
+        """Every block that a verdict may be judged on: those of the last look, or the registered ones."""
+        return self.planned_seeds[: self.claim.looks()[-1].n_seeds]
+
+    @cached_property
+    def planned_seeds(self) -> tuple[int, ...]:
+        """Every planned block, in order."""
+        return tuple(sorted(map(int, self.planned["seed"].unique())))
 
     @cached_property
     def arms(self) -> list[str]:
@@ -176,6 +201,7 @@ def read_study(path: Path) -> StudyData:
             sorted((m for m in measured if m in METRICS), key=lambda m: (m != claim.primary, list(METRICS).index(m)))
         ),
         predictors=tuple(dict.fromkeys(c.split("/")[1] for c in columns if c.startswith("baseline/"))),
+        recorded_looks=from_json_rows(read_checked(log.read_looks, [path / "looks.json"]), claim),
         n_test=n_test,
         foreign_fields={str(field): int(n) for field, n in foreign[foreign != ""].value_counts().items()},
         samples=samples,

@@ -5,6 +5,8 @@ from analysis.load import StudyData
 
 def count_failed(data: StudyData, arms: set[str], present: set[int]) -> int:
     """Registered seeds outside `present` at which a trial of `arms` failed."""
+    if present >= set(data.registered_seeds):
+        return 0
     failed = data.trials[(data.trials["status"] == "failed") & data.trials["arm"].isin(arms)]
     return len((set(data.registered_seeds) - present) & set(failed["seed"]))
 

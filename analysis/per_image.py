@@ -11,9 +11,9 @@ import math
 
 import pandas as pd
 
-from analysis.compare import Estimate, compute_estimate
 from analysis.load import StudyData
 from analysis.wording import count, decimals_of, interval, metric_phrase, signed
+from foresight.compare import Estimate, compute_estimate
 from foresight.metrics import METRICS
 
 PER_IMAGE_COLUMNS = (

@@ -146,24 +146,19 @@ def _fill_section(study: Study, section: Section, drawings: list[Drawing]) -> di
     cells = build_cells(frame, columns)
     kinds = [next((cell.kind for cell in column if cell.sort), "number") for column in zip(*cells, strict=True)]
     figures = [_shown(drawing) for drawing in drawings if drawing.stem in section.figures]
+    heads = [(section.columns[name], kind) for name, kind in zip(columns, kinds, strict=True)]
     return {
         "section": section,
         "sentences": section.describe(frame),
         "figures": figures,
         "cells": cells,
-        "kinds": kinds,
+        "heads": heads,
     }
 
 
 def _group_figures(drawings: list[Drawing], placed: set[str]) -> dict[str, list[dict[str, Any]]]:
     """The drawings that no section shows, by their place on the page."""
-    groups: dict[str, list[dict[str, Any]]] = {
-        "effects": [],
-        "learning": [],
-        "pictures": [],
-        "calibration": [],
-        "further": [],
-    }
+    groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (*FIGURE_PLACES.values(), "further")}
     for drawing in drawings:
         if drawing.stem in placed:
             continue

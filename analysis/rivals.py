@@ -1,14 +1,14 @@
 """Sets one arm against every other by the study's own paired test, with that arm in the baseline's place.
 
-In: values per arm and seed. Out: the rows of `analysis.compare`, indexed by the other arms' names.
+In: values per arm and seed. Out: the rows of `foresight.compare`, indexed by the other arms' names.
 """
 
 import numpy as np
 import pandas as pd
 
-from analysis.compare import compute_differences
 from analysis.load import StudyData
 from analysis.table import seed_values
+from foresight.compare import compute_differences
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 

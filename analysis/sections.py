@@ -6,8 +6,9 @@ contents and in results/<study>/ by one entry here; `analysis.cells` decides how
 
 from analysis import Study
 from analysis.amendments import describe_amendments
-from analysis.calibration import describe_calibration
+from analysis.calibration import SHOWN_EFFECT, describe_calibration
 from analysis.gate import waived_in
+from analysis.looks import describe_looks
 from analysis.section import Section
 from analysis.sections_of_arms import ARM_SECTIONS
 from analysis.sections_of_factors import FACTOR_SECTIONS
@@ -26,6 +27,25 @@ SECTIONS = (
             "reason": "Reason",
         },
         waived_in,
+    ),
+    Section(
+        "looks",
+        "Looks",
+        Study.looks,
+        {
+            "look": "Look",
+            "n_seeds": "Seeds",
+            "alpha_at_look": "Level",
+            "alpha_spent": "Alpha spent",
+            "arm": "Arm",
+            "difference": "Difference",
+            "p_holm": "Adjusted p, difference",
+            "p_noninferior_holm": "Adjusted p, non-inferiority",
+            "verdict": "Verdict",
+            "goes_on": "Goes on",
+            "time": "Taken",
+        },
+        describe_looks,
     ),
     *ARM_SECTIONS,
     *FACTOR_SECTIONS,
@@ -54,10 +74,9 @@ SECTIONS = (
             "n_seeds": "Seeds",
             "false_rate": "Studies with a false verdict, at worst",
             "worst_noise": "There the noise",
-            "worst_n_arms": "and the arms",
-            "power": "Power",
-            "power_effect": "for a difference in sd",
-            "power_n_arms": "among arms",
+            "n_arms_worst": "and the arms",
+            "power": f"Power for {SHOWN_EFFECT:g} sd, equal noise",
+            "n_arms_power": "among arms",
             "n_studies": "Studies simulated",
         },
         describe_calibration,

@@ -6,8 +6,8 @@ verdict and enters no claim.
 
 import pandas as pd
 
-from analysis.compare import compute_estimate
 from analysis.load import StudyData
+from foresight.compare import compute_estimate
 from foresight.metrics import SHARES
 
 SHARE_COLUMNS = ("arm", "share", "n_seeds", "mean", "low", "high", "n_test")

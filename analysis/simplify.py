@@ -13,11 +13,11 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.compare import compute_estimate, compute_holm
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+from foresight.compare import compute_estimate, compute_holm
 
 SIMPLIFY_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "is_best", "difference", "low", "high", "rival", "p", "p_holm",

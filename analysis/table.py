@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare import compute_differences
 from analysis.estimates import compute_estimates
 from analysis.load import StudyData
+from analysis.looks import compare_at_looks
+from foresight.compare import compute_differences
 from foresight.metrics import CEILINGS, METRICS
 from foresight.space import BASELINE
 
@@ -39,7 +40,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
     over the registered ones among `pair_seeds`. TRAINING_COLUMNS are means over trials.
     """
-    described = pd.DataFrame.from_dict(describe_arms(data), orient="index")
+    described = pd.DataFrame.from_dict(data.described, orient="index")
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
     frames = []
     for metric in data.metrics:
@@ -86,32 +87,23 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
     """One row per complete trial that measured `metric`: arm, seed, key, factor, value."""
     rows = data.complete[["arm", "seed", "key"]].assign(value=data.complete[f"test/{metric}"].astype(float))
     rows = rows[rows["value"].notna()].reset_index(drop=True)
-    return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in describe_arms(data).items()}))
+    return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in data.described.items()}))
 
 
 def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
     """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family.
 
-    Trials that do not say on which images they were scored have no difference.
+    Where the claim has looks, the primary metric's are those of each arm's last look. Trials that do not say on which
+    images they were scored have no difference.
     """
     values = seed_values(data, metric)
     registered = values[values["seed"].isin(data.registered_seeds) & values["key"].isin(data.comparable["key"])]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
-    return compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
-
-
-def describe_arms(data: StudyData) -> dict[str, dict[str, str]]:
-    """Arm to its factor and level, from the plan where it is planned."""
-    described = {}
-    for trials in (data.trials, data.planned):
-        rows = trials[["arm", "factor", "level"]].drop_duplicates("arm", keep="last")
-        for arm, factor, level in zip(rows["arm"], rows["factor"], rows["level"], strict=True):
-            described[arm] = {
-                "factor": "" if pd.isna(factor) else str(factor),
-                "level": "" if pd.isna(level) else str(level),
-            }
-    return described
+    differences = compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
+    if metric == data.claim.primary and data.claim.spending is not None:
+        return compare_at_looks(data, differences)
+    return differences
 
 
 def arm_costs(data: StudyData) -> pd.DataFrame:

@@ -2,17 +2,21 @@
 
 In: a study and its ablation table. Out: one frame with VERDICT_COLUMNS, criteria (`analysis.criteria`) first, whose
 sentences are made from the same rows; `keys` are the trials behind a row. Verdicts are judged on exactly the registered
-seeds: with fewer of them there is none, and more change none. All arms are one family: each of `better or worse` and
-`non-inferior` is wrong for any arm at a rate of alpha.
+seeds, or at the looks that the claim declares (`analysis.looks`): with fewer seeds there is none, and more change none. All
+arms are one family: each of `better or worse` and `non-inferior` is wrong for any arm at a rate of alpha.
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from analysis.amendments import amended_note
 from analysis.criteria import build_criteria
 from analysis.load import StudyData
+from analysis.looks import describe_test, last_tests, next_level
 from analysis.missing_seeds import count_failed, seed_share
 from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, percent
@@ -30,10 +34,12 @@ def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion (`kind` criterion, `estimate` the judged arm's mean) and per arm (`arm`, its difference)."""
     rows = build_criteria(data)
     primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
-    levels = [_open_level(data, primary, name) for name in ("p_holm", "p_noninferior_holm")]
+    tests = last_tests(data)
+    n_open = _count_open(data, primary, tests)
     blocks = zip(data.complete["arm"], data.complete["seed"], strict=True)
     key_of = dict(zip(blocks, data.complete["key"], strict=True))
-    rows += [_arm_row(data, row, key_of, *levels) for _, row in primary.iterrows() if row["arm"] != BASELINE]
+    others = primary[primary["arm"] != BASELINE]
+    rows += [_arm_row(data, row, key_of, n_open, tests.get(str(row["arm"]))) for _, row in others.iterrows()]
     verdicts = pd.DataFrame(rows, columns=list(VERDICT_COLUMNS))
     verdicts["sentence"] += amended_note(data.sweep)
     for name in ("n_seeds", "n_test"):
@@ -62,15 +68,22 @@ def decide_arm(
     return "non-inferior" if p_noninferior_holm < alpha else "undecided"
 
 
-def _open_level(data: StudyData, primary: pd.DataFrame, adjusted: str) -> float:
-    """The level that Holm leaves to each comparison still open: alpha over the number of those not decided."""
-    n_open = sum(arm != BASELINE for arm in data.arms) - int((primary[adjusted] < data.claim.alpha).sum())
-    return data.claim.alpha / max(1, n_open)
+def _count_open(data: StudyData, primary: pd.DataFrame, tests: Mapping[str, Any]) -> tuple[int, int]:
+    """Comparisons not decided yet, of difference and of non-inferiority: Holm leaves to each its level over so many."""
+    n_planned = sum(arm != BASELINE for arm in data.arms)
+    levels = [tests[arm]["alpha_at_look"] if arm in tests else data.claim.alpha for arm in primary["arm"]]
+    n_different, n_noninferior = (int((primary[name] < levels).sum()) for name in ("p_holm", "p_noninferior_holm"))
+    return max(1, n_planned - n_different), max(1, n_planned - n_noninferior)
 
 
 def _arm_row(
-    data: StudyData, row: pd.Series, key_of: dict[tuple[str, int], str], level: float, noninferior_level: float
+    data: StudyData,
+    row: pd.Series,
+    key_of: dict[tuple[str, int], str],
+    n_open: tuple[int, int],
+    test: Mapping[str, Any] | None,
 ) -> dict[str, object]:
+    """`test` is the one that gave the arm its verdict, or its last one, where the claim has looks; the verdict stands."""
     claim, metric = data.claim, str(row["metric"])
     n_pairs = 0 if pd.isna(row["n_pairs"]) else int(row["n_pairs"])
     pairs = set(map(int, str(row["pair_seeds"]).split())) if n_pairs else set()
@@ -78,21 +91,27 @@ def _arm_row(
         n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
         row["direction"] == "higher", count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
+    alpha, next_alpha, items = claim.alpha, claim.alpha, data.items
+    if test is not None:
+        verdict, alpha, next_alpha = str(test["verdict"]), test["alpha_at_look"], next_level(test, claim)
+        items = f"{items}, {describe_test(test)}"
     unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])
     unknown_images &= {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
     more_seeds = math.nan
-    if verdict == "undecided":
+    if verdict == "undecided" and next_alpha > 0:
         signed = row["difference"] if row["direction"] == "higher" else -row["difference"]
         more_seeds = compute_more_seeds(
-            signed, row["standard_error"], row["degrees"], n_pairs, claim.margin, level, noninferior_level, claim.power
-        )
+            signed, row["standard_error"], row["degrees"], n_pairs, claim.margin,
+            next_alpha / n_open[0], next_alpha / n_open[1], claim.power,
+        )  # fmt: skip
+    judged = replace(claim, alpha=alpha)
     return {
         "kind": "arm", "name": row["arm"], "factor": row["factor"], "level": row["level"], "metric": metric,
         "verdict": verdict, "n_seeds": n_pairs, "seeds": row["pair_seeds"], "n_test": row["n_test"],
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
         "margin": claim.margin, "method": row["method"], "more_seeds": more_seeds,
-        "sentence": _arm_sentence(row, verdict, n_pairs, claim, data.items, more_seeds, unknown_images),
+        "sentence": _arm_sentence(row, verdict, n_pairs, judged, items, more_seeds, unknown_images),
         "keys": " ".join(key_of[arm, seed] for arm in (row["arm"], BASELINE) for seed in sorted(pairs)),
     }  # fmt: skip
 
@@ -122,9 +141,9 @@ def _arm_sentence(
     outlook = ""
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
-        outlook = (
-            f" If it stays as found, {_more_seeds_phrase(more_seeds)} would decide it at {percent(claim.power)} power."
-        )
+        if not math.isnan(more_seeds):
+            further = _more_seeds_phrase(more_seeds)
+            outlook = f" If it stays as found, {further} would decide it at {percent(claim.power)} power."
     return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
 
 

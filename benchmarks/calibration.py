@@ -29,7 +29,7 @@ from analysis.calibration import (
     POOLED,
     POWER,
 )
-from analysis.moderation import Array, Contrasts, compute_contrasts, compute_paired, compute_residual_variances
+from foresight.moderation import Array, Contrasts, compute_contrasts, compute_paired, compute_residual_variances
 from foresight.runlog import atomic_write_bytes
 
 ALPHA = 0.05
@@ -84,7 +84,7 @@ def contrast_pooled(values_AS: Array) -> Contrasts:
 
 
 def adjust_holm(p: Array) -> Array:
-    """Holm's adjustment along the last axis: `analysis.compare.compute_holm` for many studies at once."""
+    """Holm's adjustment along the last axis: `foresight.compare.compute_holm` for many studies at once."""
     order = np.argsort(p, axis=-1)
     factors = np.arange(p.shape[-1], 0, -1)
     steps = np.maximum.accumulate(np.take_along_axis(p, order, -1) * factors, axis=-1)

@@ -14,6 +14,9 @@ from foresight.config import HELDOUT_SETS
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.space import BASELINE
+from foresight.spending import Look, Spending, plan_looks
+
+OPTIONAL_PARTS = ("reference", "judged", "spending")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Claim:
     arm, so that no gate is passed by the best numbers of several: the first of `judged` that the study has (a level that
     is a size differs between scales, and so does the arm's name), or the baseline. `power` is the chance of a verdict at
     which the number of further seeds is given for an undecided arm.
+
+    With `spending` arms are looked at at several numbers of seeds, the first of them `seeds`; without it at `seeds` alone.
     """
 
     statement: str
@@ -49,6 +54,7 @@ class Claim:
     reference: str = ""
     judged: tuple[str, ...] = ()
     power: float = 0.8
+    spending: Spending | None = None
 
     def check(self) -> None:
         """Raises RequestError for an unknown metric or levels that are not in order."""
@@ -71,6 +77,7 @@ class Claim:
             )
         if not 0 < self.power < 1:
             raise RequestError(f"a claim's power is a chance between 0 and 1, such as 0.8, got {self.power}")
+        self._check_spending()
         for c in self.criteria:
             if c.on and c.on not in HELDOUT_SETS:
                 raise RequestError(
@@ -83,6 +90,16 @@ class Claim:
                 raise RequestError(
                     f"'{c.metric}': target, acceptable and failure must go from best to worst, got {levels}"
                 )
+
+    def _check_spending(self) -> None:
+        if self.spending is None:
+            return
+        self.spending.check()
+        if self.spending.looks[0] != self.seeds:
+            raise RequestError(
+                f"the claim gives no verdict below {self.seeds} seeds, so its first look is there and not at "
+                f"{self.spending.looks[0]}; change one of the two"
+            )
 
     def check_arms(self, arms: Sequence[str]) -> None:
         """Raises RequestError when the study lacks an arm that the claim names, or judges the reference against itself."""
@@ -99,6 +116,12 @@ class Claim:
                 "name another arm in 'judged'"
             )
 
+    def looks(self) -> tuple[Look, ...]:
+        """Where arms are judged, and at which level: one look at `seeds` and alpha, or those of `spending`."""
+        if self.spending is None:
+            return (Look(1, self.seeds, self.alpha, self.alpha),)
+        return plan_looks(self.spending, self.alpha)
+
     def judged_arm(self, arms: Sequence[str]) -> str:
         """The arm that all criteria are judged on. Raises RequestError when the study has none of those named."""
         found = [arm for arm in self.judged or (BASELINE,) if arm in arms or not self.judged]
@@ -112,8 +135,8 @@ class Claim:
     def to_json(self) -> dict[str, Any]:
         """A plain tree for sweep.json.
 
-        What is not named (a reference, a judged arm, a criterion's further set, another power) is left out: claims without
-        it keep the hashes that run logs hold.
+        What is not named (a reference, a judged arm, a criterion's further set, another power, looks) is left out: claims
+        without it keep the hashes that run logs hold.
         """
         tree = json.loads(json.dumps(asdict(self)))
         for criterion in tree["criteria"]:
@@ -121,7 +144,7 @@ class Claim:
                 del criterion["on"]
         if self.power == Claim.power:
             del tree["power"]
-        return {name: value for name, value in tree.items() if value or name not in ("reference", "judged")}
+        return {name: value for name, value in tree.items() if value or name not in OPTIONAL_PARTS}
 
     @property
     def hash(self) -> str:

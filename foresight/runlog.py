@@ -3,6 +3,7 @@
     runs/<study>/
       sweep.json                  question, claim and its hash, space, scale, versions, git commit, created
       manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
+  looks.json                  of a claim that spends its alpha: one row per arm and look at which it was tested
       latency/<arm_key>.parquet   one row per arm: latency, measured alone on the machine after the training trials
       trials/<key>/
         config.json  epochs.parquet  samples.parquet  examples.png (and other pictures)
@@ -135,6 +136,17 @@ class RunLog:
         """One row per planned trial; empty before the first run."""
         path = self.root / "manifest.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame({"key": pd.Series(dtype=str)})
+
+    # --- looks -------------------------------------------------------------------------------------------------------
+
+    def write_looks(self, tests: list[dict[str, Any]]) -> None:
+        """Replaces the record of the looks that were taken; those before them come first, as they were."""
+        atomic_write_bytes(self.root / "looks.json", json.dumps(tests, indent=2, allow_nan=False).encode())
+
+    def read_looks(self) -> Any:
+        """The content of looks.json (`foresight.looks.from_json_rows` checks it); an empty list before the first look."""
+        path = self.root / "looks.json"
+        return json.loads(path.read_text()) if path.exists() else []
 
     # --- one trial -----------------------------------------------------------------------------------------------
 

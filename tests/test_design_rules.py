@@ -116,6 +116,8 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--json",
         "--seeds",
         "--limit",
+        "--until-decided",
+        "--budget-hours",
         "--one",
         "--runs",
         "--retry-failed",

@@ -30,7 +30,7 @@ def result_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
 
 
 def _extra_seeds(data: StudyData) -> list[Caution]:
-    registered = data.registered_seeds
+    registered = data.judged_seeds
     if not registered:
         return [
             Caution("extra_seeds", "The manifest plans no seed, so no seed is registered and no arm has a verdict.")

@@ -23,6 +23,15 @@ def check_flags(plan: bool, json: bool) -> None:
         raise RequestError("--json belongs to --plan; add --plan or leave it out")
 
 
+def check_looking_flags(until_decided: bool, budget_hours: float | None, limit: int | None, one: str | None) -> None:
+    """Raises RequestError for flags that cannot go with --until-decided, or not without it."""
+    if budget_hours is not None and not until_decided:
+        raise RequestError("--budget-hours belongs to --until-decided; add --until-decided or leave it out")
+    if until_decided and (limit is not None or one is not None):
+        flag = "--limit" if limit is not None else "--one"
+        raise RequestError(f"--until-decided runs whole blocks up to each look; leave {flag} or --until-decided out")
+
+
 def choose_scale(n_gpus: float, console: Console) -> Literal["tiny", "full"]:
     """The scale where none was asked for, and says so."""
     scale: Literal["tiny", "full"] = "full" if n_gpus else "tiny"

@@ -11,7 +11,17 @@ from foresight.errors import RequestError
 from foresight.runlog import RunLog
 from foresight.tuning.amend import amend_claim
 from foresight.tuning.exit_codes import one_sentence
-from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, check_flags, choose_scale, place
+from foresight.tuning.flags import (
+    CocoRoot,
+    DataName,
+    DavisRoot,
+    Ssv2Root,
+    check_flags,
+    check_looking_flags,
+    choose_scale,
+    place,
+)
+from foresight.tuning.looking import most_seeds, possible_trials, run_until_decided
 from foresight.tuning.plan_report import make_plan, plan_json, print_plan
 from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.session import DONE
@@ -33,7 +43,19 @@ def build_app(sweep: Sweep) -> typer.Typer:
         ] = None,
         plan: Annotated[bool, typer.Option("--plan", help="Show what would run and what it would cost.")] = False,
         json: Annotated[bool, typer.Option("--json", help="With --plan: for machines.")] = False,
-        seeds: Annotated[int, typer.Option(min=1, max=1000, help="Blocks to run.")] = sweep.seeds,
+        seeds: Annotated[
+            int | None,
+            typer.Option(
+                min=1, max=1000, help=f"Blocks to run, {sweep.seeds} by default; with --until-decided at most."
+            ),
+        ] = None,
+        until_decided: Annotated[
+            bool,
+            typer.Option("--until-decided", help="Run and look, as the claim declares, until every arm is decided."),
+        ] = False,
+        budget_hours: Annotated[
+            float | None, typer.Option(min=0.0, help="With --until-decided: begin no block that would end later.")
+        ] = None,
         limit: Annotated[int | None, typer.Option(min=1, help="Only the first N trials of the plan.")] = None,
         one: Annotated[str | None, typer.Option(metavar="KEY", help="One trial, in this process, without Ray.")] = None,
         runs: Annotated[Path, typer.Option(help="Where run logs are kept.")] = Path("runs"),
@@ -50,6 +72,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         console = Console(stderr=plan and json, highlight=False, markup=False)
         with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
             check_flags(plan, json)
+            check_looking_flags(until_decided, budget_hours, limit, one)
             if amend is not None:
                 if plan or one is not None:
                     raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
@@ -59,10 +82,15 @@ def build_app(sweep: Sweep) -> typer.Typer:
             if scale is None:
                 scale = choose_scale(n_gpus, console)
             placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root})
+            if until_decided:
+                seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)
             check_roots([study])
             if plan:
-                made = make_plan(replace(study, trials=study.trials[:limit]), n_whole=len(study.trials))
+                possible = possible_trials(study) if until_decided else study.trials[:limit]
+                made = make_plan(
+                    replace(study, trials=possible), n_whole=len(study.trials), until_decided=until_decided
+                )
                 if json:
                     print(plan_json(made))
                 else:
@@ -76,6 +104,9 @@ def build_app(sweep: Sweep) -> typer.Typer:
             if code == DONE and study.provisional:  # now that it can be decided, the study as it will be run
                 study = open_study(sweep, scale, data, seeds, placement)
                 study.check()
+            if code == DONE and until_decided:
+                budget_s = None if budget_hours is None else 3600 * budget_hours
+                raise typer.Exit(run_until_decided(study, console, retry_failed, budget_s))
             raise typer.Exit(code or study.session(console).run(study.trials[:limit], retry_failed))
 
     command.__doc__ = sweep.question

@@ -16,6 +16,7 @@ from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Factor, Trial
 from foresight.tuning.level_notes import level_notes
+from foresight.tuning.looking import describe_plan
 from foresight.tuning.progress import clock
 from foresight.tuning.study import Study
 from foresight.tuning.sweep import Placement
@@ -28,8 +29,10 @@ ASSUMED_MEASURING_S = {"tiny": 2.0, "full": 15.0}  # of a trial that trains noth
 USD_PER_GPU_HOUR = 2.0
 
 
-def make_plan(study: Study, n_whole: int | None = None) -> dict[str, Any]:
+def make_plan(study: Study, n_whole: int | None = None, until_decided: bool = False) -> dict[str, Any]:
     """The plan as a plain tree (`--plan --json`). `n_whole`: how many trials the study has, where it holds the first alone.
+
+    With `until_decided` it holds every trial that may be run, and how many are is for the looks to decide.
 
     Raises RequestError for an adapter budget that cannot be met.
     """
@@ -56,6 +59,8 @@ def make_plan(study: Study, n_whole: int | None = None) -> dict[str, Any]:
         "seeds": sorted({trial.seed for trial in trials}),
         "n_trials": len(trials),
         "n_whole": n_whole or len(trials),
+        "looks": describe_plan(study),
+        "until_decided": until_decided,
         "status": dict(Counter(statuses.get(trial.key, "pending") for trial in trials)),
         "factors": [
             {
@@ -146,9 +151,15 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     arms_and_seeds = f"{plan['n_arms']} arms x {len(plan['seeds'])} seeds {plan['seeds']}"
     limited = plan["n_trials"] < plan["n_whole"]
     trials = (
-        f"the first {plan['n_trials']} of {plan['n_whole']} trials, of" if limited else f"{plan['n_trials']} trials ="
+        f"at most {plan['n_trials']} trials, of"
+        if plan["until_decided"]
+        else f"the first {plan['n_trials']} of {plan['n_whole']} trials, of"
+        if limited
+        else f"{plan['n_trials']} trials ="
     )
     console.print(f"{trials} {arms_and_seeds} ({plan['design'].replace('_', ' ')}): {status}")
+    for look in plan["looks"]:
+        console.print(_look_line(look))
     if plan["provisional"] and plan["needs"]:
         console.print("what it needs is not complete: it runs first, and what it decides may change the levels below")
     data = plan["data"]
@@ -177,7 +188,14 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
         if "usd" in cost
         else ""
     )
-    console.print(f"estimate: about {clock(cost['wall_s'])} on {plan['slots']} slots{money} ({cost['basis']})")
+    bound = "at most about" if plan["until_decided"] else "about"
+    console.print(f"estimate: {bound} {clock(cost['wall_s'])} on {plan['slots']} slots{money} ({cost['basis']})")
+
+
+def _look_line(look: dict[str, Any]) -> str:
+    taken = f": {look['n_tested']} arms tested, {look['n_going_on']} go on" if look["n_tested"] else ""
+    spent = f"level {look['alpha_at_look']:.2g}, {look['alpha_spent']:.2g} of alpha {look['alpha']:g} spent ({look['rule']})"
+    return f"look {look['look']} of {look['n_looks']} at {look['n_seeds']} seeds, {spent}{taken}"
 
 
 def plan_json(plan: dict[str, Any]) -> str:

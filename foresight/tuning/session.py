@@ -52,6 +52,11 @@ class Session:
 
     def run(self, wanted: list[Trial], retry_failed: bool) -> int:
         """Runs what is not finished of the wanted trials, then measures latency. Returns the exit code."""
+        self.execute(wanted, retry_failed)
+        return self.summarise(wanted)
+
+    def execute(self, wanted: list[Trial], retry_failed: bool) -> None:
+        """As `run`, without a last word."""
         from foresight.tuning.execute import Runner
 
         with preflight.only_driver(self.log):
@@ -73,7 +78,6 @@ class Session:
                         runner.compute_features(pending)
                         runner.run_trials(self.planned(run_order(self.sweep, pending)))
                     runner.measure_latency(unmeasured)
-        return self.summarise(wanted)
 
     def check_sensitivity(self, runner: "Runner") -> None:
         """Checks the arms that are not on record as changing the model's output, before they cost anything."""

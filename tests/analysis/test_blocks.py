@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.blocks import compute_jackknife, compute_sd_interval, fit_blocks, leave_out_blocks
-from analysis.compare import compute_estimate
+from foresight.compare import compute_estimate
 
 
 def values_of(table: dict[str, dict[int, float]]) -> pd.DataFrame:

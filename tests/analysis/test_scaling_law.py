@@ -8,7 +8,6 @@ from study_writer import StudyWriter, space
 
 import analysis
 from analysis.capacity import find_capacity_axes
-from analysis.compare import compute_estimate
 from analysis.scaling_law import (
     CURVE_COLUMNS,
     LAWS,
@@ -19,6 +18,7 @@ from analysis.scaling_law import (
     fit_law,
     fit_laws,
 )
+from foresight.compare import compute_estimate
 from foresight.config import TrialConfig
 from foresight.space import Factor, SearchSpace
 

@@ -6,9 +6,9 @@ import pytest
 from study_writer import CLAIM, StudyWriter, space
 
 import analysis
-from analysis.compare import compute_estimate
 from analysis.rivals import compare_with, judged_values
 from analysis.simplify import SIMPLIFY_COLUMNS, describe_simplification
+from foresight.compare import compute_estimate
 from foresight.space import Factor
 
 SPACE = space((Factor("queries", "fusion.queries", (16, 32, 64, 128)),))

@@ -9,9 +9,9 @@ from study_writer import FACTORS, space
 
 import analysis
 from analysis import Study
-from analysis.compare import compute_estimate
 from analysis.figure_factor import level_values
 from analysis.sections import SECTIONS
+from foresight.compare import compute_estimate
 from foresight.config import TrialConfig
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog

@@ -17,10 +17,10 @@ from analysis.calibration import (
     describe_calibration,
     read_calibration,
 )
-from analysis.compare import compute_holm
 from analysis.figure_calibration import plot_calibration
 from analysis.figure_style import draw
 from benchmarks.calibration import ALPHA, ARMS, NOISES, SEEDS, adjust_holm, contrast_pooled, simulate_cell
+from foresight.compare import compute_holm
 
 REPETITIONS = 4000
 LARGEST_ERROR = (ALPHA * (1 - ALPHA) / REPETITIONS) ** 0.5
@@ -115,5 +115,5 @@ def test_summary_sentences_and_figure():
     assert len(sentences) == 3
     mine = next(sentence for sentence in sentences if sentence.startswith(CHOSEN.capitalize()))
     assert f"{100 * worst['false_rate']:.2g} % had a false verdict" in mine
-    assert f"noise '{worst['worst_noise']}' with {worst['n_seeds']} seeds and {worst['worst_n_arms']} arms" in mine
+    assert f"noise '{worst['worst_noise']}' with {worst['n_seeds']} seeds and {worst['n_arms_worst']} arms" in mine
     assert draw("calibration", "", "", plot_calibration, rates).svg.startswith("<?xml")

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from analysis import moderation
-from analysis.compare import compute_differences
-from analysis.moderation import (
+from foresight.compare import compute_differences
+from foresight.moderation import (
     MODERATED,
     PAIRED,
     choose_method,

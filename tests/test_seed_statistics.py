@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.compare import (
+from foresight.compare import (
     DIFFERENCE_COLUMNS,
     compute_differences,
     compute_estimate,

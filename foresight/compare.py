@@ -2,7 +2,7 @@
 
 In: one value per arm and seed. Out: one row per arm. Pure functions of numbers: nothing here reads a file.
 
-Which test: arms that have all the baseline's seeds are compared by the moderated Welch test of `analysis/moderation.py`
+Which test: arms that have all the baseline's seeds are compared by the moderated Welch test of `foresight/moderation.py`
 (Smyth 2004), or by the paired t-test where there are too few seeds or arms for it; any other arm by the paired t-test on
 the seeds it shares. Interval, p-value and non-inferiority of an arm always come from one statistic, named in `method`.
 Why one family: all arms share one baseline, so a baseline that is low by chance lifts the arms of every factor at
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit  # the t distribution alone; scipy.stats costs a second of start-up
 
-from analysis.moderation import MODERATED, PAIRED, Array, choose_method, compute_moderated
+from foresight.moderation import MODERATED, PAIRED, Array, choose_method, compute_moderated
 from foresight.space import BASELINE
 
 CONFIDENCE = 0.95  # of every interval that is shown

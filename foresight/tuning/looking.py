@@ -1,0 +1,185 @@
+"""`--until-decided`: blocks up to the claim's next look, a look, then blocks for the arms that it left undecided.
+
+Each look is written to looks.json before anything of the next one runs, and what it decided stands: a command that was
+killed goes on with the same looks, and never looks twice with one arm. The test images are looked at here, by a rule
+that was declared before the first trial; a person who watches still sees validation alone.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from foresight.errors import RequestError
+from foresight.looks import (
+    DECIDED,
+    add_tests,
+    as_json_rows,
+    from_json_rows,
+    look_fields,
+    no_tests,
+    reached_arms,
+    take_look,
+)
+from foresight.space import BASELINE, Trial
+from foresight.spending import Look
+from foresight.tuning import preflight
+from foresight.tuning.session import Session
+from foresight.tuning.study import Study
+from foresight.tuning.sweep import Sweep
+
+
+def most_seeds(sweep: Sweep, asked: int | None) -> int:
+    """The most blocks that `--until-decided` may run: up to the last look, or as many as were asked for.
+
+    Raises RequestError for a claim without looks, or fewer blocks than its first look needs.
+    """
+    claim = sweep.claim
+    if claim.spending is None:
+        raise RequestError(
+            f"'{sweep.name}' has one look, at {claim.seeds} seeds; to look more often its claim must declare it before the "
+            f"first trial, such as spending=Spending('obrien_fleming', ({claim.seeds}, {2 * claim.seeds}))"
+        )
+    if asked is not None and asked < claim.seeds:
+        raise RequestError(f"the first look is at {claim.seeds} seeds, and --seeds {asked} ends before it")
+    last = claim.spending.looks[-1]
+    return last if asked is None else min(asked, last)
+
+
+def describe_plan(study: Study) -> list[dict[str, Any]]:
+    """The looks that the claim declares, for `--plan`: seeds, levels, and how many arms each has tested and sent on."""
+    if study.sweep.claim.spending is None:
+        return []
+    tests = read_tests(study)
+    found = []
+    for look in study.sweep.claim.looks():
+        mine = tests[tests["look"] == look.number]
+        counts = {"n_tested": len(mine), "n_going_on": int(mine["goes_on"].sum())}
+        found.append(look_fields(look, study.sweep.claim) | counts)
+    return found
+
+
+def possible_trials(study: Study) -> list[Trial]:
+    """The trials that may still be part of the study: all but those of arms after their last look."""
+    tests = read_tests(study)
+    ended = tests[~tests["goes_on"].astype(bool)]
+    n_seeds = dict(zip(ended["arm"], ended["n_seeds"], strict=True))
+    block = {seed: i for i, seed in enumerate(planned_seeds(study.trials))}
+    return [t for t in study.trials if block[t.seed] < n_seeds.get(t.arm.name, len(block))]
+
+
+def run_until_decided(study: Study, console: Console, retry_failed: bool, budget_s: float | None) -> int:
+    """Runs and looks until every arm is decided, the looks end or the next block would not fit. Returns the exit code.
+
+    `study` holds the trials of every block that may be run; a look beyond them is not taken.
+    """
+    budget, seeds, ran = Budget(budget_s), planned_seeds(study.trials), []
+    arms = list(dict.fromkeys(trial.arm.name for trial in study.trials))
+    session = study.session(console)
+    for look in study.sweep.claim.looks():
+        reached = reached_arms(look, read_tests(study), arms)
+        if look.n_seeds > len(seeds) or not reached:
+            break
+        names = {BASELINE, *reached}
+        wanted = [t for t in study.trials if t.seed in seeds[: look.n_seeds] and t.arm.name in names]
+        console.print(f"look {look.number}: {look.n_seeds} seeds of {len(names)} arms", soft_wrap=True)
+        session = replace(study, trials=wanted).session(console)
+        begun = run_blocks(session, wanted, retry_failed, budget)
+        ran += [trial for trial in begun if trial not in ran]
+        if len(begun) < len(wanted):
+            console.print(
+                f"the budget ends before the next block; the same command goes on here, and look {look.number} is taken "
+                f"at {look.n_seeds} seeds",
+                soft_wrap=True,
+            )
+            break
+        console.print(record_look(study, look, arms, seeds), soft_wrap=True)
+    return session.summarise(ran)
+
+
+class Budget:
+    """Wall-clock time since the command began. A block is begun if at the pace so far it ends within."""
+
+    def __init__(self, seconds: float | None):
+        self.seconds, self.started = seconds, time.monotonic()
+        self.n_trials, self.spent_s = 0, 0.0
+
+    def allows(self, n_trials: int) -> bool:
+        """Whether `n_trials` more end in time; before the first trial nothing is known of their pace."""
+        if self.seconds is None or n_trials == 0:
+            return True
+        pace_s = self.spent_s / self.n_trials if self.n_trials else 0.0
+        return time.monotonic() - self.started + n_trials * pace_s < self.seconds
+
+    def add(self, n_trials: int, wall_s: float) -> None:
+        """Trials that were run, and the time they took together."""
+        self.n_trials, self.spent_s = self.n_trials + n_trials, self.spent_s + wall_s
+
+
+def run_blocks(session: Session, wanted: list[Trial], retry_failed: bool, budget: Budget) -> list[Trial]:
+    """Runs what is pending of the wanted trials, block by block where there is a budget. Returns those of begun blocks."""
+    if budget.seconds is None:
+        session.execute(wanted, retry_failed)
+        return wanted
+    begun: list[Trial] = []
+    for seed in planned_seeds(wanted):
+        block = [trial for trial in wanted if trial.seed == seed]
+        n_pending = len(preflight.pending_trials(block, session.log.statuses(), retry_failed))
+        if not budget.allows(n_pending):
+            break
+        started = time.monotonic()
+        if n_pending or session.unmeasured(block):
+            session.execute(block, retry_failed)
+        budget.add(n_pending, time.monotonic() - started)
+        begun += block
+    return begun
+
+
+def record_look(study: Study, look: Look, arms: Sequence[str], seeds: Sequence[int]) -> str:
+    """Takes a look, writes what it adds to looks.json, and says it in a sentence."""
+    with preflight.only_driver(study.log):
+        tests = read_tests(study)
+        new = take_look(read_values(study), look, tests, arms, seeds, study.sweep.claim)
+        new["time"] = datetime.now(UTC).isoformat(timespec="seconds")
+        tests = add_tests(tests, new)
+        if len(new):
+            study.log.write_looks(as_json_rows(tests))
+    taken = tests[tests["look"] == look.number]
+    counts = Counter(taken["verdict"])
+    found = ", ".join(f"{counts[name]} {name}" for name in (*DECIDED, "undecided") if counts[name]) or "nothing to test"
+    untested = len(reached_arms(look, tests, arms)) - len(taken)
+    lacking = f", {untested} without a complete trial at every seed" if untested else ""
+    going_on = f"; {n} go on" if (n := int(taken["goes_on"].sum())) else ""
+    return f"look {look.number} at {look.n_seeds} seeds, level {look.level:.2g}: {found}{lacking}{going_on}"
+
+
+def read_tests(study: Study) -> pd.DataFrame:
+    """The looks on record."""
+    return from_json_rows(study.log.read_looks(), study.sweep.claim) if study.sweep.claim.spending else no_tests()
+
+
+def read_values(study: Study) -> pd.DataFrame:
+    """arm, factor, seed and value of the primary metric of each complete trial of the plan."""
+    rows, column = study.log.trials(), f"test/{study.sweep.claim.primary}"
+    planned = {trial.key: trial for trial in study.trials}
+    rows = rows[rows["key"].isin(planned) & (rows["status"] == "complete")]
+    rows = rows[rows[column].notna()] if column in rows else rows.iloc[:0].assign(**{column: []})
+    trials = [planned[key] for key in rows["key"]]
+    return pd.DataFrame(
+        {
+            "arm": [trial.arm.name for trial in trials],
+            "factor": [trial.arm.factor for trial in trials],
+            "seed": [trial.seed for trial in trials],
+            "value": rows[column].astype(float).tolist(),
+        }
+    )
+
+
+def planned_seeds(trials: Sequence[Trial]) -> list[int]:
+    """The blocks of some trials, in order."""
+    return sorted({trial.seed for trial in trials})
