@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import moderation
+from foresight import moderation
 from foresight.compare import compute_differences
 from foresight.moderation import (
     MODERATED,
