@@ -42,7 +42,7 @@ def read_derived(
 
     What `path` does not hold in its present identity is read by `read_part`, whose table may lack that column; a part
     whose file is being replaced at this moment (FileNotFoundError) is left out. What was read is kept by `write`, where
-    the folder may be written.
+    there is something to keep and the folder may be written.
     """
     stored = pq.read_table(path) if path.exists() else None
     known = json.loads((stored.schema.metadata or {}).get(_PARTS, b"{}")) if stored is not None else {}
@@ -66,7 +66,8 @@ def read_derived(
     if tables:
         table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
         table = table.take(_order(table[name_column]))
-    if os.access(path.parent, os.W_OK):  # somebody else's run log can be read, too
+    # Nothing is written where there is nothing to keep, nor into somebody else's run log, which can be read all the same.
+    if (current or stored is not None) and os.access(path.parent, os.W_OK):
         write(path, table.replace_schema_metadata({_PARTS: json.dumps(current)}))
     return table
 
