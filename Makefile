@@ -59,6 +59,7 @@ check: $(SYNCED)
 ## make bench       overhead per trial and training speed against plain Ray Tune and a plain PyTorch loop
 bench: $(SYNCED)
 	$(PY) -m benchmarks
+	$(PY) -m benchmarks.analysis_speed
 
 ## make calibration error rates of the verdicts in simulated studies; writes analysis/calibration.csv (minutes)
 calibration: $(SYNCED)

@@ -3,9 +3,10 @@
 import foresight  # noqa: F401  first of all: Ctrl-C during the imports below then ends quietly
 
 # isort: split
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -36,6 +37,20 @@ from analysis.table import build_table
 from analysis.verdicts import build_verdicts
 from analysis.waivers import Waiver, waivers_of
 
+Frame = TypeVar("Frame", pd.DataFrame, list[Caution], list[ScalingFit])
+
+
+def computed_once(build: "Callable[[Study], Frame]") -> "Callable[[Study], Frame]":
+    """A method of Study whose result is kept; the caller gets a copy, so that nobody changes what others read."""
+
+    @wraps(build)
+    def method(study: "Study") -> Frame:
+        if build.__name__ not in study.kept:
+            study.kept[build.__name__] = build(study)
+        return study.kept[build.__name__].copy()
+
+    return method
+
 
 class Study:
     """One study's run log and what it supports. Every frame is computed once and returned as a copy."""
@@ -52,211 +67,144 @@ class Study:
         self.objectives = tuple(objectives)
         self.waivers = waivers_of(data.name, data.claim, waivers)
         self.budget = dict(budget or {})
+        self.kept: dict[str, Any] = {}
 
+    @computed_once
     def table(self) -> pd.DataFrame:
         """The ablation table: one row per arm (and trivial predictor) and test metric."""
-        return self._table.copy()
+        return build_table(self.data)
 
+    @computed_once
     def pareto(self) -> pd.DataFrame:
         """One row per arm: quality, costs, whether it is on the front of the study's objectives, and how surely."""
-        return self._pareto.copy()
+        return build_pareto(self.data, self.table(), self.objectives)
 
+    @computed_once
     def verdicts(self) -> pd.DataFrame:
         """One row per criterion of the claim and per arm, with its sentence."""
-        return self._verdicts.copy()
+        return build_verdicts(self.data, self.table())
 
+    @computed_once
     def shares(self) -> pd.DataFrame:
         """One row per arm and stream share; empty where none was recorded."""
-        return self._shares.copy()
+        return build_shares(self.data)
 
+    @computed_once
     def param_efficiency(self) -> pd.DataFrame:
         """Every arm against the claim's reference, every pair of sizes on a capacity axis, with warnings."""
-        return self._param_efficiency.copy()
+        return build_efficiency(self.data, self.table())
 
+    @computed_once
     def breakdown(self) -> pd.DataFrame:
         """One row per arm, scene type and metric; empty where there is one type, and for a factorial."""
-        return self._breakdown.copy()
+        return build_breakdown(self.data)
 
+    @computed_once
     def heldout(self) -> pd.DataFrame:
         """One row per further set, arm or trivial predictor, and metric; empty where none was measured."""
-        return self._heldout.copy()
+        return build_heldout(self.data)
 
+    @computed_once
     def coverage(self) -> pd.DataFrame:
         """Planned, completed, failed, stopped and missing trials: of the study, per factor level, per arm."""
-        return self._coverage.copy()
+        return build_coverage(self.data)
 
+    @computed_once
     def cautions(self) -> list[Caution]:
         """What a reader must know before believing the tables."""
-        return list(self._cautions)
+        return build_cautions(self.data, self.table())
 
+    @computed_once
     def components(self) -> pd.DataFrame:
         """One row per arm and component of the pipeline; empty where no component was timed."""
         return build_components(self.data)
 
+    @computed_once
     def looks(self) -> pd.DataFrame:
         """One row per arm and look at which it was tested; empty for a claim with one look."""
-        return self._looks.copy()
-
-    @cached_property
-    def _looks(self) -> pd.DataFrame:
         return build_looks(self.data)
 
+    @computed_once
     def amendments(self) -> pd.DataFrame:
         """What was changed of the claim or of what varies after the study began; empty where nothing was."""
         return build_amendments(self.data.sweep)
 
+    @computed_once
     def gate(self) -> pd.DataFrame:
         """One row per criterion, met or waived or not, and one for each other reason why the gate is closed."""
-        return self._gate.copy()
+        return build_gate(self.data, self.verdicts(), self.waivers, study_status(self.data))
 
+    @computed_once
     def waived(self) -> pd.DataFrame:
         """The rows of the gate that a person waived; empty where none was."""
-        return self._gate[self._gate["state"] == "waived"].reset_index(drop=True)
+        return self.gate()[self.gate()["state"] == "waived"].reset_index(drop=True)
 
-    @cached_property
-    def _gate(self) -> pd.DataFrame:
-        return build_gate(self.data, self._verdicts, self.waivers, study_status(self.data))
-
-    @cached_property
-    def _table(self) -> pd.DataFrame:
-        return build_table(self.data)
-
-    @cached_property
-    def _pareto(self) -> pd.DataFrame:
-        return build_pareto(self.data, self._table, self.objectives)
-
-    @cached_property
-    def _verdicts(self) -> pd.DataFrame:
-        return build_verdicts(self.data, self._table)
-
-    @cached_property
-    def _shares(self) -> pd.DataFrame:
-        return build_shares(self.data)
-
-    @cached_property
-    def _param_efficiency(self) -> pd.DataFrame:
-        return build_efficiency(self.data, self._table)
-
-    @cached_property
-    def _breakdown(self) -> pd.DataFrame:
-        return build_breakdown(self.data)
-
-    @cached_property
-    def _heldout(self) -> pd.DataFrame:
-        return build_heldout(self.data)
-
-    @cached_property
-    def _coverage(self) -> pd.DataFrame:
-        return build_coverage(self.data)
-
-    @cached_property
-    def _cautions(self) -> list[Caution]:
-        return build_cautions(self.data, self._table)
-
+    @computed_once
     def fronts(self) -> pd.DataFrame:
         """One row per set of objectives: front, hypervolume with its reference point, knee, what was left out."""
-        return self._fronts.copy()
-
-    def importance(self) -> pd.DataFrame:
-        """One row per method and factor: how much it matters; the range of its effects where one is varied at a time."""
-        return self._importance.copy()
-
-    def factorial_terms(self) -> pd.DataFrame:
-        """One row per main effect and pairwise interaction of a factorial; empty for another design."""
-        return self._factorial_terms.copy()
-
-    def factorial_effects(self) -> pd.DataFrame:
-        """One row per level, and per pair of levels, of every term of a factorial that can be estimated."""
-        return self._factorial_effects.copy()
-
-    def replicates(self) -> pd.DataFrame:
-        """Noise: configurations run twice at one seed, what arm and seed leave, and each arm over seeds."""
-        return self._replicates.copy()
-
-    def image_pairs(self) -> pd.DataFrame:
-        """One row per arm, seed and test image, beside the baseline's; read from every trial's samples."""
-        return self._image_pairs.copy()
-
-    def per_image(self) -> pd.DataFrame:
-        """One row per arm and scene type: the share of images it wins and loses against the baseline."""
-        return self._per_image.copy()
-
-    def image_extremes(self) -> pd.DataFrame:
-        """The images on which each arm gains and loses most."""
-        return self._image_extremes.copy()
-
-    @cached_property
-    def _importance(self) -> pd.DataFrame:
-        return build_importance(self.data)
-
-    @cached_property
-    def _factorial_terms(self) -> pd.DataFrame:
-        return build_factorial_terms(self.data)
-
-    @cached_property
-    def _factorial_effects(self) -> pd.DataFrame:
-        return build_factorial_effects(self.data)
-
-    @cached_property
-    def _replicates(self) -> pd.DataFrame:
-        return build_replicates(self.data)
-
-    @cached_property
-    def _image_pairs(self) -> pd.DataFrame:
-        return read_image_pairs(self.data)
-
-    @cached_property
-    def _per_image(self) -> pd.DataFrame:
-        return build_per_image(self.data, self._image_pairs)
-
-    @cached_property
-    def _image_extremes(self) -> pd.DataFrame:
-        return build_image_extremes(self.data, self._image_pairs)
-
-    def scaling(self) -> pd.DataFrame:
-        """One row per capacity axis and law of quality against measured size; empty without three sizes."""
-        return self._scaling.copy()
-
-    def scaling_fits(self) -> list[ScalingFit]:
-        """Every law along every capacity axis, with its draws: what the two frames of scaling are made from."""
-        return list(self._scaling_fits)
-
-    def scaling_curve(self) -> pd.DataFrame:
-        """The chosen law of every capacity axis, point by point, with its band."""
-        return self._scaling_curve.copy()
-
-    def simplification(self) -> pd.DataFrame:
-        """One row per arm: whether it is shown to be non-inferior to the best one, and what it saves."""
-        return self._simplification.copy()
-
-    def recommendation(self) -> pd.DataFrame:
-        """The best arm within the stated budget; empty without one."""
-        return self._recommendation.copy()
-
-    @cached_property
-    def _fronts(self) -> pd.DataFrame:
         return build_fronts(self.data, self.objectives)
 
-    @cached_property
-    def _scaling_fits(self) -> list[ScalingFit]:
+    @computed_once
+    def importance(self) -> pd.DataFrame:
+        """One row per method and factor: how much it matters; the range of its effects where one is varied at a time."""
+        return build_importance(self.data)
+
+    @computed_once
+    def factorial_terms(self) -> pd.DataFrame:
+        """One row per main effect and pairwise interaction of a factorial; empty for another design."""
+        return build_factorial_terms(self.data)
+
+    @computed_once
+    def factorial_effects(self) -> pd.DataFrame:
+        """One row per level, and per pair of levels, of every term of a factorial that can be estimated."""
+        return build_factorial_effects(self.data)
+
+    @computed_once
+    def replicates(self) -> pd.DataFrame:
+        """Noise: configurations run twice at one seed, what arm and seed leave, and each arm over seeds."""
+        return build_replicates(self.data)
+
+    @computed_once
+    def image_pairs(self) -> pd.DataFrame:
+        """One row per arm, seed and test image, beside the baseline's; read from every trial's samples."""
+        return read_image_pairs(self.data)
+
+    @computed_once
+    def per_image(self) -> pd.DataFrame:
+        """One row per arm and scene type: the share of images it wins and loses against the baseline."""
+        return build_per_image(self.data, self.image_pairs())
+
+    @computed_once
+    def image_extremes(self) -> pd.DataFrame:
+        """The images on which each arm gains and loses most."""
+        return build_image_extremes(self.data, self.image_pairs())
+
+    @computed_once
+    def scaling(self) -> pd.DataFrame:
+        """One row per capacity axis and law of quality against measured size; empty without three sizes."""
+        return build_scaling(self.data, self.scaling_fits())
+
+    @computed_once
+    def scaling_fits(self) -> list[ScalingFit]:
+        """Every law along every capacity axis, with its draws: what the two frames of scaling are made from."""
         return fit_scaling(self.data)
 
-    @cached_property
-    def _scaling(self) -> pd.DataFrame:
-        return build_scaling(self.data, self._scaling_fits)
+    @computed_once
+    def scaling_curve(self) -> pd.DataFrame:
+        """The chosen law of every capacity axis, point by point, with its band."""
+        return build_scaling_curve(self.data, self.scaling_fits())
 
-    @cached_property
-    def _scaling_curve(self) -> pd.DataFrame:
-        return build_scaling_curve(self.data, self._scaling_fits)
-
-    @cached_property
-    def _simplification(self) -> pd.DataFrame:
+    @computed_once
+    def simplification(self) -> pd.DataFrame:
+        """One row per arm: whether it is shown to be non-inferior to the best one, and what it saves."""
         return build_simplification(self.data)
 
-    @cached_property
-    def _recommendation(self) -> pd.DataFrame:
-        return build_recommendation(self.data, self._table, self.budget)
+    @computed_once
+    def recommendation(self) -> pd.DataFrame:
+        """The best arm within the stated budget; empty without one."""
+        return build_recommendation(self.data, self.table(), self.budget)
 
+    @computed_once
     def calibration(self) -> pd.DataFrame:
         """How often verdicts are wrong in simulated studies, by method and number of seeds: the same for every study."""
         return build_calibration(read_calibration())

@@ -55,7 +55,7 @@ def draw_figures(study: Study) -> list[Drawing]:
     if plotted_costs(pareto):
         caption = (
             f"{capitalised(phrase)} against cost, over {pareto['objectives'].iloc[0].replace(' ', ', ')}. Blue diamonds: on the "
-            "front in 95 % or more of the draws of all arms' means. Grey triangles: dominated by one arm in as many. Orange "
+            "front in 95 % or more of the draws of all arms' means. Grey triangles: surely dominated. Orange "
             "rings: ambiguous. The baseline's mark has the outline of the text. Upright: 95 % intervals; level: quartiles of the "
             "latency. The line is the front of the means of this "
             "pair; arms without a name stand in the Pareto table."

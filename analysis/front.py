@@ -66,6 +66,13 @@ def compute_domination_share(
     return best, which
 
 
+def count_rivals(draws: np.ndarray, maximise: Sequence[bool]) -> np.ndarray:
+    """For each point the number of others that could dominate it: no worse in any objective that is the same in all draws."""
+    fixed = (np.ptp(draws, axis=0) == 0).all(axis=0)
+    losses = (draws[0] * np.where(maximise, -1.0, 1.0))[:, fixed]
+    return np.array([(losses <= mine).all(axis=1).sum() - 1 for mine in losses])
+
+
 def compute_hypervolume(points: np.ndarray, scaling: Scaling) -> float:
     """The share of the box from the best point to the reference point (1.1 in every objective) that is dominated, 0 to 1."""
     # A draw may lie outside what the scaling was made from; a cost drawn below 0 has no logarithm to speak of.

@@ -7,7 +7,8 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.load import StudyData, read_checked
+from analysis.load import StudyData
+from analysis.reading import read_checked
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 

@@ -3,8 +3,10 @@
 In: a study and the names of two or more objectives. Out: a frame with PARETO_COLUMNS, one row per arm with a mean, best
 quality first, and one with FRONT_COLUMNS, one row per set of objectives. `on_front` is of the means. `state` counts on
 draws of all arms' means at once over the registered seeds (`analysis.resampling`): `on the front` in SURE of them or
-more, `dominated` where one other arm, named, dominates in SURE of them or more, else `ambiguous`. An arm that is
-dominated by a hair is `on the front` at a rate of 1 - SURE at most; each arm is looked at by itself.
+more; `dominated` where one other arm, named, dominates in so many that the rest, times the number of arms that could
+dominate it, is 1 - SURE at most (the named one was picked among them); else `ambiguous`. An arm that is dominated by a hair
+is then `on the front`, and one that is on the front by a hair `dominated`, at a rate of about 1 - SURE at most; each arm is
+looked at by itself.
 """
 
 import math
@@ -20,6 +22,7 @@ from analysis.front import (
     compute_front_share,
     compute_hypervolume,
     compute_scaling,
+    count_rivals,
     find_knee,
     on_front,
 )
@@ -38,7 +41,7 @@ from analysis.wording import interval, metric_phrase, n_range, number
 
 PARETO_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
-    "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated",
+    "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated", "n_rivals",
 )  # fmt: skip
 FRONT_COLUMNS = (
     "objectives", "phrases", "left_out", "n_arms", "n_judged", "n_seeds", "n_test", "n_on_front", "hypervolume", "low", "high",
@@ -67,7 +70,7 @@ def build_pareto(data: StudyData, table: pd.DataFrame, names: Sequence[str] = DE
     knee = find_knee(points, found.maximise)
     frame["is_knee"] = [i == knee for i in range(len(frame))]
     states = _states(data, found)
-    for column in ("p_front", "state", "dominated_by", "p_dominated"):
+    for column in ("p_front", "state", "dominated_by", "p_dominated", "n_rivals"):
         frame[column] = [states[arm][column] for arm in frame["arm"]]
     for name in (objective.name for objective in found.used if objective.name not in (QUALITY, *COSTS)):
         frame[name] = found.means[name].to_numpy()
@@ -90,6 +93,13 @@ def build_fronts(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> 
     rows = [_front_row(data, chosen) for chosen in sets]
     rows = [row for i, row in enumerate(rows) if i == 0 or " " in str(row["objectives"])]
     return pd.DataFrame(rows, columns=list(FRONT_COLUMNS)).drop_duplicates("objectives").reset_index(drop=True)
+
+
+def decide_state(p_front: float, p_dominated: float, n_rivals: int) -> str:
+    """`on the front`, `dominated` or `ambiguous`, from shares of draws."""
+    if p_front >= SURE:
+        return ON_FRONT
+    return DOMINATED if (1 - p_dominated) * max(1, n_rivals) <= 1 - SURE else AMBIGUOUS
 
 
 def describe_pareto(pareto: pd.DataFrame) -> list[str]:
@@ -146,7 +156,7 @@ def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
     n_of = data.complete[data.complete["seed"].isin(data.registered_seeds)]["arm"].value_counts()
     for arm in found.means.index:
         short = f"no verdict ({n_of.get(arm, 0)} of {data.claim.seeds} seeds)"
-        states[arm] = {"p_front": np.nan, "state": short, "dominated_by": "", "p_dominated": np.nan}
+        states[arm] = {"p_front": np.nan, "state": short, "dominated_by": "", "p_dominated": np.nan, "n_rivals": np.nan}
     if not found.judged:
         return states
     draws = _draw(found)
@@ -155,12 +165,15 @@ def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
     p_dominated, by = compute_domination_share(
         draws, found.maximise, np.flatnonzero(on_front(means, found.maximise)).tolist()
     )
+    n_rivals = count_rivals(draws, found.maximise)
     for i, arm in enumerate(found.judged):
-        state = ON_FRONT if p_front[i] >= SURE else DOMINATED if p_dominated[i] >= SURE else AMBIGUOUS
-        dominator = found.judged[by[i]] if by[i] >= 0 else ""
         states[arm] = {
-            "p_front": p_front[i], "state": state, "dominated_by": dominator, "p_dominated": p_dominated[i],
-        }  # fmt: skip
+            "p_front": p_front[i],
+            "state": decide_state(p_front[i], p_dominated[i], n_rivals[i]),
+            "dominated_by": found.judged[by[i]] if by[i] >= 0 else "",
+            "p_dominated": p_dominated[i],
+            "n_rivals": n_rivals[i],
+        }
     return states
 
 

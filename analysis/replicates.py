@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from scipy.special import stdtrit
 
 from analysis.blocks import BlockFit, compute_sd_interval, fit_blocks
-from analysis.load import StudyData, read_checked
+from analysis.load import StudyData
+from analysis.reading import read_checked
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.compare import CONFIDENCE

@@ -1,15 +1,17 @@
-"""How fast and in how much memory the analysis reads a run log of 100, 1,000 and 10,000 trials of 100 epochs each.
+"""`python -m benchmarks.analysis_speed`: time and memory of the analysis for 100, 1,000 and 10,000 trials of 100 epochs.
 
 Every reading is a process of its own, as its peak memory can be told from nothing else. The first one reads every trial's
-files and keeps the derived tables; the ones after it read those.
+files and keeps the derived tables; the ones after it read those. Beside the seconds on the clock stand those that the
+process computed for: other programs on the machine move the one and hardly the other.
 """
 
 import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,19 +23,15 @@ REPEATS = 3
 FRAMES = ("table", "pareto", "verdicts", "coverage", "cautions")
 
 
-def measure_analysis(scratch: Path, say: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+def measure_analysis(scratch: Path) -> Iterator[dict[str, Any]]:
     """One row per size: trials, arms, seconds and megabytes of the first and of later readings (their median)."""
-    rows = []
     for n_trials in LEVELS:
-        say(f"{n_trials} trials of {N_EPOCHS} epochs are written")
         study = scratch / f"simulated_{n_trials}"
-        started = time.perf_counter()
         write_simulated_log(study, n_trials, N_EPOCHS)
-        row = {"n_trials": n_trials, "write_s": time.perf_counter() - started}
-        row["first_s"] = _read_in_a_process(study)["total_s"]
+        first = _read_in_a_process(study)
         later = [_read_in_a_process(study) for _ in range(REPEATS)]
-        rows.append(row | {name: median(reading[name] for reading in later) for name in later[0]})
-    return rows
+        row = {"n_trials": n_trials, "first_s": first["total_s"], "first_mb": first["peak_mb"]}
+        yield row | {name: median(reading[name] for reading in later) for name in later[0]}
 
 
 def _read_in_a_process(study: Path) -> dict[str, float]:
@@ -72,5 +70,36 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
 
 
+def main() -> None:
+    """Prints how time and memory grow with the number of trials."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*COLUMNS.values(), title=f"Trials of {N_EPOCHS} epochs, median of {REPEATS} processes", min_width=110)
+    with tempfile.TemporaryDirectory(prefix="foresight-bench-") as scratch:
+        for row in measure_analysis(Path(scratch)):
+            table.add_row(*(f"{row[name]:.2f}" if name.endswith("_s") else f"{row[name]:.0f}" for name in COLUMNS))
+    Console(width=130).print(table)
+
+
+COLUMNS = {
+    "n_trials": "trials",
+    "n_arms": "arms",
+    "first_s": "first reading, s",
+    "total_s": "tables and front, s",
+    "cpu_s": "computing, s",
+    "load_s": "of it load",
+    "table_s": "table",
+    "pareto_s": "front",
+    "peak_mb": "peak MB",
+    "verdicts_s": "then verdicts, s",
+    "coverage_s": "coverage",
+    "cautions_s": "cautions",
+    "peak_of_all_mb": "peak of all, MB",
+}
+
 if __name__ == "__main__":
-    print(json.dumps(read_study_timed(Path(sys.argv[1]))))
+    if len(sys.argv) > 1:
+        print(json.dumps(read_study_timed(Path(sys.argv[1]))))
+    else:
+        main()

@@ -93,16 +93,20 @@ def adjust_holm(p: Array) -> Array:
     return adjusted
 
 
-def simulate_cell(noise: str, n_seeds: int, n_compared: int, repetitions: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Rows of CALIBRATION_COLUMNS but seed and command, for one pattern of noise, number of seeds and number of arms."""
-    with_power = n_compared == POWER_ARMS and n_seeds in POWER_SEEDS and noise in POWER_NOISES
+def simulate_cell(
+    noise: str, n_seeds: int, n_compared: int, repetitions: int, seed: int, effects: tuple[float, ...] = ()
+) -> Iterator[dict[str, Any]]:
+    """Rows of CALIBRATION_COLUMNS but seed and command, for one pattern of noise, number of seeds and number of arms.
+
+    `effects` are the differences of one arm at which power is counted, beside the false verdicts where none differs.
+    """
     counts: dict[tuple[str, str, float], int] = {}
     rng = np.random.default_rng([seed, n_seeds, n_compared, *noise.encode()])
     at_once = max(1, VALUES_AT_ONCE // ((n_compared + 1) * n_seeds))
     for start in range(0, repetitions, at_once):
         values_RAS = NOISES[noise](rng, min(at_once, repetitions - start), n_compared + 1, n_seeds)
         for method, contrast in METHODS.items():
-            for kind, effect, found in count_verdicts(contrast(values_RAS), EFFECTS if with_power else ()):
+            for kind, effect, found in count_verdicts(contrast(values_RAS), effects):
                 counts[kind, method, effect] = counts.get((kind, method, effect), 0) + found
     for (kind, method, effect), found in counts.items():
         rate = found / repetitions
@@ -133,6 +137,11 @@ def _any_below(p: Array) -> int:
     return int((p.min(-1) * p.shape[-1] < ALPHA).sum())
 
 
+def effects_of(noise: str, n_seeds: int, n_compared: int) -> tuple[float, ...]:
+    """EFFECTS in the cells that power is shown of, none elsewhere."""
+    return EFFECTS if n_compared == POWER_ARMS and n_seeds in POWER_SEEDS and noise in POWER_NOISES else ()
+
+
 def run_calibration(repetitions: int, seed: int, command: str) -> pd.DataFrame:
     """All cells as one frame with CALIBRATION_COLUMNS."""
     rows = [
@@ -140,7 +149,7 @@ def run_calibration(repetitions: int, seed: int, command: str) -> pd.DataFrame:
         for noise in NOISES
         for n_seeds in SEEDS
         for n_compared in ARMS
-        for row in simulate_cell(noise, n_seeds, n_compared, repetitions, seed)
+        for row in simulate_cell(noise, n_seeds, n_compared, repetitions, seed, effects_of(noise, n_seeds, n_compared))
     ]
     frame = pd.DataFrame(rows).assign(alpha=ALPHA, seed=seed, command=command)
     return frame[list(CALIBRATION_COLUMNS)].sort_values(["kind", "method"], kind="stable").reset_index(drop=True)

@@ -12,7 +12,7 @@ moderated test lies between: a variance for each arm, shrunk towards a common on
    every comparison, so its error is shared by all of them.
 4. Difference, standard error and degrees of freedom are Welch's, with Satterthwaite's formula (1946).
 
-The limits are not derived: they are what keeps the rate of false verdicts in `python -m benchmarks calibration`.
+The limits are not derived: they are what keeps the rate of false verdicts in `python -m benchmarks.calibration`.
 
 A is the number of arms including the baseline, which comes first; S the number of seeds. Leading axes are repetitions.
 """

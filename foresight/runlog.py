@@ -3,7 +3,7 @@
     runs/<study>/
       sweep.json                  question, claim and its hash, space, scale, versions, git commit, created
       manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
-  looks.json                  of a claim that spends its alpha: one row per arm and look at which it was tested
+      looks.json                  of a claim that spends its alpha: one row per arm and look at which it was tested
       latency/<arm_key>.parquet   one row per arm: latency, measured alone on the machine after the training trials
       trials/<key>/
         config.json  epochs.parquet  samples.parquet  examples.png (and other pictures)

@@ -5,7 +5,8 @@ Question   Of each factor of c2_training the level with the best validation mask
 Command    python sweeps/c2_training_combined.py             (c2_training runs first where it is not complete)
 Trials     2 arms x 5 seeds = 10, whole blocks first
 Cost       tiny: 1 min on 2 cores. full: 1.5 GPU-hours by --plan's assumption, which counts no LPIPS
-Answer     tiny scale: not run yet
+Answer     tiny scale: LPIPS + SSIM, cyclic and random crops together are better than the planned recipe by 0.091 [0.011, 0.171]
+           mask IoU (n = 5); see LOG.md
 """
 
 import sys

@@ -10,11 +10,12 @@ from analysis.front import (
     compute_front_share,
     compute_hypervolume,
     compute_scaling,
+    count_rivals,
     find_knee,
     on_front,
 )
 from analysis.objectives import merge_costs
-from analysis.pareto import SURE
+from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT, SURE, decide_state
 from analysis.resampling import draw_means
 
 UP_DOWN = [True, False]
@@ -95,7 +96,8 @@ def states_of(truth, costs, n_seeds, noise, n_studies, arm):
         draws = draw_means(values.reshape(n_seeds, -1), f"study {study}", n_draws=400).reshape(400, len(truth), 2)
         p_front = compute_front_share(draws, UP_DOWN)[arm]
         p_dominated = compute_domination_share(draws, UP_DOWN, range(len(truth)))[0][arm]
-        counts += [p_front >= SURE, p_dominated >= SURE]
+        state = decide_state(p_front, p_dominated, count_rivals(draws, UP_DOWN)[arm])
+        counts += [state == ON_FRONT, state == DOMINATED]
     return counts / n_studies
 
 
@@ -108,6 +110,24 @@ def test_an_arm_that_is_dominated_by_a_hair_is_ambiguous(n_seeds):
     assert on <= allowed
     assert off <= allowed + 0.01  # it is dominated, after all
     assert 1 - on - off > 0.85
+
+
+def test_an_arm_on_the_front_by_a_hair_is_rarely_dominated_by_one_of_many():
+    """Fourteen cheaper arms are as good but for 1/100 of the noise: one of them is lucky in most studies."""
+    n_studies = 100
+    on, off = states_of([0.0] * 14 + [0.01], range(1, 16), 5, 1.0, n_studies, arm=14)
+    assert on <= 0.05
+    assert off <= 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)
+
+
+def test_rivals_and_states_by_hand():
+    # Costs 1, 2, 2, 3 that never change: the last could be dominated by all, the second by the first and the third.
+    quality = np.random.default_rng(0).normal(size=(10, 4))
+    draws = np.stack([quality, np.broadcast_to([1.0, 2.0, 2.0, 3.0], quality.shape)], axis=2)
+    assert count_rivals(draws, UP_DOWN).tolist() == [0, 2, 2, 3]
+    assert decide_state(0.95, 0.05, 3) == ON_FRONT
+    assert decide_state(0.01, 0.98, 2) == DOMINATED
+    assert decide_state(0.01, 0.98, 3) == AMBIGUOUS
 
 
 def test_a_plain_bootstrap_of_three_seeds_would_be_sure_far_too_often():

@@ -17,15 +17,17 @@ from analysis.report import render_report
 
 FIGURES = {
     "effects", "tradeoff", "learning_curves", "factor_fusion_strategy", "factor_fusion_layers", "factor_output_queries",
-    "factor_vlm_layer", "factor_dinov2_size", "factor_vlm_weight", "per_image", "scaling",
+    "factor_vlm_layer", "factor_dinov2_size", "factor_vlm_weight", "per_image", "scaling", "calibration",
 }  # fmt: skip
 
 TABLES = {
     "ablation_table",
     "breakdown",
+    "calibration",
     "cost",
     "coverage",
     "fronts",
+    "image_extremes",
     "importance",
     "param_efficiency",
     "pareto_front",
@@ -156,7 +158,7 @@ def test_page_of_a_bare_factorial_log(write_study):
     drawings = draw_figures(study)
     html = render_report(study, drawings)
     assert {drawing.stem for drawing in drawings} == {
-        "factor_fusion_layers", "factor_output_queries", "tradeoff",
+        "factor_fusion_layers", "factor_output_queries", "tradeoff", "calibration",
     }  # fmt: skip
     assert html.split("<body>")[1].split()[:1] == ["<header>"]
     assert "<h3>Examples</h3>" not in html

@@ -26,8 +26,10 @@ REPETITIONS = 4000
 LARGEST_ERROR = (ALPHA * (1 - ALPHA) / REPETITIONS) ** 0.5
 
 
-def rates_of(noise: str, n_seeds: int, n_compared: int, repetitions: int = REPETITIONS, seed: int = 5) -> pd.DataFrame:
-    return pd.DataFrame(simulate_cell(noise, n_seeds, n_compared, repetitions, seed))
+def rates_of(
+    noise: str, n_seeds: int, n_compared: int, repetitions: int = REPETITIONS, seed: int = 5, effects: tuple = ()
+) -> pd.DataFrame:
+    return pd.DataFrame(simulate_cell(noise, n_seeds, n_compared, repetitions, seed, effects))
 
 
 def rate(rows: pd.DataFrame, method: str, kind: str = FALSE, effect: float = 0.0) -> float:
@@ -67,7 +69,7 @@ def test_a_family_of_each_factor_does_not_hold_the_study():
 
 
 def test_it_sees_more_than_the_paired_test():
-    rows = rates_of("equal", 3, 14)
+    rows = rates_of("equal", 3, 14, effects=(4.0,))
     assert rate(rows, CHOSEN, POWER, 4.0) > rate(rows, PAIRED_T, POWER, 4.0) + 0.3
 
 

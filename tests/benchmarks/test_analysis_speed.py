@@ -1,0 +1,39 @@
+"""The simulated run log is one that the analysis reads whole, and says what it is."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import analysis
+from benchmarks.analysis_speed import COLUMNS
+from benchmarks.simulated_log import MEASURED, N_SEEDS, write_simulated_log
+from foresight.runlog import RunLog
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_a_simulated_log_is_read_in_a_process_of_its_own_from_derived_tables(tmp_path):
+    study = tmp_path / "simulated"
+    write_simulated_log(study, 100, 3)
+    loaded = analysis.load(study)
+    assert (len(loaded.data.complete), len(loaded.data.arms), len(loaded.data.curves)) == (100, 100 // N_SEEDS, 300)
+    assert loaded.data.complete.equals(RunLog(study).trials())
+    assert len(loaded.table()) == (20 + 3) * len(MEASURED)
+    assert loaded.pareto()["latency_ms"].notna().all()
+    assert {"simulated"} <= {caution.kind for caution in loaded.cautions()}
+    for file in study.glob("trials/*/*.parquet"):  # what the derived tables hold is not read again
+        times = file.stat()
+        content = b"x" * times.st_size
+        with file.open("r+b") as opened:
+            opened.write(content)
+
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    command = [sys.executable, "-m", "benchmarks.analysis_speed", str(study)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    found = json.loads(shown.stdout)
+    assert found["n_arms"] == 20
+    assert found["n_epochs"] == 300
+    assert found["peak_mb"] > 50
+    assert set(COLUMNS) - {"n_trials", "first_s"} <= set(found)
