@@ -4,6 +4,7 @@ The difference is taken as it was found, and so is the noise of a seed. Both are
 planning and no promise: an effect that was found by chance shrinks when more seeds come in.
 """
 
+import bisect
 import math
 from typing import Any
 
@@ -29,12 +30,16 @@ def compute_more_seeds(
     `noninferior_level` that of the one-sided test of a loss of `margin`, each after its adjustment for the other arms.
     Each further seed brings one degree of freedom. Infinite where MOST_FURTHER_SEEDS are not enough.
     """
-    further = np.arange(1, MOST_FURTHER_SEEDS + 1)
-    error = standard_error * np.sqrt(n_seeds / (n_seeds + further))
-    differs = upper_power(abs(difference) / error, degrees + further, level / 2)
-    noninferior = upper_power((difference + margin) / error, degrees + further, noninferior_level)
-    enough = np.flatnonzero(np.maximum(differs, noninferior) >= power)
-    return float(further[enough[0]]) if len(enough) else math.inf
+
+    def decides(further: int) -> bool:
+        error = standard_error * math.sqrt(n_seeds / (n_seeds + further))
+        differs = upper_power(abs(difference) / error, degrees + further, level / 2)
+        noninferior = upper_power((difference + margin) / error, degrees + further, noninferior_level)
+        return bool(max(differs, noninferior) >= power)
+
+    # Power grows with the seeds, so the least number that is enough is found by halving.
+    enough = bisect.bisect_left(range(1, MOST_FURTHER_SEEDS + 1), True, key=decides) + 1
+    return float(enough) if enough <= MOST_FURTHER_SEEDS else math.inf
 
 
 def upper_power(noncentrality: Any, degrees: Any, level: float) -> Any:

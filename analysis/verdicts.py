@@ -96,7 +96,7 @@ def _arm_row(
         verdict, alpha, next_alpha = str(test["verdict"]), test["alpha_at_look"], next_level(test, claim)
         items = f"{items}, {describe_test(test)}"
     unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])
-    unknown_images &= {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
+    unknown_images = unknown_images and {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
     more_seeds = math.nan
     if verdict == "undecided" and next_alpha > 0:
         signed = row["difference"] if row["direction"] == "higher" else -row["difference"]

@@ -32,7 +32,7 @@ MEASURED = ("mask_iou", "box_iou", "ssim", "edge_f1", "psnr", "mse", "lpips_rand
 def write_simulated_log(root: Path, n_trials: int, n_epochs: int) -> None:
     """Writes the study at `root`: `n_trials` (a key of LEVELS) complete trials of `n_epochs` epochs, latency per arm."""
     log, arms = RunLog(root), _arms(n_trials)
-    baseline = TrialConfig().flat()
+    baseline = TrialConfig().flat() | {"train.epochs": n_epochs}
     factors = [
         {"name": name, "field": field, "levels": sorted({arm[field] for arm in arms}), "level_notes": {}}
         for name, field in FIELDS.items()
@@ -111,7 +111,7 @@ def _trial_rows(arms: list[dict[str, Any]], baseline: dict[str, Any], study: str
         "data/train_hash": "0" * 16, "data/val_hash": "1" * 16, "data/test_hash": "2" * 16,
         "cost/params_trained": params[i_arm], "cost/params_decoder": 90_000, "cost/params_total": params[i_arm] + 90_000,
         "cost/train_s": rng.gamma(5, 4, n), "cost/gpu_s": 0.0, "cost/peak_memory_mb": 900.0,
-        "train/loss_variance": rng.gamma(2, 1e-5, n), "train/convergence_epoch": 40, "train/epochs_run": 100,
+        "train/loss_variance": rng.gamma(2, 1e-5, n), "train/convergence_epoch": 2, "train/epochs_run": baseline["train.epochs"],
         "env/device": "cpu", "env/torch": "2.14.1", "env/git_commit": "04c016c", "env/threads": 1, "env/host": "here",
         "env/metric_ids": " ".join(METRICS[name].id for name in MEASURED), "env/lpips_trunk": "random seed 0",
     }  # fmt: skip

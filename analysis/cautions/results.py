@@ -21,7 +21,7 @@ def result_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *_trivial(data, table),
         *_no_trivial(data, table),
         *_tied(data, table),
-        *_seedless_arms(data, table),
+        *_seedless_arms(data),
         *_constant_metrics(data),
         *_at_a_bound(data),
         *_saturated_images(data),
@@ -96,12 +96,10 @@ def _tied(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     return [Caution("tied", f"{text}, first {shown[1]}." if len(reach) > 1 else f"{text}, {shown[1]}.")]
 
 
-def _seedless_arms(data: StudyData, table: pd.DataFrame) -> list[Caution]:
-    primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
-    mine = data.complete.groupby("arm")[f"test/{data.claim.primary}"].agg(["count", "nunique"])
-    same = [
-        arm for arm in primary["arm"] if arm in mine.index and mine.loc[arm, "count"] > 1 == mine.loc[arm, "nunique"]
-    ]
+def _seedless_arms(data: StudyData) -> list[Caution]:
+    found = data.complete.groupby("arm")[f"test/{data.claim.primary}"].agg(["count", "nunique"])
+    constant = set(found.index[(found["count"] > 1) & (found["nunique"] == 1)])
+    same = [arm for arm in data.arms if arm in constant]
     text = f"The same {metric_phrase(data.claim.primary)} in every seed, so the seed may not reach the trial: "
     return [Caution("same_in_every_seed", f"{text}{listed(same)}.")] if same else []
 
