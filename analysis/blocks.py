@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtri, stdtrit
 
-from foresight.compare import CONFIDENCE
+from foresight.estimates import CONFIDENCE
 
 Statistic = TypeVar("Statistic")
 

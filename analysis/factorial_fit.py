@@ -15,7 +15,7 @@ from scipy.special import fdtrc
 
 from analysis.blocks import compute_jackknife, fit_blocks
 from analysis.factorial_design import Design, Term, find_aliases
-from foresight.compare import ROUNDING
+from foresight.estimates import ROUNDING
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from analysis.factorial_design import find_aliases, read_design
 from analysis.load import FactorInfo, StudyData
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
-from foresight.compare import CONFIDENCE, ROUNDING
+from foresight.estimates import CONFIDENCE, ROUNDING
 from foresight.metrics import METRICS
 from foresight.seeding import keyed_seed
 

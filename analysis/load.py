@@ -5,10 +5,8 @@ sweep.json, were scored on the same test images, which none of them was trained 
 every metric's range (`analysis.refusals`, `analysis.unseen`). Numbers are not changed here.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pandas as pd
 
 from analysis import refusals
 from analysis.claim import check_trial_claims, read_claim
+from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
 from analysis.test_set import TEST_SET_COLUMNS, check_test_set, count_test_rows
@@ -64,7 +63,6 @@ class StudyData:
     trials: pd.DataFrame  # its recorded trials, any status
     complete: pd.DataFrame  # those whose numbers enter tables
     latency: pd.DataFrame  # indexed by arm
-    curves: pd.DataFrame  # every epoch of every complete trial, with its arm and seed; empty when none was recorded
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
     n_test: int | None  # None where imported trials do not say, or say different numbers
@@ -72,10 +70,16 @@ class StudyData:
     foreign_fields: dict[str, int]  # field -> recorded trials left out because it differs from the declared sweep
     samples: pd.DataFrame  # a row per complete trial, split and metric of its samples: `foresight.sample_summary`
     unproven: tuple[Unproven, ...]  # complete trials whose test images nothing proves to be unseen
+    finished: dict[str, str]  # what was finished when the log was read: `RunLog.finished`
 
     @property
     def is_factorial(self) -> bool:
         return self.sweep.get("space", {}).get("design") == "factorial"
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Every epoch of every complete trial with its arm and seed, read when first asked for; empty without any."""
+        return read_curves(self.log, self.finished, self.complete)
 
     @cached_property
     def items(self) -> str:
@@ -141,7 +145,7 @@ def read_study(path: Path) -> StudyData:
     that `analysis.refusals` and `analysis.unseen` refuse.
     """
     log = RunLog(path)
-    sweep, recorded = _read_files(log, path)
+    sweep, recorded, finished = _read_files(log, path)
     claim = read_claim(sweep)
     check_trial_claims(recorded, sweep)
     factors = _read_factors(sweep)
@@ -164,8 +168,7 @@ def read_study(path: Path) -> StudyData:
     refusals.check_definitions(complete)
     n_test = check_test_set(complete)
     refusals.check_training_set(complete, varied)
-    samples = _read_details(log, "samples", log.sample_summaries)
-    samples = samples[samples["key"].isin(complete["key"])].reset_index(drop=True)
+    samples = read_sample_summaries(log, finished, complete)
     unproven = prove_unseen(path, complete, samples)
     complete = add_relative_metrics(complete, claim.reference)
     columns = [str(name) for name in complete]
@@ -178,9 +181,6 @@ def read_study(path: Path) -> StudyData:
         )
     refusals.check_ranges(complete)
     manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
-    latency = read_checked(
-        log.read_latency, chain(path.glob("consolidated_latency.parquet"), (path / "latency").glob("[!.]*.parquet"))
-    )
     refusals.check_manifest(manifest)
     planned = manifest[_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
     if planned.empty:
@@ -195,8 +195,7 @@ def read_study(path: Path) -> StudyData:
         planned=planned,
         trials=trials,
         complete=complete,
-        latency=_latency_by_arm(latency, planned),
-        curves=_curves_of(_read_details(log, "epochs", log.epochs), complete),
+        latency=read_latency(log, planned),
         metrics=tuple(
             sorted((m for m in measured if m in METRICS), key=lambda m: (m != claim.primary, list(METRICS).index(m)))
         ),
@@ -206,6 +205,7 @@ def read_study(path: Path) -> StudyData:
         foreign_fields={str(field): int(n) for field, n in foreign[foreign != ""].value_counts().items()},
         samples=samples,
         unproven=unproven,
+        finished=finished,
     )
 
 
@@ -216,7 +216,8 @@ def _usable(trials: pd.DataFrame) -> pd.DataFrame:
     return (real if len(real) else complete).reset_index(drop=True)
 
 
-def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, str]]:
+    """sweep.json, a row for every finished trial, and which these are."""
     if not path.is_dir():
         if not path.parent.is_dir():
             raise RequestError(f"no study '{path.name}': there is no folder '{path.parent}'")
@@ -231,31 +232,12 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     trial_files = (
         file for pattern in ("consolidated.parquet", "trials/*/trial.parquet") for file in path.glob(pattern)
     )
-    recorded = read_checked(log.trials, trial_files)
+    finished = log.finished()
+    recorded = read_checked(partial(log.trials, finished), trial_files)
     if recorded.empty:
         raise RequestError(f"study '{path.name}' has an empty run log: no trial has been recorded yet")
     refusals.check_schema(recorded)
-    return sweep, recorded
-
-
-def _read_details(log: RunLog, name: str, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """What every trial wrote beside its row, from the derived table `consolidated_<name>.parquet`."""
-    return read_checked(
-        read, chain(log.root.glob(f"consolidated_{name}.parquet"), log.trials_dir.glob(f"*/{name}.parquet"))
-    )
-
-
-def _curves_of(epochs: pd.DataFrame, complete: pd.DataFrame) -> pd.DataFrame:
-    """The epochs of the complete trials, trial by trial, with their arm (categorical) and seed."""
-    if epochs.empty:
-        return pd.DataFrame()
-    keys = epochs["key"].astype("category").cat
-    row_of_epoch = pd.Index(complete["key"]).get_indexer(keys.categories)[keys.codes]
-    is_complete = row_of_epoch >= 0
-    rows = row_of_epoch[is_complete]
-    arms = pd.Categorical(complete["arm"], categories=complete["arm"].unique())
-    curves = epochs if is_complete.all() else epochs[is_complete].reset_index(drop=True)
-    return curves.assign(arm=arms.take(rows), seed=complete["seed"].to_numpy()[rows])
+    return sweep, recorded, finished
 
 
 def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
@@ -288,12 +270,3 @@ def _foreign_fields(rows: pd.DataFrame, fixed: dict[str, Any]) -> pd.Series:
             if differs.any():
                 found[differs & (found == "").to_numpy()] = field
     return found
-
-
-def _latency_by_arm(latency: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
-    """Latency rows indexed by arm; only rows of arms as they are planned now, where the plan records the arm's key."""
-    if latency.empty:
-        return pd.DataFrame(columns=["latency_ms"])
-    if "arm_key" in planned:
-        latency = latency[latency["arm_key"].isin(planned["arm_key"])]
-    return latency.drop_duplicates("arm", keep="last").set_index("arm")

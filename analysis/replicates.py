@@ -19,7 +19,7 @@ from analysis.load import StudyData
 from analysis.reading import read_checked
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
-from foresight.compare import CONFIDENCE
+from foresight.estimates import CONFIDENCE
 from foresight.runlog import RunLog
 
 REPLICATE_COLUMNS = (

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.estimates import compute_estimates
 from analysis.load import StudyData
 from analysis.looks import compare_at_looks
 from foresight.compare import compute_differences
+from foresight.estimates import compute_estimates
 from foresight.metrics import CEILINGS, METRICS
 from foresight.space import BASELINE
 
@@ -60,12 +60,13 @@ def build_table(data: StudyData) -> pd.DataFrame:
 
 def _arm_numbers(data: StudyData, metric: str) -> pd.DataFrame:
     """By arm: mean, interval, seeds and keys of every arm, and the difference from the baseline of those that have one."""
-    values = seed_values(data, metric).sort_values("seed")
+    values = seed_values(data, metric)
     by_seed = values.pivot(index="arm", columns="seed", values="value").reindex(data.arms)
     found = compute_estimates(by_seed.to_numpy(dtype=float))
     seeds: dict[str, list[str]] = {arm: [] for arm in data.arms}
     keys: dict[str, list[str]] = {arm: [] for arm in data.arms}
-    for arm, seed, key in zip(values["arm"], values["seed"], values["key"], strict=True):
+    ordered = values.sort_values("seed", kind="stable")
+    for arm, seed, key in zip(ordered["arm"], ordered["seed"], ordered["key"], strict=True):
         seeds[arm].append(str(seed))
         keys[arm].append(key)
     columns = {
@@ -77,7 +78,7 @@ def _arm_numbers(data: StudyData, metric: str) -> pd.DataFrame:
         "high": found.high,
         "keys": [" ".join(mine) for mine in keys.values()],
     }
-    differences = compare_metric(data, metric).drop(columns="factor").set_index("arm")
+    differences = _compare_metric(data, metric, values).drop(columns="factor").set_index("arm")
     differences = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
     differences["pair_seeds"] = [" ".join(map(str, pairs)) for pairs in differences["pair_seeds"]]
     return pd.DataFrame(columns, index=by_seed.index).join(differences)
@@ -90,14 +91,15 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
     return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in data.described.items()}))
 
 
-def compare_metric(data: StudyData, metric: str) -> pd.DataFrame:
-    """Difference rows of `metric` over the registered seeds, all planned arms but the baseline one family.
+def _compare_metric(data: StudyData, metric: str, values: pd.DataFrame) -> pd.DataFrame:
+    """Difference rows of `metric` from its `seed_values`, over the registered seeds; all planned arms are one family.
 
     Where the claim has looks, the primary metric's are those of each arm's last look. Trials that do not say on which
     images they were scored have no difference.
     """
-    values = seed_values(data, metric)
-    registered = values[values["seed"].isin(data.registered_seeds) & values["key"].isin(data.comparable["key"])]
+    registered = values[values["seed"].isin(data.registered_seeds)]
+    if len(data.comparable) < len(data.complete):
+        registered = registered[registered["key"].isin(data.comparable["key"])]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
     differences = compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)

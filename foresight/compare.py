@@ -12,17 +12,17 @@ once. Adjusted per factor, 14 arms without any effect gave a false verdict in on
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit  # the t distribution alone; scipy.stats costs a second of start-up
 
+from foresight.estimates import CONFIDENCE, ROUNDING, Estimates, compute_estimates
 from foresight.moderation import MODERATED, PAIRED, Array, choose_method, compute_moderated
 from foresight.space import BASELINE
 
-CONFIDENCE = 0.95  # of every interval that is shown
-# Values that agree to this share of their size are the same value: what is left is rounding, not noise.
-ROUNDING = 1e-12
 DIFFERENCE_COLUMNS = (
     "arm",
     "factor",
@@ -54,26 +54,9 @@ class Estimate:
 
 
 def compute_estimate(values: Sequence[float], confidence: float = CONFIDENCE, scale: float = 0.0) -> Estimate:
-    """Mean, two-sided t interval (mean +- t * sd / sqrt(n), n - 1 degrees of freedom) and p-value against zero.
-
-    One value has no interval. Values that are all the same (to rounding of numbers as large as `scale`) have one of
-    zero width: p is 1 when they are zero and 0 otherwise, the limits of the t-test as the spread vanishes.
-    """
-    x = np.asarray(values, dtype=float)
-    n = len(x)
-    if n == 0:
-        return Estimate(0, math.nan, math.nan, math.nan, math.nan)
-    mean = float(x.mean())
-    if n == 1:
-        return Estimate(1, mean, math.nan, math.nan, math.nan)
-    rounding = ROUNDING * max(scale, float(np.abs(x).max()))
-    if float(np.ptp(x)) <= rounding:
-        mean = float(x[0]) if abs(x[0]) > rounding else 0.0
-        return Estimate(n, mean, mean, mean, 1.0 if mean == 0.0 else 0.0)
-    standard_error = float(x.std(ddof=1)) / math.sqrt(n)
-    half_width = float(stdtrit(n - 1, 0.5 + confidence / 2)) * standard_error
-    p = 2.0 * float(stdtr(n - 1, -abs(mean) / standard_error))
-    return Estimate(n, mean, mean - half_width, mean + half_width, p)
+    """As `compute_estimates`, of one row."""
+    found = compute_estimates([values], confidence, scale)
+    return Estimate(int(found.n[0]), *(float(column[0]) for column in (found.mean, found.low, found.high, found.p)))
 
 
 def compute_noninferiority(differences: Sequence[float], margin: float, scale: float = 0.0) -> float:
@@ -81,13 +64,15 @@ def compute_noninferiority(differences: Sequence[float], margin: float, scale: f
 
     nan with fewer than two values. Differences that are all the same have p 0 above minus the margin and 1 elsewhere.
     """
-    estimate = compute_estimate(differences, scale=scale)
-    if math.isnan(estimate.p):
-        return math.nan
-    if estimate.low == estimate.high:
-        return 0.0 if estimate.mean > -margin else 1.0
-    standard_error = float(np.std(differences, ddof=1)) / math.sqrt(estimate.n)
-    return float(stdtr(estimate.n - 1, -(estimate.mean + margin) / standard_error))
+    return float(_noninferiority(compute_estimates([differences], scale=scale), margin, 1)[0])
+
+
+def _noninferiority(found: Estimates, margin: float, sign: int) -> Array:
+    """As `compute_noninferiority`, by row; `sign` is 1 where higher is better and -1 where lower is."""
+    above = sign * found.mean + margin
+    error = np.where(found.standard_error > 0, found.standard_error, 1.0)
+    p = stdtr(np.maximum(found.n - 1, 1), -above / error)
+    return np.where(found.low == found.high, np.where(above > 0, 0.0, 1.0), np.where(found.n > 1, p, np.nan))
 
 
 def compute_holm(p_values: Sequence[float], n_planned: int = 0) -> list[float]:
@@ -116,44 +101,63 @@ def compute_differences(
     `margin` or more. Each is adjusted by Holm over all arms, one family of the `n_planned` comparisons of the study;
     arms with fewer than `least_pairs` pairs count in its size and have no adjusted p-value.
     """
-    wide = values.pivot(index="seed", columns="arm", values="value")
+    wide = values.pivot(index="arm", columns="seed", values="value")
     factor_of = dict(zip(values["arm"], values["factor"], strict=True))
-    values_of = {str(arm): wide[arm].to_numpy(dtype=float) for arm in wide}
-    baseline = values_of.pop(BASELINE, np.full(len(wide), np.nan))
-    sign = 1 if higher_is_better else -1
-    found = _compare_together(values_of, baseline, sign, margin)
-    rows = []
-    for arm, mine in ((arm, values_of[arm]) for arm in factor_of if arm != BASELINE):
-        paired = ~np.isnan(mine) & ~np.isnan(baseline)
-        row = found[arm] if arm in found else _compare_pair(mine[paired], baseline[paired], sign, margin)
-        seeds = tuple(wide.index[paired].tolist())
-        rows.append({"arm": arm, "factor": factor_of[arm], "n_pairs": len(seeds), "pair_seeds": seeds, **row})
-    table = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS))
+    arms = [arm for arm in factor_of if arm != BASELINE]
+    values_AS = wide.reindex([BASELINE, *arms]).to_numpy(dtype=float)
+    paired_AS = ~np.isnan(values_AS[1:]) & ~np.isnan(values_AS[0])
+    sign, seeds = 1 if higher_is_better else -1, wide.columns.to_numpy()
+    columns = {
+        "arm": arms,
+        "factor": [factor_of[arm] for arm in arms],
+        "n_pairs": paired_AS.sum(-1),
+        "pair_seeds": [tuple(seeds[paired].tolist()) for paired in paired_AS],
+        **_compare_pairs(values_AS, sign, margin),
+    }
+    together, moderated = _compare_together(values_AS, sign, margin)
+    for name, column in moderated.items():
+        columns[name][together] = column
+    table = pd.DataFrame(columns, columns=list(DIFFERENCE_COLUMNS))
     enough = table["n_pairs"] >= least_pairs
     for name in ("p", "p_noninferior"):
         table[f"{name}_holm"] = compute_holm(table[name].where(enough).astype(float).tolist(), n_planned)
     return table
 
 
-def _compare_together(
-    values_of: dict[str, Array], baseline: Array, sign: int, margin: float
-) -> dict[str, dict[str, object]]:
-    """Arm to the numbers of its row, for the arms that can be compared by the moderated test: none or several.
+def _compare_pairs(values_AS: Array, sign: int, margin: float) -> dict[str, Any]:
+    """Columns of every arm but the baseline, which comes first, by the paired t-test on the seeds that both have."""
+    change_AS = values_AS[1:] - values_AS[0]
+    mine_AS = np.where(np.isnan(change_AS), 0.0, values_AS[1:])
+    found = compute_estimates(change_AS, scale=np.abs(mine_AS).max(-1, initial=0.0))
+    several = found.n > 1
+    return {
+        "difference": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "standard_error": found.standard_error,
+        "degrees": np.where(several, found.n - 1.0, np.nan),
+        "p": found.p,
+        "p_noninferior": _noninferiority(found, margin, sign),
+        "method": np.where(found.low == found.high, EXACT, np.where(several, PAIRED, "")).astype(object),
+    }
+
+
+def _compare_together(values_AS: Array, sign: int, margin: float) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Which arms but the baseline are compared by the moderated test, none or several, and their columns.
 
     They have all the baseline's seeds. An arm that repeats the baseline, or differs from it by a constant, has the
     baseline's noise and none of its own: it would tell the prior about the baseline a second time, and is left out.
     """
-    blocks = ~np.isnan(baseline)
-    arms = [arm for arm, mine in values_of.items() if not np.isnan(mine[blocks]).any()]
-    values_AS = np.array([values_of[arm][blocks] for arm in arms]).reshape(len(arms), int(blocks.sum()))
-    change_AS = values_AS - baseline[blocks]
-    rounding = ROUNDING * np.maximum(np.abs(values_AS), np.abs(change_AS)).max(-1, initial=0.0)
-    own_noise = (change_AS.max(-1, initial=-np.inf) - change_AS.min(-1, initial=np.inf)) > rounding
-    if choose_method(int(blocks.sum()), int(own_noise.sum())) != MODERATED:
-        return {}
-    test = compute_moderated(np.concatenate([baseline[None, blocks], values_AS[own_noise]]))
+    shared_AS = values_AS[:, ~np.isnan(values_AS[0])]
+    change_AS = shared_AS[1:] - shared_AS[0]
+    rounding = ROUNDING * np.maximum(np.abs(shared_AS[1:]), np.abs(change_AS)).max(-1, initial=0.0)
+    # A seed that an arm lacks is nan, and nothing is more than nan: such an arm is left out as well.
+    together = (change_AS.max(-1, initial=-np.inf) - change_AS.min(-1, initial=np.inf)) > rounding
+    if choose_method(shared_AS.shape[-1], int(together.sum())) != MODERATED:
+        return np.zeros(len(together), dtype=bool), {}
+    test = compute_moderated(shared_AS[[True, *together]])
     half_width = stdtrit(test.degrees, 0.5 + CONFIDENCE / 2) * test.standard_error
-    columns = {
+    return together, {
         "difference": test.difference,
         "low": test.difference - half_width,
         "high": test.difference + half_width,
@@ -161,25 +165,5 @@ def _compare_together(
         "degrees": test.degrees,
         "p": 2 * stdtr(test.degrees, -np.abs(test.difference) / test.standard_error),
         "p_noninferior": stdtr(test.degrees, -(sign * test.difference + margin) / test.standard_error),
-    }
-    rows = pd.DataFrame(columns).assign(method=MODERATED).to_dict("records")
-    return dict(zip(np.array(arms)[own_noise].tolist(), rows, strict=True))
-
-
-def _compare_pair(mine: Array, baseline: Array, sign: int, margin: float) -> dict[str, object]:
-    """The numbers of one row by the paired t-test; differences that are all the same need none."""
-    change = (mine - baseline).tolist()
-    scale = float(np.abs(mine).max(initial=0.0))
-    shown = compute_estimate(change, scale=scale)
-    is_exact = shown.low == shown.high
-    error = 0.0 if is_exact else float(np.std(change, ddof=1)) / math.sqrt(shown.n) if shown.n > 1 else math.nan
-    return {
-        "difference": shown.mean,
-        "low": shown.low,
-        "high": shown.high,
-        "standard_error": error,
-        "degrees": float(shown.n - 1) if shown.n > 1 else math.nan,
-        "p": shown.p,
-        "p_noninferior": compute_noninferiority([sign * d for d in change], margin, scale),
-        "method": EXACT if is_exact else PAIRED if shown.n > 1 else "",
+        "method": MODERATED,
     }

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+BATCH = 200  # parts that are joined at a time: a table of one row takes a hundred times the memory of a row
 _PARTS = b"parts"  # of the file's metadata: JSON, part to identity
 
 
@@ -42,7 +43,7 @@ def read_derived(
 
     What `path` does not hold in its present identity is read by `read_part`, whose table may lack that column; a part
     whose file is being replaced at this moment (FileNotFoundError) is left out. What was read is kept by `write`, where
-    the folder may be written.
+    there is something to keep and the folder may be written.
     """
     stored = pq.read_table(path) if path.exists() else None
     known = json.loads((stored.schema.metadata or {}).get(_PARTS, b"{}")) if stored is not None else {}
@@ -54,21 +55,33 @@ def read_derived(
         names, codes = _names_and_codes(stored[name_column])
         kept = np.isin(names, list(current))[codes]
         tables.append(stored.filter(pa.array(kept)).replace_schema_metadata())
-    for name in [name for name in parts if name not in current]:
-        with contextlib.suppress(FileNotFoundError):
-            rows = read_part(name).replace_schema_metadata()
-            if name_column not in rows.column_names:
-                own = pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), pa.array([name], pa.string()))
-                rows = rows.append_column(name_column, own)
-            tables.append(rows)
-            current[name] = parts[name]
+    missing = [name for name in parts if name not in current]
+    for start in range(0, len(missing), BATCH):
+        read = []
+        for name in missing[start : start + BATCH]:
+            with contextlib.suppress(FileNotFoundError):
+                read.append(_named(read_part(name).replace_schema_metadata(), name, name_column))
+                current[name] = parts[name]
+        tables += [_joined(read)] if read else []
     table = pa.table({name_column: pa.array([], pa.string())})
     if tables:
-        table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+        table = _joined(tables)
         table = table.take(_order(table[name_column]))
-    if os.access(path.parent, os.W_OK):  # somebody else's run log can be read, too
+    # Nothing is written where there is nothing to keep, nor into somebody else's run log, which can be read all the same.
+    if (current or stored is not None) and os.access(path.parent, os.W_OK):
         write(path, table.replace_schema_metadata({_PARTS: json.dumps(current)}))
     return table
+
+
+def _named(rows: pa.Table, name: str, name_column: str) -> pa.Table:
+    if name_column in rows.column_names:
+        return rows
+    own = pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), pa.array([name], pa.string()))
+    return rows.append_column(name_column, own)
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
 
 def _names_and_codes(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

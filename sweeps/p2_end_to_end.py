@@ -6,8 +6,8 @@ Command    python sweeps/p2_end_to_end.py              (runs p2_fusion first whe
            python sweeps/p2_end_to_end.py --coco-root DIR --ssv2-root DIR --davis-root DIR
 Trials     3 arms x 5 seeds = 15, whole blocks first, one at a time because time is measured
 Cost       tiny: 2 to 4 min on 2 cores, after p2_fusion. full: see --plan
-Answer     tiny scale: no: of Gate 1 the hybrid meets edge F1 (0.707 [0.695, 0.718], n = 5) and fails mask IoU (0.466), mAP
-           (0.114), overhead (0.70) and SSIM (0.57); LPIPS is not measured with a random trunk; see LOG.md
+Answer     tiny scale: no: of Gate 1 the hybrid meets mask IoU (0.798 [0.790, 0.805], n = 5) and edge F1 (0.800), and fails mAP
+           (0.119), SSIM (0.65) and overhead (0.68); LPIPS is not measured with a random trunk; see LOG.md
 """
 
 import sys

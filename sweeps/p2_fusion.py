@@ -5,8 +5,8 @@ Question   The VLM alone, DINOv2 alone and both by cross-attention, trained by t
 Command    python sweeps/p2_fusion.py                   (keeps the trained models: E-P2.4 continues with them)
 Trials     4 arms x 5 seeds = 20, whole blocks first
 Cost       tiny: 2 to 3 min on 2 cores. full: see --plan
-Answer     tiny scale: the hybrid (mask IoU 0.466 +- 0.019, n = 5) beats the VLM alone (worse by 0.111 [0.075, 0.147]); against
-           DINOv2 alone undecided (-0.023 [-0.051, 0.006]); MSE + L1 worse than two stages; see LOG.md
+Answer     tiny scale: no: DINOv2 alone better by 0.012 [0.002, 0.023] mask IoU than the hybrid (0.798 [0.790, 0.805], n = 5), the
+           VLM alone worse by 0.196; two stages better than MSE + L1; nothing about pretrained encoders, see LOG.md
 """
 
 import sys

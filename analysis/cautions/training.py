@@ -58,6 +58,8 @@ def _other_length(data: StudyData) -> list[Caution]:
     rows = data.complete
     fixed = rows["train/converged"].isna() if "train/converged" in rows else pd.Series(True, index=rows.index)
     ran, declared = rows["train/epochs_run"].astype(float), rows["config/train.epochs"].astype(float)
+    if "config/task" in rows and "config/head_train.epochs" in rows:  # such a trial trains its head alone
+        declared = declared.mask(rows["config/task"] == "end_to_end", rows["config/head_train.epochs"].astype(float))
     odd = rows[fixed & ran.notna() & declared.notna() & (ran != declared)]
     named = [f"{key} ({ran[i]:.0f} of {declared[i]:.0f})" for i, key in zip(odd.index, odd["key"], strict=True)]
     text = f"Trained for another number of epochs than the config declares: {listed(named)}."

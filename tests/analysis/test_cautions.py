@@ -255,6 +255,8 @@ def test_another_number_of_epochs_than_declared(cautions):
     assert text.count(f"({epochs + 30} of {epochs})") == 2
     assert "other_length" not in cautions({"train/epochs_run": epochs})
     assert "other_length" not in cautions(declared | {"train/converged": 1.0})  # it ended by its criterion
+    head = {"config/task": "end_to_end", "config/head_train.epochs": epochs}
+    assert "other_length" not in cautions(declared | head)  # its head is what such a trial trains
 
 
 def test_a_curve_with_a_hole(cautions):

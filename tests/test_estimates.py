@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.estimates import compute_estimates
 from foresight.compare import compute_estimate
+from foresight.estimates import compute_estimates
 
 NAN = np.nan
 

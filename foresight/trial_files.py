@@ -1,0 +1,46 @@
+"""Reads the files of one trial as the parts of derived tables: `foresight.derived` joins them."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foresight.derived import file_identities
+from foresight.errors import RequestError
+from foresight.sample_summary import SUMMARY_SCHEMA, summarise_samples
+
+
+def finished_trials(folder: Path) -> dict[str, str]:
+    """Key of every trial in the folder of trials that has its row, to an identity of that row's file."""
+    entries = sorted(entry.name for entry in os.scandir(folder)) if folder.exists() else []
+    return file_identities((key, f"{folder}/{key}/trial.parquet") for key in entries)
+
+
+def read_row(folder: Path, key: str) -> pa.Table:
+    """The row of one trial. Raises RequestError when it is another's: a key would stand twice."""
+    table = read_whole(folder / key / "trial.parquet")
+    found = table["key"].to_pylist() if "key" in table.column_names else []
+    if found != [key]:
+        raise RequestError(
+            f"the folder '{folder / key}' holds the row of {', '.join(map(repr, found)) or 'no key'}, so a trial would "
+            "be counted twice or under another's name; rename the folder to its key, or delete the copy"
+        )
+    return table
+
+
+def read_details(folder: Path, name: str, key: str) -> pa.Table:
+    """`<name>.parquet` of one trial; no column where it wrote none."""
+    path = folder / key / f"{name}.parquet"
+    return read_whole(path) if path.exists() else pa.table({})
+
+
+def summarise_trial(folder: Path, key: str) -> pa.Table:
+    """What the samples of one trial add up to."""
+    samples = read_details(folder, "samples", key)
+    return summarise_samples(samples.to_pandas()) if len(samples) else SUMMARY_SCHEMA.empty_table()
+
+
+def read_whole(path: Path) -> pa.Table:
+    """A small file, in this thread: 2 ms, where read_table takes 3.3."""
+    return pq.ParquetFile(path).read(use_threads=False)
