@@ -15,6 +15,9 @@ from foresight.metrics import METRICS
 
 LONGEST_LINE = 32  # characters of a text that stay on one line
 WRITTEN_SHORT = ("margin", "alpha", "target", "acceptable", "failure")  # limits as they were declared: 0.05, not 0.050
+SHARES_OF_A_COST = (
+    "saved_"  # start of the columns that say which share of a cost is saved: 0.35 of the latency, not 0.35 ms
+)
 ARM_NAMES = ("arm", "name", "reference")
 KEPT_AS_CODE = ("key", "hash")
 
@@ -51,7 +54,8 @@ def build_cells(frame: pd.DataFrame, columns: list[str]) -> list[list[Cell]]:
             note = str(row["seeds"]) if column == "n_seeds" and lists_seeds else ""
             if column in limits:
                 low, high = (_float(row[name]) for name in limits[column])
-                note = wording.interval(low, high, _decimals(row))
+                written = [_number(column, limit, False, row) for limit in (low, high)]
+                note = "" if math.isnan(low) else f"[{written[0]}, {written[1]}]"
             cells.append(_cell(column, row, note))
         grid.append(cells)
     return grid
@@ -75,10 +79,15 @@ def _cell(column: str, row: dict[Any, Any], note: str) -> Cell:
         shown = METRICS[value].id if column == "metric" and value in METRICS else value
         return Cell(shown, value, _text_kind(column, value), note)
     is_whole = isinstance(value, int) or column.startswith("n_")  # a count with gaps is stored as floats
-    return Cell(_number(column, float(value), is_whole, row), f"{value}", "number", note)
+    text = _number(column, float(value), is_whole, row)
+    if (column == "difference" or column.endswith("_difference")) and float(text.replace("−", "-")) > 0:
+        text = f"+{text}"
+    return Cell(text, f"{value}", "number", note)
 
 
 def _number(column: str, value: float, is_whole: bool, row: dict[Any, Any]) -> str:
+    if column.startswith(SHARES_OF_A_COST):
+        return f"{wording.number(100 * value, 0)} %"
     if "params" in column or "flops" in column:
         return wording.quantity(value)
     if column == "p" or column.startswith("p_"):
@@ -97,8 +106,7 @@ def _number(column: str, value: float, is_whole: bool, row: dict[Any, Any]) -> s
         return wording.number(value, 0)
     if column.endswith("_s"):
         return wording.duration(value)
-    written = wording.signed if column == "difference" or column.endswith("_difference") else wording.number
-    return written(value, _decimals(row))
+    return wording.number(value, _decimals(row))
 
 
 def _text_kind(column: str, value: str) -> str:

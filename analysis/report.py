@@ -15,7 +15,7 @@ from analysis.amendments import amended_note
 from analysis.cells import build_cells, shown_columns
 from analysis.cost import Price, build_cost, describe_cost
 from analysis.coverage import describe_coverage
-from analysis.figure_style import Drawing
+from analysis.figure_style import Drawing, capitalised
 from analysis.figures import draw_figures
 from analysis.inline_svg import inline_svg
 from analysis.page_rows import distinct_values, heldout_rows, records, scene_rows, share_rows, table_rows
@@ -25,6 +25,7 @@ from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
 from foresight.runlog import atomic_write_bytes
 
+MOST_ROWS = 30  # of a section that stand open; more of them fold
 MOST_SENTENCES = 40  # verdicts that stand open on the page; more of them fold
 TEMPLATES = Path(__file__).parent / "templates"
 # What the page takes from sweep.json beside the claim and the space; a log written by hand may lack any of them.
@@ -98,7 +99,7 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
         "judged": data.claim.judged_arm(data.arms),
         "criteria": records(verdicts[verdicts["kind"] == "criterion"]),
         "arms": records(arms.loc[decisive_first.sort_values(kind="stable").index]),
-        "methods": sorted({method for method in arms["method"].dropna() if method}),
+        "tests": capitalised(" and ".join(sorted({method for method in arms["method"].dropna() if method}))),
         "verdict_counts": [(word, int(n)) for word, n in verdict_words.value_counts().items()],
         "fold_verdicts": len(arms) > MOST_SENTENCES,
         "coverage_sentences": describe_coverage(coverage),
@@ -153,6 +154,7 @@ def _fill_section(study: Study, section: Section, drawings: list[Drawing]) -> di
         "figures": figures,
         "cells": cells,
         "heads": heads,
+        "fold": len(cells) > MOST_ROWS,
     }
 
 

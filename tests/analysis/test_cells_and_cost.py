@@ -24,7 +24,8 @@ FRAME = pd.DataFrame(
         "seeds": ["0 1 2 3 4", ""], "mean": [21.346, math.nan], "low": [20.5, math.nan], "high": [22.5, math.nan],
         "difference": [0.5, -0.031], "p_holm": [0.0002, 0.04], "params_trained": [100_024, 8_109_952],
         "latency_ms": [12.34, math.nan], "gpu_s": [7200.0, 12.0], "on_front": [True, False], "margin": [0.05, 0.02],
-        "money": [2.1, 0.0], "warnings": ["", "The reference had not converged in 3 of 5 trials."],
+        "money": [2.1, 0.0], "saved_latency_ms": [0.351, -0.07], "saved_latency_ms_low": [0.3, math.nan],
+        "saved_latency_ms_high": [0.4, math.nan], "warnings": ["", "The reference had not converged in 3 of 5 trials."],
     }
 )  # fmt: skip
 
@@ -47,6 +48,7 @@ def shown(column: str, row: int = 0) -> tuple[str, str]:
         ("on_front", ("yes", "no")),
         ("margin", ("0.05", "0.02")),
         ("money", ("2.10", "0.00")),
+        ("saved_latency_ms", ("35 %", "−7 %")),  # a share, whatever the unit of what is saved
     ],
 )
 def test_a_value_reads_by_its_column_and_metric(column, texts):
@@ -58,6 +60,7 @@ def test_an_interval_stands_under_its_number_and_seeds_under_their_count():
     assert shown("mean", 1) == ("–", "")
     assert shown("n_seeds") == ("5", "0 1 2 3 4")
     assert shown("n_seeds", 1) == ("–", "")
+    assert shown("saved_latency_ms")[1] == "[30 %, 40 %]"
     separate = build_cells(FRAME, ["mean", "low", "high"])[0]
     assert [(cell.text, cell.note) for cell in separate] == [("21.35", ""), ("20.50", ""), ("22.50", "")]
 
