@@ -33,7 +33,7 @@ RESERVE_BYTES = 200 * 2**20  # what a machine needs to go on working
 def check_readable(log: RunLog) -> None:
     """Raises RequestError when a file of the run log is damaged, before anything is added to it."""
     try:
-        log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency()
+        log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency(), log.read_looks()
     except (pa.ArrowException, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(
