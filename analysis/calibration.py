@@ -68,7 +68,7 @@ def describe_calibration(summary: pd.DataFrame) -> list[str]:
         sentences.append(
             f"{method[:1].upper()}{method[1:]}: of {worst['n_studies']:,} simulated studies where no arm differs, "
             f"{percent(worst['false_rate'])} had a false verdict (± {percent(error)}; alpha {percent(worst['alpha'])}) "
-            f"in the worst case, noise '{worst['worst_noise']}' with {count(worst['n_seeds'], 'seed')} and "
+            f"in the worst of the patterns simulated, noise '{worst['worst_noise']}' with {count(worst['n_seeds'], 'seed')} and "
             f"{worst['n_arms_worst']} arms."
         )
     return sentences

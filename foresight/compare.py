@@ -39,7 +39,7 @@ DIFFERENCE_COLUMNS = (
     "p_noninferior_holm",
     "method",
 )
-EXACT = "exact"  # all differences of an arm are the same: nothing to test
+EXACT = "exact"  # all differences of an arm are the same: a sign test, as they show no noise
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def compute_estimate(values: Sequence[float], confidence: float = CONFIDENCE, sc
 def compute_noninferiority(differences: Sequence[float], margin: float, scale: float = 0.0) -> float:
     """One-sided p-value of the paired t-test that the mean difference is above minus `margin` (higher is better).
 
-    nan with fewer than two values. Differences that are all the same have p 0 above minus the margin and 1 elsewhere.
+    nan with fewer than two values. Of differences that are all the same, p is that of the sign test, 2^-n, above minus the
+    margin and 1 elsewhere; it is 0 where they are all zero, as then the two are one.
     """
     return float(_noninferiority(compute_estimates([differences], scale=scale), margin, 1)[0])
 
@@ -72,7 +73,8 @@ def _noninferiority(found: Estimates, margin: float, sign: int) -> Array:
     above = sign * found.mean + margin
     error = np.where(found.standard_error > 0, found.standard_error, 1.0)
     p = stdtr(np.maximum(found.n - 1, 1), -above / error)
-    return np.where(found.low == found.high, np.where(above > 0, 0.0, 1.0), np.where(found.n > 1, p, np.nan))
+    exact = np.where(above <= 0, 1.0, np.where(found.mean == 0, 0.0, 0.5**found.n))
+    return np.where(found.low == found.high, exact, np.where(found.n > 1, p, np.nan))
 
 
 def compute_holm(p_values: Sequence[float], n_planned: int = 0) -> list[float]:
@@ -145,15 +147,17 @@ def _compare_pairs(values_AS: Array, sign: int, margin: float) -> dict[str, Any]
 def _compare_together(values_AS: Array, sign: int, margin: float) -> tuple[NDArray[np.bool_], dict[str, Any]]:
     """Which arms but the baseline are compared by the moderated test, none or several, and their columns.
 
-    They have all the baseline's seeds. An arm that repeats the baseline, or differs from it by a constant, has the
-    baseline's noise and none of its own: it would tell the prior about the baseline a second time, and is left out.
+    They have all the baseline's seeds. An arm that repeats the baseline has the baseline's noise and none of its own: it
+    would tell the prior about the baseline a second time, and is left out. One that differs from it by the same amount at
+    every seed stays, as in a metric that moves in steps such agreement is chance.
     """
     shared_AS = values_AS[:, ~np.isnan(values_AS[0])]
     change_AS = shared_AS[1:] - shared_AS[0]
     rounding = ROUNDING * np.maximum(np.abs(shared_AS[1:]), np.abs(change_AS)).max(-1, initial=0.0)
     # A seed that an arm lacks is nan, and nothing is more than nan: such an arm is left out as well.
-    together = (change_AS.max(-1, initial=-np.inf) - change_AS.min(-1, initial=np.inf)) > rounding
-    if choose_method(shared_AS.shape[-1], int(together.sum())) != MODERATED:
+    together = np.abs(change_AS).max(-1, initial=0.0) > rounding
+    varies = (change_AS.max(-1, initial=-np.inf) - change_AS.min(-1, initial=np.inf)) > rounding
+    if not (together & varies).any() or choose_method(shared_AS.shape[-1], int(together.sum())) != MODERATED:
         return np.zeros(len(together), dtype=bool), {}
     test = compute_moderated(shared_AS[[True, *together]])
     half_width = stdtrit(test.degrees, 0.5 + CONFIDENCE / 2) * test.standard_error

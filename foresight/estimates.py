@@ -29,8 +29,9 @@ class Estimates:
 def compute_estimates(values_AS: ArrayLike, confidence: float = CONFIDENCE, scale: ArrayLike = 0.0) -> Estimates:
     """Mean, two-sided t interval (mean +- t * sd / sqrt(n), n - 1 degrees of freedom) and p-value against zero, by row.
 
-    Values of a row that are all the same (to rounding of numbers as large as `scale`) have an interval of zero width:
-    p is 1 when they are zero and 0 otherwise, the limits of the t-test as the spread vanishes.
+    Values of a row that are all the same (to rounding of numbers as large as `scale`) have an interval of zero width. They
+    say nothing of the noise, since a metric that moves in steps agrees by chance, so p is that of the sign test: 1 when they
+    are zero and 2^(1 - n) otherwise.
     """
     x = np.atleast_2d(np.asarray(values_AS, dtype=float))
     if not x.shape[1]:
@@ -51,5 +52,5 @@ def compute_estimates(values_AS: ArrayLike, confidence: float = CONFIDENCE, scal
     degrees = np.maximum(n - 1, 1)
     half_width = stdtrit(degrees, 0.5 + confidence / 2) * error
     p = 2.0 * stdtr(degrees, -np.abs(mean) / np.where(error > 0, error, 1.0))
-    p = np.where(exact, np.where(mean == 0.0, 1.0, 0.0), np.where(several, p, np.nan))
+    p = np.where(exact, np.where(mean == 0.0, 1.0, 2.0 ** (1 - n)), np.where(several, p, np.nan))
     return Estimates(n, mean, mean - half_width, mean + half_width, error, p)
