@@ -18,6 +18,7 @@ processes write one file, but for a split's, whose name says its content. Derive
 
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,8 @@ _NO_TRIALS = pa.schema([*TRIAL_COLUMNS.items()]).empty_table()
 def atomic_write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to `path` so that a reader sees all of it or none, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Machines that share a file system also share process numbers, so those are no names.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
