@@ -42,7 +42,7 @@ def build_gate(
             where = f"{row['metric']} on {row['on']}" if row["on"] else row["metric"]
             found["sentence"] = f"Criterion {where} is {needed.text}. {row['sentence']}"
         rows.append(found)
-    for what, sentence in _other_reasons(data, bool(rows), status).items():
+    for what, sentence in _other_reasons(data, verdicts, status):
         empty = dict.fromkeys(("metric", "on", "verdict", "waived_by", "date", "reason"), "")
         rows.append(empty | {"what": what, "state": what, "opens": False, "sentence": sentence})
     return pd.DataFrame(rows, columns=list(GATE_COLUMNS))
@@ -60,7 +60,7 @@ def waived_in(gate: pd.DataFrame) -> list[str]:
 
 def state_of(gate: pd.DataFrame) -> str:
     """One word for the whole gate: the worst of its rows' states, `not met` before all."""
-    order = ("not met", "simulated", "imported", "not measured", "undecided", "not complete", "no criterion", "no hash")
+    order = ("not met", "simulated", "imported", "toy scale", "not measured", "undecided", "not complete", "no criterion", "no hash")
     states = set(gate["state"])
     for state in order:
         if state in states:
@@ -68,19 +68,35 @@ def state_of(gate: pd.DataFrame) -> str:
     return "waived" if "waived" in states else "met"
 
 
-def _other_reasons(data: StudyData, has_criteria: bool, status: str) -> dict[str, str]:
-    """What closes a gate whatever the numbers are."""
-    found = {}
-    if not has_criteria:
-        found["no criterion"] = "The claim names no criterion, so nothing was shown."
-    judged = data.complete[data.complete["arm"] == data.claim.judged_arm(data.arms)]
-    for provenance, n in judged.loc[judged["provenance"] != "trained", "provenance"].value_counts().items():
-        text = (
-            f"{count(n, 'trial')} of the judged arm {'was' if n == 1 else 'were'} {provenance}, not run by this system"
-        )
-        found[str(provenance)] = f"{text}: such numbers open no gate."
+def _other_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list[tuple[str, str]]:
+    """What closes a gate whatever the numbers are, each with its sentence."""
+    found = []
+    if not (verdicts["kind"] == "criterion").any():
+        found.append(("no criterion", "The claim names no criterion, so nothing was shown."))
+    found += _not_our_own(data, verdicts)
     if status != "completed":
-        found["not complete"] = f"The study is {status.replace('_', ' ')}: not every planned trial is complete."
+        found.append(("not complete", f"The study is {status.replace('_', ' ')}: {_what_lacks(data)}."))
     if not data.sweep.get("claim_hash"):
-        found["no hash"] = "No hash was stored with the claim, so nothing shows that it was fixed before the trials."
+        text = "No hash was stored with the claim, so nothing shows that it was fixed before the trials."
+        found.append(("no hash", text))
     return found
+
+
+def _not_our_own(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
+    """One reason for each arm and provenance but `trained` of the judged arm and of every trial behind a criterion."""
+    judged = data.claim.judged_arm(data.arms)
+    behind = set(" ".join(verdicts.loc[verdicts["kind"] == "criterion", "keys"]).split())
+    used = data.complete[(data.complete["arm"] == judged) | data.complete["key"].isin(behind)]
+    used = used[used["provenance"] != "trained"]
+    found = []
+    for (arm, provenance), trials in used.groupby(["arm", "provenance"]):
+        which = "the judged arm" if arm == judged else f"{arm}, on which a criterion rests,"
+        were = "was" if len(trials) == 1 else "were"
+        text = f"{count(len(trials), 'trial')} of {which} {were} {provenance}, not run by this system"
+        found.append((str(provenance), f"{text}: such numbers open no gate."))
+    return found
+
+
+def _what_lacks(data: StudyData) -> str:
+    """Why a study is not completed."""
+    return "not every planned trial is complete"

@@ -2,7 +2,7 @@
 
 In: the complete trials of a study. Out: the same rows with a `test/<metric>` column for each relative metric of METRICS
 whose source they have. A trial is compared with the reference's trial at the same seed, so both saw the same data in the
-same order.
+same order, and only where both say that they were scored on the same test images.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from foresight.metrics import METRICS, RELATIVE_METRICS
+
+TEST_HASH = "data/test_hash"
 
 
 def compute_param_efficiency(value: pd.Series, reference: pd.Series) -> pd.Series:
@@ -32,13 +34,17 @@ FORMULAS = {
 def efficiency_by_seed(complete: pd.DataFrame, arm: str, reference: str, source: str) -> pd.Series:
     """Parameter efficiency of one arm against any other, indexed by the seeds that both have, in order.
 
-    `source` is the column of the distance. A seed at which the reference's distance is not above 0 has none.
+    `source` is the column of the distance. A seed at which the reference's distance is not above 0, or at which the two
+    are not known to be scored on the same test images, has none.
     """
     of_arm, of_reference = (
         complete[complete["arm"] == name].set_index("seed")[source].astype(float).dropna() for name in (arm, reference)
     )
     of_reference = of_reference[of_reference > 0]
-    shared = sorted(set(of_arm.index) & set(of_reference.index))
+    known = complete[complete[TEST_HASH].notna()]
+    mine, others = (known[known["arm"] == name].set_index("seed")[TEST_HASH].to_dict() for name in (arm, reference))
+    same_test = {seed for seed in mine if mine[seed] == others.get(seed)}
+    shared = sorted(set(of_arm.index) & set(of_reference.index) & same_test)
     return compute_param_efficiency(of_arm.loc[shared], of_reference.loc[shared])
 
 
@@ -54,17 +60,19 @@ def partner_keys(complete: pd.DataFrame, reference: str, metric: str, seeds: Ite
 def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The rows with relative metrics; as they are where the claim names no reference (``).
 
-    Missing where the reference has no complete trial at the seed or its value is not above 0, and for the reference
-    itself: it has 1 by definition, and must not meet a criterion by definition. `complete` has one row per arm and seed.
+    Missing where the reference has no complete trial at the seed or its value is not above 0, where the two are not known
+    to be scored on the same test images, and for the reference itself: it has 1 by definition, and must not meet a
+    criterion by definition. `complete` has one row per arm and seed.
     """
     if not reference:
         return complete
     is_reference = complete["arm"] == reference
+    same_test = complete[TEST_HASH] == complete["seed"].map(complete[is_reference].set_index("seed")[TEST_HASH].dropna())
     derived = {}
     for name in RELATIVE_METRICS:
         source = METRICS[name].compares
         if source in complete:
             of_seed = complete[is_reference].set_index("seed")[source].astype(float)
-            partner = complete["seed"].map(of_seed[of_seed > 0]).mask(is_reference)
+            partner = complete["seed"].map(of_seed[of_seed > 0]).where(same_test & ~is_reference)
             derived[f"test/{name}"] = FORMULAS[name](complete[source].astype(float), partner)
     return complete.assign(**derived)

@@ -121,6 +121,29 @@ def test_what_keeps_a_gate_closed_although_every_criterion_is_met(write, tmp_pat
     assert state_of(gate) == state
 
 
+def relative_to(provenance: str, **changed):
+    """The reference, which is not the judged arm, has LPIPS twice the judged arm's and another provenance."""
+
+    def change(trial, row):
+        if trial.arm.name == "baseline":
+            return row | {"test/lpips": 0.2}
+        return row | {"test/lpips": 0.4, "provenance": provenance} | changed
+
+    return change
+
+
+def test_a_relative_criterion_opens_no_gate_by_the_numbers_of_an_imported_reference(write):
+    relative = replace(CLAIM, reference="fusion.layers=2", criteria=(Criterion("param_efficiency", 0.9, 0.85, 0.8),))
+    fields = {"claim": relative}
+    assert closed_by(analysis.load(write("own", change_row=relative_to("trained"), **fields)).gate()) == []
+    gate = analysis.load(write("copied", change_row=relative_to("imported"), **fields)).gate()
+    (sentence,) = closed_by(gate)
+    assert "5 trials of fusion.layers=2, on which a criterion rests, were imported" in sentence
+    assert state_of(gate) == "imported"
+    elsewhere = relative_to("imported", **{"data/test_hash": None})
+    assert state_of(analysis.load(write("elsewhere", change_row=elsewhere, **fields)).gate()) == "not measured"
+
+
 def test_a_claim_without_criteria_or_without_a_hash_opens_nothing(write):
     study = analysis.load(write("p2_end_to_end", claim=replace(CLAIM, criteria=())))
     assert closed_by(study.gate()) == ["The claim names no criterion, so nothing was shown."]

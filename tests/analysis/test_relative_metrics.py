@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import analysis
 from analysis.__main__ import app
-from analysis.relative import FORMULAS, add_relative_metrics
+from analysis.relative import FORMULAS, add_relative_metrics, efficiency_by_seed
 from foresight.claim import Criterion
 from foresight.errors import RequestError
 from foresight.metrics import METRICS, RELATIVE_METRICS
@@ -46,6 +46,7 @@ def test_every_relative_metric_has_a_formula_and_a_column():
 
 def test_the_published_numbers():
     rows = pd.DataFrame({"arm": ["small", "large"], "seed": [3, 3], "test/lpips": [PUBLISHED_SMALL, PUBLISHED_LARGE]})
+    rows["data/test_hash"] = "ab12"
     derived = add_relative_metrics(rows.assign(**{"cost/train_s": [20.0, 80.0]}), "large").set_index("arm")
     assert derived.loc["small", "test/param_efficiency"] == pytest.approx(PUBLISHED, abs=1e-12)
     assert derived.loc["small", "test/training_time_ratio"] == 0.25
@@ -59,12 +60,21 @@ def test_each_seed_is_set_against_its_own_reference():
             "arm": ["large", "small", "large", "small", "small", "large", "small"],
             "seed": [0, 0, 1, 1, 2, 3, 3],
             "test/lpips": [0.4, 0.2, 0.2, 0.3, 0.1, 0.0, 0.1],
+            "data/test_hash": "ab12",
         }
     )
     derived = add_relative_metrics(rows, "large")
     efficiency = derived[derived["arm"] == "small"].set_index("seed")["test/param_efficiency"]
     assert efficiency[[0, 1]].tolist() == pytest.approx([1.5, 0.5])
     assert efficiency[[2, 3]].isna().all()  # no reference at seed 2; at seed 3 one without any distance
+
+
+@pytest.mark.parametrize("hashes", [("ab12", "cd34"), ("ab12", None), (None, None)])
+def test_what_was_scored_on_other_or_unknown_test_images_is_no_partner(hashes):
+    rows = pd.DataFrame({"arm": ["small", "large"], "seed": [3, 3], "test/lpips": [0.2, 0.4]})
+    rows["data/test_hash"] = hashes
+    assert add_relative_metrics(rows, "large")["test/param_efficiency"].isna().all()
+    assert efficiency_by_seed(rows, "small", "large", "test/lpips").empty
 
 
 def test_without_a_reference_nothing_is_derived(write_study):
