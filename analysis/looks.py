@@ -15,7 +15,7 @@ from analysis.wording import count
 from foresight.claim import Claim
 from foresight.looks import DECIDED, NUMBERS, TEST_COLUMNS, add_tests, no_tests, take_look
 
-LOOK_COLUMNS = (*TEST_COLUMNS, "metric", "is_recorded", "recomputed")
+LOOK_COLUMNS = (*TEST_COLUMNS, "is_recorded", "recomputed")
 
 
 def build_looks(data: StudyData) -> pd.DataFrame:
@@ -26,7 +26,6 @@ def build_looks(data: StudyData) -> pd.DataFrame:
     tests, anew = _take_missing(data, recorded), _take_missing(data, no_tests())
     tests["is_recorded"] = [i < len(recorded) for i in range(len(tests))]
     verdicts = {(row["look"], row["arm"]): row["verdict"] for _, row in anew.iterrows()}
-    tests["metric"] = data.claim.primary
     tests["recomputed"] = [verdicts.get(at, "") for at in zip(tests["look"], tests["arm"], strict=True)]
     return tests.sort_values("look", kind="stable")[list(LOOK_COLUMNS)].reset_index(drop=True)
 

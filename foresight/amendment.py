@@ -13,6 +13,8 @@ from typing import Any
 from foresight.claim import Claim, hash_claim
 from foresight.errors import RequestError
 
+FIXED_BY_LOOKS = ("primary", "margin", "alpha", "spending")  # what a recorded look was judged by
+
 
 @dataclass(frozen=True)
 class Amendment:
@@ -28,20 +30,28 @@ class Amendment:
         return asdict(self)
 
 
-def amend(sweep: Mapping[str, Any], claim: Claim, reason: str, n_complete: int) -> dict[str, Any]:
+def amend(sweep: Mapping[str, Any], claim: Claim, reason: str, n_complete: int, has_looks: bool) -> dict[str, Any]:
     """The content of sweep.json with another claim and the amendment that says so.
 
-    Raises RequestError for a claim that is the registered one, or an empty reason.
+    Raises RequestError for a claim that is the registered one, an empty reason, and another metric, margin, alpha or
+    spending once looks are recorded: what these decided stands, and was decided by the old ones.
     """
     if not reason.strip():
         raise RequestError("an amendment needs its reason: --amend 'why the claim was changed'")
     if sweep["claim_hash"] == claim.hash:
         raise RequestError(f"the claim is the registered one ({claim.hash}), so there is nothing to amend")
+    before, after = sweep["claim"], claim.to_json()
+    changed = [name for name in FIXED_BY_LOOKS if before.get(name) != after.get(name)]
+    if has_looks and changed:
+        raise RequestError(
+            f"looks are recorded in looks.json already, so the claim's {', '.join(changed)} cannot be amended any more; use "
+            "another --runs for the new claim"
+        )
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    amendment = Amendment(sweep["claim"], claim.to_json(), reason.strip(), made, n_complete)
+    amendment = Amendment(before, after, reason.strip(), made, n_complete)
     return {
         **sweep,
-        "claim": claim.to_json(),
+        "claim": after,
         "claim_hash": claim.hash,
         "amendments": [*sweep.get("amendments", ()), amendment.to_json()],
     }

@@ -25,7 +25,7 @@ from foresight.space import BASELINE
 from foresight.spending import Look
 
 DECIDED = ("better", "worse", "non-inferior")  # of these the last may still become one of the others
-LOOK_FIELDS = ("look", "n_looks", "n_seeds", "alpha_at_look", "alpha_spent", "alpha", "rule")
+LOOK_FIELDS = ("look", "n_looks", "n_seeds", "alpha_at_look", "alpha_spent", "alpha", "rule", "metric", "margin")
 NUMBERS = (
     "difference", "low", "high", "standard_error", "degrees", "p", "p_holm", "p_noninferior", "p_noninferior_holm",
 )  # fmt: skip
@@ -90,7 +90,8 @@ def look_fields(look: Look, claim: Claim) -> dict[str, Any]:
     """LOOK_FIELDS of one look of a claim."""
     assert claim.spending is not None
     described = (look.number, len(claim.spending.looks), look.n_seeds, look.level, look.spent, claim.alpha)
-    return dict(zip(LOOK_FIELDS, (*described, claim.spending.rule), strict=True))
+    of_claim = (claim.spending.rule, claim.primary, claim.margin)
+    return dict(zip(LOOK_FIELDS, (*described, *of_claim), strict=True))
 
 
 def no_tests() -> pd.DataFrame:
@@ -117,6 +118,11 @@ def from_json_rows(rows: Any, claim: Claim) -> pd.DataFrame:
         missing = [name for name in TEST_COLUMNS if name not in row]
         if missing:
             raise RequestError(f"a test in looks.json lacks {', '.join(missing)}")
+        if not _same(row, {"metric": claim.primary, "margin": claim.margin}):
+            raise RequestError(
+                f"looks.json holds a test of {row['arm']} on {row['metric']} with margin {row['margin']}, and the claim is "
+                f"about {claim.primary} with margin {claim.margin}; put the claim back, or use another --runs for the new one"
+            )
         planned = {look.number: look for look in claim.looks()} if claim.spending else {}
         look = planned.get(row["look"])
         if look is None or not _same(row, look_fields(look, claim)):
@@ -130,6 +136,8 @@ def from_json_rows(rows: Any, claim: Claim) -> pd.DataFrame:
 
 def _same(row: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     return all(
-        math.isclose(row[name], value) if isinstance(value, float) else row[name] == value
+        math.isclose(row[name], value)
+        if isinstance(value, float) and isinstance(row[name], int | float)
+        else row[name] == value
         for name, value in fields.items()
     )

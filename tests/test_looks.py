@@ -166,6 +166,9 @@ def test_tests_come_back_from_json_as_they_were():
         ({"look": 3}, "at look 3 with 4 seeds and level 0.025, which the claim does not declare"),
         ({"alpha_at_look": 0.05}, "level 0.05, which the claim does not declare"),
         ({"n_seeds": 5}, "with 5 seeds"),
+        ({"metric": "lpips"}, "on lpips with margin 0.02, and the claim is about mask_iou with margin 0.02"),
+        ({"margin": 0.03}, "on mask_iou with margin 0.03, and the claim is about mask_iou with margin 0.02"),
+        ({"margin": None}, "with margin None"),
     ],
 )
 def test_a_test_that_the_claim_does_not_declare_is_refused(changed, said):

@@ -13,7 +13,7 @@ def amend_claim(study: str, claim: Claim, log: RunLog, reason: str, console: Con
     """Makes `claim` the claim of the run log, with the one that it replaces, the reason and what was known by then.
 
     Raises RequestError for a run log without a claim, of another study or in use, for a claim that is the registered one
-    or cannot be judged on the planned arms, and for an empty reason.
+    or cannot be judged on the planned arms, for what recorded looks have fixed, and for an empty reason.
     """
     preflight.check_readable(log)
     if log.read_sweep() is None:
@@ -27,7 +27,7 @@ def amend_claim(study: str, claim: Claim, log: RunLog, reason: str, console: Con
         claim.check()
         claim.check_arms(list(dict.fromkeys(log.read_manifest()["arm"])))
         n_complete = list(log.statuses().values()).count("complete")
-        amended = amend(stored, claim, reason, n_complete)
+        amended = amend(stored, claim, reason, n_complete, bool(log.read_looks()))
         log.write_sweep(amended)
     console.print(
         f"{study}: claim {stored['claim_hash']} is now {claim.hash}, amended after {n_complete} complete trials; "

@@ -72,9 +72,7 @@ def test_what_was_recorded_stands_when_the_numbers_change_and_the_report_says_so
     taken = before[before["look"] == 1]
     log = RunLog(root)
     log.write_looks(
-        as_json_rows(
-            taken.assign(time="2026-11-20T08:00:00+00:00").drop(columns=["metric", "is_recorded", "recomputed"])
-        )
+        as_json_rows(taken.assign(time="2026-11-20T08:00:00+00:00").drop(columns=["is_recorded", "recomputed"]))
     )
     for key in log.trials().query("arm == 'fusion.strategy=concat'")["key"]:
         row = log.read_trial(key)

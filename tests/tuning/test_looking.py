@@ -178,6 +178,17 @@ def test_more_blocks_run_by_seeds_change_no_look(pretended, command, log):
     assert (2, NAMES[1]) not in looks(log)
 
 
+@pytest.mark.parametrize("changes", [{"primary": "lpips"}, {"margin": 0.03}])
+def test_once_a_look_is_recorded_its_metric_and_margin_are_not_amended(pretended, command, log, changes):
+    command("--until-decided")
+    before = log.read_sweep()
+    result = command("--amend", "why", sweep=replace(SWEEP, claim=replace(SWEEP.claim, **changes)))
+    assert result.exit_code == 2
+    assert f"so the claim's {next(iter(changes))} cannot be amended any more" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert log.read_sweep() == before
+
+
 def test_an_arm_whose_trial_failed_waits_for_a_retry_and_is_then_tested(pretended, command, log):
     pretended.fails = {(NAMES[1], 1)}
     result = command("--until-decided")
