@@ -164,6 +164,8 @@ def writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.strerror is None:  # what the reader of pictures says of a damaged one
+            raise RequestError(f"a picture of the run log cannot be read ({error}); restore it or delete it") from error
         raise RequestError(
             f"the report cannot be written to {folder}: {error.strerror}; choose another --out"
         ) from error

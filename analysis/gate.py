@@ -60,7 +60,17 @@ def waived_in(gate: pd.DataFrame) -> list[str]:
 
 def state_of(gate: pd.DataFrame) -> str:
     """One word for the whole gate: the worst of its rows' states, `not met` before all."""
-    order = ("not met", "simulated", "imported", "toy scale", "not measured", "undecided", "not complete", "no criterion", "no hash")
+    order = (
+        "not met",
+        "simulated",
+        "imported",
+        "toy scale",
+        "not measured",
+        "undecided",
+        "not complete",
+        "no criterion",
+        "no hash",
+    )
     states = set(gate["state"])
     for state in order:
         if state in states:

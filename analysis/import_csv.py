@@ -28,6 +28,7 @@ from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.runlog import RunLog
 
 COLUMNS = {"seed": "seed", "n_test": "data/n_test", "params": "cost/params_trained"}  # of the CSV -> of the run log
+MOST = 2**53  # whole numbers above are not all told apart as the text of a table
 LEAST = {"seed": 0, "n_test": 1, "params": 1}
 NO_SEED = 0  # what a row without a seed stands as
 UNUSED_MARGIN = 0.02  # a claim needs one; no imported number is ever held against it
@@ -109,6 +110,8 @@ def _trial_rows(table: pd.DataFrame, metrics: list[str], study: str) -> list[dic
         where = f"line {number} ({cells['arm']})"
         whole = {name: _whole(cells[name], name, where) for name in COLUMNS if name in cells and pd.notna(cells[name])}
         values = {f"test/{m}": _value(cells[m], m, where) for m in metrics if pd.notna(cells[m])}
+        if not values:
+            raise RequestError(f"{where}: the row has a number of no metric; leave it out")
         arm, seed = str(cells["arm"]), whole.pop("seed", NO_SEED)
         if (arm, seed) in seen:
             raise RequestError(
@@ -135,8 +138,8 @@ def _whole(text: str, name: str, where: str) -> int:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not value.is_integer() or value < LEAST[name]:
-        raise RequestError(f"{where}: '{name}' must be a whole number of at least {LEAST[name]}, got '{text}'")
+    if not value.is_integer() or not LEAST[name] <= value <= MOST:
+        raise RequestError(f"{where}: '{name}' must be a whole number of {LEAST[name]} to {MOST:,}, got '{text}'")
     return int(value)
 
 

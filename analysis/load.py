@@ -229,6 +229,8 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, 
         raise RequestError(f"study '{path.name}' has no sweep.json, so nothing says what was claimed")
     if not isinstance(sweep, dict):
         raise RequestError(f"'{path / 'sweep.json'}' is damaged: it holds no JSON object")
+    if not (path / "manifest.parquet").exists():
+        raise RequestError(f"study '{path.name}' has no manifest.parquet, so nothing says what was planned; restore it")
     trial_files = (
         file for pattern in ("consolidated.parquet", "trials/*/trial.parquet") for file in path.glob(pattern)
     )
@@ -237,6 +239,7 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, 
     if recorded.empty:
         raise RequestError(f"study '{path.name}' has an empty run log: no trial has been recorded yet")
     refusals.check_schema(recorded)
+    refusals.check_identity(recorded)
     return sweep, recorded, finished
 
 

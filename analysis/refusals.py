@@ -11,7 +11,7 @@ import pandas as pd
 
 from foresight.errors import RequestError
 from foresight.metrics import METRICS
-from foresight.runlog import SCHEMA_VERSION
+from foresight.runlog import SCHEMA_VERSION, STATUSES
 
 RANGE_TOLERANCE = 1e-6  # float32 means of bounded values end this close outside their bound
 MEASURED = ("test/", "val/", "baseline/", "heldout/")
@@ -30,6 +30,24 @@ def check_schema(recorded: pd.DataFrame) -> None:
         raise RequestError(
             f"trial {first['key']} was written with schema version {int(first['schema_version'])} of the run log, and this "
             f"code reads versions up to {SCHEMA_VERSION}; analyse it with the version of the code that wrote it{where}"
+        )
+
+
+def check_identity(recorded: pd.DataFrame) -> None:
+    """Refuses rows that do not say which trial they are of."""
+    for name in ("key", "arm", "seed", "status"):
+        without = recorded if name not in recorded else recorded[recorded[name].isna()]
+        if len(without):
+            key = without["key"].iloc[0] if "key" in without and name != "key" else "without a key"
+            raise RequestError(
+                f"the trial {key} has no '{name}', so its row is of no use; restore its trial.parquet, or delete it if the "
+                "trial can run again"
+            )
+    unknown = recorded[~recorded["status"].isin(STATUSES)]
+    if len(unknown):
+        first = unknown.iloc[0]
+        raise RequestError(
+            f"the trial {first['key']} has the status '{first['status']}', which does not exist; known: {', '.join(STATUSES)}"
         )
 
 

@@ -64,12 +64,13 @@ def read_waivers(path: Path | None, studies: Iterable[str]) -> tuple[Waiver, ...
         found = _WaiverFile.model_validate(yaml.safe_load(path.read_text())).waivers
     except OSError as error:
         raise RequestError(f"the waivers in {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise RequestError(f"the waivers in {path} are no YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RequestError(f"in {path}, '{where}' is wrong: {first['msg'].lower()}") from error
+        where = ".".join(str(part) for part in first["loc"])
+        said = f"in {path}, '{where}' is wrong: {first['msg'].lower()}" if where else f"{path} holds no list 'waivers'"
+        raise RequestError(said) from error
+    except (yaml.YAMLError, ValueError) as error:  # no YAML, no UTF-8, or a date that no calendar has
+        raise RequestError(f"the waivers in {path} are no YAML: {' '.join(str(error).split())}") from error
     known, seen = sorted(set(studies)), set()
     for waiver in found:
         _check_known(f"{path} waives a criterion of", "study", waiver.study, known)

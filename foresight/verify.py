@@ -19,8 +19,11 @@ import typer
 from pydantic import ValidationError
 
 from foresight.config import TrialConfig
+from foresight.config.trial import UNTRAINED_TASKS
 from foresight.errors import RequestError
 from foresight.runlog import PROVENANCES, SCHEMA_VERSION, STATUSES, RunLog
+
+IDENTITY = ("key", "arm", "seed", "status", "provenance", "schema_version")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -50,7 +53,10 @@ def _faults_of_declaration(path: Path) -> Iterator[str]:
     except ValueError as error:
         yield f"sweep.json cannot be read ({error})"
         return
-    claim = sweep.get("claim")
+    if not isinstance(sweep, dict) or "claim" not in sweep:
+        yield "sweep.json holds no claim"
+        return
+    claim = sweep["claim"]
     if claim is not None:
         found = hashlib.sha256(json.dumps(claim, sort_keys=True).encode()).hexdigest()[:16]
         if found != sweep.get("claim_hash"):
@@ -76,6 +82,10 @@ def _faults_of_trial(directory: Path) -> Iterator[str]:
         yield f"{key}: trial.parquet has {len(trial)} rows instead of one"
         return
     row = trial.iloc[0].to_dict()
+    missing = [name for name in IDENTITY if name not in row or pd.isna(row[name])]
+    if missing:
+        yield f"{key}: trial.parquet lacks {', '.join(missing)}"
+        return
     if row["key"] != key:
         yield f"{key}: trial.parquet is of the trial {row['key']}"
     if row["status"] not in STATUSES or row["provenance"] not in PROVENANCES:
@@ -83,25 +93,27 @@ def _faults_of_trial(directory: Path) -> Iterator[str]:
     if int(row["schema_version"]) > SCHEMA_VERSION:
         yield f"{key}: written in schema {row['schema_version']}, and this code reads up to {SCHEMA_VERSION}"
     if row["provenance"] == "trained":
-        yield from _faults_of_config(directory, key)
+        yield from _faults_of_config(directory, key, int(row["seed"]))
     if row["status"] == "complete":
         yield from _faults_of_numbers(key, row)
         yield from _faults_of_epochs(directory, key)
         yield from _faults_of_samples(directory, key, row)
 
 
-def _faults_of_config(directory: Path, key: str) -> Iterator[str]:
+def _faults_of_config(directory: Path, key: str, seed: int) -> Iterator[str]:
     """The key is a hash over the whole configuration, so it can be checked against it."""
     path = directory / "config.json"
     if not path.exists():
         return  # a run log written by hand need not have one
     try:
-        own = TrialConfig.model_validate(json.loads(path.read_text())).key
+        config = TrialConfig.model_validate(json.loads(path.read_text()))
     except (ValueError, ValidationError) as error:
         yield f"{key}: config.json is no configuration of this version ({str(error).splitlines()[0]})"
         return
-    if own != key:
-        yield f"{key}: config.json is that of the trial {own}"
+    if config.key != key:
+        yield f"{key}: config.json is that of the trial {config.key}"
+    elif config.seed != seed:
+        yield f"{key}: trial.parquet says seed {seed}, and config.json {config.seed}"
 
 
 def _faults_of_numbers(key: str, row: dict[str, Any]) -> Iterator[str]:
@@ -124,6 +136,8 @@ def _faults_of_epochs(directory: Path, key: str) -> Iterator[str]:
 def _faults_of_samples(directory: Path, key: str, row: dict[str, Any]) -> Iterator[str]:
     path = directory / "samples.parquet"
     if not path.exists():
+        if row["provenance"] == "trained":
+            yield f"{key}: samples.parquet is missing, so nothing shows what its means are of"
         return
     samples, unreadable = _read(path)
     if unreadable:
@@ -133,6 +147,12 @@ def _faults_of_samples(directory: Path, key: str, row: dict[str, Any]) -> Iterat
     n_images = of_test["sample_hash"].nunique()
     if pd.notna(row.get("data/n_test")) and n_images != int(row["data/n_test"]):
         yield f"{key}: samples.parquet has {n_images} different test items, and the row says {int(row['data/n_test'])}"
+    if row.get("config/task") in UNTRAINED_TASKS:  # its numbers are medians over repeats
+        return
+    for name in of_test.select_dtypes("number"):
+        stored, mean = row.get(f"test/{name}"), of_test[name].mean()
+        if stored is not None and pd.notna(mean) and not math.isclose(stored, mean, rel_tol=1e-5, abs_tol=1e-9):
+            yield f"{key}: test/{name} is {stored:g}, and the mean of its samples {mean:g}"
 
 
 def _faults_of_consolidation(log: RunLog, directories: list[Path]) -> Iterator[str]:

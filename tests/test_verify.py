@@ -77,6 +77,20 @@ BROKEN: dict[str, tuple[Callable[[RunLog], object], str]] = {
         "are not epochs 1 to 3",
     ),
     "samples lost": (lambda log: rewrite(log, "samples.parquet", lambda t: t.head(3)), "3 different test items"),
+    "samples gone": (
+        lambda log: (log.trials_dir / KEYS[0] / "samples.parquet").unlink(),
+        "samples.parquet is missing",
+    ),
+    "mean forged": (
+        lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(**{"test/mask_iou": 0.99})),
+        "test/mask_iou is 0.99, and the mean of its samples 0.5",
+    ),
+    "seed changed": (
+        lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(seed=5)),
+        "trial.parquet says seed 5, and config.json 0",
+    ),
+    "no arm": (lambda log: rewrite(log, "trial.parquet", lambda t: t.drop(columns="arm")), "trial.parquet lacks arm"),
+    "no claim": (lambda log: (log.root / "sweep.json").write_text("[]"), "sweep.json holds no claim"),
     "row twice": (lambda log: rewrite(log, "trial.parquet", lambda t: pd.concat([t, t])), "has 2 rows"),
     "infinite": (
         lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(**{"test/mask_iou": float("inf")})),

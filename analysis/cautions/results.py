@@ -10,6 +10,7 @@ from analysis.load import StudyData
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.config.trial import UNTRAINED_TASKS
 from foresight.metrics import METRICS
+from foresight.space import BASELINE
 
 MOST_DECIMALS = 4  # of values that look typed
 LEAST_VALUES = 5  # fewer of them may end early by chance
@@ -84,6 +85,11 @@ def _tied(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     arms = arms.sort_values("mean", ascending=not higher, kind="stable")
     best, others = arms.iloc[0], arms.iloc[1:]
     reach = others[others["high"] >= best["low"] if higher else others["low"] <= best["high"]]
+    # Arm and baseline are paired: where their difference is decided, how far their own intervals reach is no matter.
+    if best["arm"] == BASELINE:
+        reach = reach[~(reach["p_holm"] < data.claim.alpha)]
+    elif best["p_holm"] < data.claim.alpha:
+        reach = reach[reach["arm"] != BASELINE]
     if reach.empty:
         return []
     decimals = decimals_of(metric)

@@ -15,6 +15,7 @@ MOST_DECIMALS = 6  # a value with fewer was rounded by hand, and is held against
 def sample_cautions(data: StudyData) -> list[Caution]:
     return [
         *_unproven(data),
+        *_without_samples(data),
         *_impossible_shares(data),
         *_other_number(data),
         *_repeated(data),
@@ -30,6 +31,15 @@ def _unproven(data: StudyData) -> list[Caution]:
         text = f"Nothing in the run log proves the test images of {count(len(unproven.keys), 'trial')} to be unseen in "
         found.append(Caution("unproven", f"{text}training: {unproven.reason}."))
     return found
+
+
+def _without_samples(data: StudyData) -> list[Caution]:
+    """Trials of a study that keeps its samples whose own are gone: nothing shows what their means are of."""
+    kept = set(data.samples["key"])
+    trained = data.complete[data.complete["provenance"] == "trained"]
+    gone = trained.loc[~trained["key"].isin(kept), "key"].tolist()
+    text = f"{count(len(gone), 'complete trial')} without samples.parquet, so nothing shows what the means are of: "
+    return [Caution("without_samples", f"{text}{listed(gone)}.")] if kept and gone else []
 
 
 def _impossible_shares(data: StudyData) -> list[Caution]:

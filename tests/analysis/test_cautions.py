@@ -319,3 +319,12 @@ def test_many_failures_are_counted(cautions):
 
 def test_the_claim_of_the_writer_is_judged_on_what_these_logs_measure():
     assert CLAIM.primary == "mask_iou"
+
+
+def test_a_trial_whose_samples_are_gone_is_named(write_study):
+    path = write_study(space=space(FACTORS[1:2]), n_seeds=2, with_details=True)
+    key = analysis.load(path).data.complete["key"].iloc[0]
+    (path / "trials" / key / "samples.parquet").unlink()
+    texts = {caution.kind: caution.text for caution in analysis.load(path).cautions()}
+    assert texts["without_samples"].startswith("1 complete trial without samples.parquet")
+    assert key in texts["without_samples"]
