@@ -67,7 +67,9 @@ def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame
     if not reference:
         return complete
     is_reference = complete["arm"] == reference
-    same_test = complete[TEST_HASH] == complete["seed"].map(complete[is_reference].set_index("seed")[TEST_HASH].dropna())
+    same_test = complete[TEST_HASH] == complete["seed"].map(
+        complete[is_reference].set_index("seed")[TEST_HASH].dropna()
+    )
     derived = {}
     for name in RELATIVE_METRICS:
         source = METRICS[name].compares
