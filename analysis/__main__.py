@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from analysis import load
+from analysis.amendments import describe_amendments
 from analysis.cost import read_price
 from analysis.coverage import describe_coverage
 from analysis.gate import closed_by, waived_in
@@ -96,6 +97,8 @@ def analyse(
         typer.echo(f"gate closed: {sentence}", err=True)
     for sentence in waived_in(loaded.gate()):
         typer.echo(f"{'gate open by waiver' if gate and not closed else 'waived'}: {sentence}", err=True)
+    for sentence in describe_amendments(loaded.amendments()) if gate else []:
+        typer.echo(f"amended: {sentence}", err=True)
     if recommended is not None:
         typer.echo(str(recommended))
     typer.echo(str(report))

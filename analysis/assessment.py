@@ -18,7 +18,10 @@ Recommendation = Literal["proceed", "pivot", "investigate", "block"]
 
 
 def arm_statuses(data: StudyData) -> dict[str, ArmStatus]:
-    """Arm to status, from its planned trials at the registered seeds: further seeds change no verdict, so no status."""
+    """Arm to status, from its planned trials at the registered seeds: further seeds change no verdict, so no status.
+
+    A seed that the claim registers and nobody has planned is a trial that each arm still lacks.
+    """
     planned = data.planned[data.planned["seed"].isin(data.registered_seeds)]
     status_of = dict(zip(data.trials["key"], data.trials["status"], strict=True))
     usable = set(data.complete["key"])
@@ -26,7 +29,8 @@ def arm_statuses(data: StudyData) -> dict[str, ArmStatus]:
     for arm, key in zip(planned["arm"], planned["key"], strict=True):
         status = status_of.get(key, "missing")
         found[str(arm)].append("missing" if status == "complete" and key not in usable else status)
-    return {arm: compute_arm_status(statuses) for arm, statuses in found.items()}
+    unplanned = ["missing"] * (data.claim.seeds - len(data.registered_seeds))
+    return {arm: compute_arm_status([*statuses, *unplanned]) for arm, statuses in found.items()}
 
 
 def compute_arm_status(trials: Sequence[str]) -> ArmStatus:

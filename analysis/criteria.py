@@ -17,12 +17,16 @@ from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.claim import Criterion
 from foresight.compare import compute_estimate
+from foresight.estimates import CONFIDENCE
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
 
 def build_criteria(data: StudyData) -> list[dict[str, object]]:
-    """One row per criterion of the claim; `estimate` is the judged arm's mean, `keys` are the trials behind it."""
+    """One row per criterion of the claim; `estimate` is the judged arm's mean, `keys` are the trials behind it.
+
+    The interval has confidence 1 - alpha of the claim, and says so where that is not the 95 % of every other table.
+    """
     return [_criterion_row(data, criterion) for criterion in data.claim.criteria]
 
 
@@ -62,11 +66,16 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
         row["n_test"] = heldout_size(data.complete, criterion.on)
         tested = f"{row['n_test']} of the further set {criterion.on}"
     values = values[values["seed"].isin(data.registered_seeds)]
-    estimate, higher = compute_estimate(values["value"].tolist()), METRICS[metric].direction == "higher"
+    estimate, higher = (
+        compute_estimate(values["value"].tolist(), 1 - data.claim.alpha),
+        METRICS[metric].direction == "higher",
+    )
     enough = estimate.n >= data.claim.seeds
     verdict = decide_criterion(estimate.low, estimate.high, criterion.acceptable, higher) if enough else "undecided"
     decimals = decimals_of(metric)
     shown = f"{number(estimate.mean, decimals)} {interval(estimate.low, estimate.high, decimals)}".strip()
+    if shown.endswith("]") and 1 - data.claim.alpha != CONFIDENCE:
+        shown += f" at {1 - data.claim.alpha:.4g} confidence"
     n_failed = count_failed(data, {arm}, set(values["seed"]))
     seeds = count(estimate.n, "seed") if enough else seed_share(estimate.n, data.claim.seeds, n_failed)
     sentence = (

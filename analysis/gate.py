@@ -83,7 +83,11 @@ def _other_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list
     found = []
     if not (verdicts["kind"] == "criterion").any():
         found.append(("no criterion", "The claim names no criterion, so nothing was shown."))
-    found += _not_our_own(data, verdicts)
+    copied = _not_our_own(data, verdicts)
+    found += copied
+    if not copied and (data.sweep.get("scale") != "full" or data.sweep.get("scale_note")):
+        text = "Toy scale: opens no gate, since toy encoders show nothing of pretrained ones."
+        found.append(("toy scale", text))
     if status != "completed":
         found.append(("not complete", f"The study is {status.replace('_', ' ')}: {_what_lacks(data)}."))
     if not data.sweep.get("claim_hash"):
@@ -109,4 +113,7 @@ def _not_our_own(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str
 
 def _what_lacks(data: StudyData) -> str:
     """Why a study is not completed."""
+    n_planned, n_claimed = len(data.registered_seeds), data.claim.seeds
+    if n_planned < n_claimed:
+        return f"{n_planned} of {count(n_claimed, 'registered seed')} are planned"
     return "not every planned trial is complete"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import load
+from analysis.amendments import describe_amendments
 from analysis.assessment import study_status
 from analysis.gate import closed_by, state_of, waived_in
 from analysis.gate_definitions import GATES, GateDefinition
@@ -24,6 +25,7 @@ GATE_COLUMNS = ("gate", "status", "unlocks", "experiment", "study", "state", "re
 def build_studies(runs: Path, waivers: Iterable[Waiver] = ()) -> pd.DataFrame:
     """One row per study in `runs`: its status, what its own gate came to, and the sentences of that.
 
+    `reasons` ends with every amendment of the claim and change of the space, whatever the gate came to.
     A run log that cannot be analysed is a row as well, `not measured` with the sentence that says why.
     """
     rows = []
@@ -37,9 +39,10 @@ def build_studies(runs: Path, waivers: Iterable[Waiver] = ()) -> pd.DataFrame:
             continue
         gate = study.gate()
         criteria = gate[gate["what"] == "criterion"]
+        amended = describe_amendments(study.amendments())
         found = {"study": path.name, "status": study_status(study.data), "state": state_of(gate)}
         found |= {"criteria_met": int((criteria["state"] == "met").sum()), "criteria": len(criteria)}
-        rows.append(found | {"reasons": [*closed_by(gate), *waived_in(gate)]})
+        rows.append(found | {"reasons": [*closed_by(gate), *waived_in(gate), *amended]})
     return pd.DataFrame(rows, columns=list(STUDY_COLUMNS))
 
 

@@ -168,6 +168,7 @@ def read_study(path: Path) -> StudyData:
     refusals.check_definitions(complete)
     n_test = check_test_set(complete)
     refusals.check_training_set(complete, varied)
+    refusals.check_further_sets(complete)
     samples = read_sample_summaries(log, finished, complete)
     unproven = prove_unseen(path, complete, samples)
     complete = add_relative_metrics(complete, claim.reference)

@@ -138,5 +138,18 @@ def check_training_set(complete: pd.DataFrame, varied: Iterable[str]) -> None:
             )
 
 
+def check_further_sets(complete: pd.DataFrame) -> None:
+    """Refuses one name for different further sets: trials measured on other pictures, or on another number of them."""
+    columns = [str(column) for column in complete if str(column).startswith("heldout/")]
+    for column in (column for column in columns if column.count("/") == 2 and column.endswith(("/hash", "/n"))):
+        counts = complete[column].dropna().value_counts()
+        if len(counts) > 1:
+            odd = complete.loc[complete[column] == counts.index[-1], "key"].iloc[0]
+            raise RequestError(
+                f"arms can only be compared on the same further set '{column.split('/')[1]}', but {column} is "
+                f"{_counted(counts.items())} (for example {odd})"
+            )
+
+
 def _counted(counts: Iterable[tuple[object, int]]) -> str:
     return ", ".join(f"{value} in {n} trials" for value, n in counts)

@@ -70,7 +70,10 @@ class Strict(BaseModel):
 
 
 class Evidence(Strict):
-    """A number with its 95 % interval over seeds and the keys of the trials behind it; one seed has no interval."""
+    """A number with its interval over seeds and the keys of the trials behind it; one seed has no interval.
+
+    The interval is the 95 % one, of a criterion that of confidence 1 - alpha of the claim.
+    """
 
     value: Number
     low: Number | None

@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 from study_writer import CLAIM, StudyWriter, space
+from study_writer import SWEEP as TINY_SWEEP
 from typer.testing import CliRunner, Result
 
 import analysis
 from analysis.__main__ import app
+from analysis.assessment import arm_statuses
 from analysis.gate import closed_by, state_of, waived_in
 from analysis.gates import build_gates, build_studies, compute_gate_status
 from analysis.waivers import read_waivers
+from foresight.amendment import amend
 from foresight.claim import Criterion
 from foresight.errors import RequestError
 from foresight.space import Factor
 
+SWEEP = TINY_SWEEP | {"scale": "full", "scale_note": ""}
 FEW = space((Factor("layers", "fusion.layers", (2, 4)),))
 MET = replace(CLAIM, criteria=(Criterion("mask_iou", 0.7, 0.6, 0.5),))
 WAIVER = {
@@ -30,8 +34,10 @@ WAIVER = {
 
 @pytest.fixture
 def write(tmp_path: Path):
-    """Writes runs/<name> of two arms; keywords are StudyWriter's."""
-    return lambda name, **fields: StudyWriter(tmp_path / "runs" / name, **{"space": FEW} | fields).write()
+    """Writes runs/<name> of two arms at full scale; keywords are StudyWriter's."""
+    return lambda name, **fields: StudyWriter(
+        tmp_path / "runs" / name, **{"space": FEW, "sweep": SWEEP} | fields
+    ).write()
 
 
 def waivers_yaml(tmp_path: Path, *waivers: dict) -> Path:
@@ -119,6 +125,25 @@ def test_what_keeps_a_gate_closed_although_every_criterion_is_met(write, tmp_pat
     (sentence,) = closed_by(gate)
     assert said in sentence
     assert state_of(gate) == state
+
+
+@pytest.mark.parametrize("sweep", [TINY_SWEEP, SWEEP | {"scale": "tiny"}, SWEEP | {"scale_note": "toy encoders"}])
+def test_a_study_at_toy_scale_opens_no_gate(write, command, sweep):
+    gate = analysis.load(write("c2_validation", claim=MET, sweep=sweep)).gate()
+    assert gate["state"].tolist() == ["met", "toy scale"]
+    assert closed_by(gate) == ["Toy scale: opens no gate, since toy encoders show nothing of pretrained ones."]
+    assert state_of(gate) == "toy scale"
+    result = command("c2_validation", "--gate")
+    assert result.exit_code == 3
+    assert "gate closed: Toy scale: opens no gate" in result.stderr
+    found = json.loads(command("gates", "--json").stdout)
+    assert [row["state"] for row in found["gates"] if row["study"] == "c2_validation"] == ["toy scale"]
+
+
+def test_a_study_with_fewer_seeds_than_its_claim_asks_for_is_in_progress(write):
+    study = analysis.load(write("p2_end_to_end", claim=MET, n_seeds=4))
+    assert set(arm_statuses(study.data).values()) == {"in_progress"}
+    assert "The study is in progress: 4 of 5 registered seeds are planned." in closed_by(study.gate())
 
 
 def relative_to(provenance: str, **changed):
@@ -232,6 +257,24 @@ def test_gates_roll_up_every_study_and_an_unmeasured_experiment_closes_them(writ
     assert (studies["p2_end_to_end"]["criteria_met"], studies["p2_end_to_end"]["criteria"]) == (1, 2)
     text = command("gates").stdout
     assert "gate_2_bridging: closed.\n  C2 (c2_validation): met.\n  Q3: not measured." in text
+
+
+def test_an_amended_study_says_so_at_its_gates_although_it_is_met(write, command):
+    registered = SWEEP | {"claim": CLAIM.to_json(), "claim_hash": CLAIM.hash}
+    change = {"made": "2026-11-20T09:00:00+00:00", "n_complete": 1, "added": ["fusion layers 8"], "removed": []}
+    history = {"amendments": amend(registered, MET, "no trunk", 4)["amendments"], "space_changes": [change]}
+    write("c2_validation", claim=MET, sweep=SWEEP | history)
+    found = json.loads(command("gates", "--json").stdout)
+    (row,) = (row for row in found["gates"] if row["study"] == "c2_validation")
+    (study,) = found["studies"]
+    assert row["state"] == study["state"] == "met"
+    for reasons in (row["reasons"], study["reasons"]):
+        assert sum("the claim was amended, since no trunk" in reason for reason in reasons) == 1
+        assert sum("what varies was changed: added fusion layers 8" in reason for reason in reasons) == 1
+    assert "the claim was amended, since no trunk" in command("gates").stdout
+    result = command("c2_validation", "--gate")
+    assert result.exit_code == 0
+    assert "amended: After 4 complete trials" in result.stderr
 
 
 def test_a_plan_whose_experiments_are_all_met_or_waived(write, command, tmp_path, monkeypatch):

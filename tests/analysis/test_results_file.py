@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from study_writer import CLAIM, StudyWriter, space, with_gaps
+from study_writer import CLAIM, SWEEP, StudyWriter, space, with_gaps
 from typer.testing import CliRunner
 
 import analysis
@@ -27,7 +27,9 @@ MET = replace(CLAIM, criteria=(Criterion("mask_iou", 0.7, 0.6, 0.5),))
 
 @pytest.fixture(scope="module")
 def met(tmp_path_factory) -> analysis.Study:
-    return analysis.load(StudyWriter(tmp_path_factory.mktemp("met") / "p2_ablations", space=FEW, claim=MET).write())
+    root = tmp_path_factory.mktemp("met") / "p2_ablations"
+    full = SWEEP | {"scale": "full", "scale_note": ""}
+    return analysis.load(StudyWriter(root, space=FEW, claim=MET, sweep=full).write())
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ from analysis.criteria import decide_criterion, unmet_criteria
 from analysis.verdicts import decide_arm
 from analysis.wording import p_phrase
 from foresight.claim import Criterion
+from foresight.space import Factor
+
+FEW_ARMS = space((Factor("layers", "fusion.layers", (2, 4)),))
 
 
 @pytest.mark.parametrize(
@@ -178,3 +181,16 @@ def test_too_few_seeds_give_no_verdict_and_an_undecided_criterion(write_study):
     verdicts = analysis.load(write_study(n_seeds=4)).verdicts()
     assert set(verdicts.loc[verdicts["kind"] == "arm", "verdict"]) == {"no verdict (4 of 5 seeds)"}
     assert verdicts.loc[verdicts["metric"] == "mask_iou", "verdict"].iloc[0] == "undecided"
+
+
+def test_a_criterion_is_decided_and_shown_by_the_interval_of_the_claims_alpha(write_study):
+    found = {}
+    for alpha in (0.05, 0.2):
+        claim = replace(CLAIM, alpha=alpha)
+        verdicts = analysis.load(write_study(f"alpha_{alpha}", space=FEW_ARMS, claim=claim)).verdicts()
+        found[alpha] = verdicts.query("kind == 'criterion' and metric == 'mask_iou'").iloc[0]
+    half_width = {alpha: row["high"] - row["estimate"] for alpha, row in found.items()}
+    # Two-sided t quantiles of four degrees of freedom: 1.533 at alpha 0.2, 2.776 at 0.05.
+    assert half_width[0.2] / half_width[0.05] == pytest.approx(1.533206 / 2.776445, rel=1e-5)
+    assert "at 0.8 confidence" in found[0.2]["sentence"]
+    assert "confidence" not in found[0.05]["sentence"]

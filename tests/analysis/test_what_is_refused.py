@@ -157,3 +157,18 @@ def test_a_run_log_of_a_later_schema(study):
     assert f"schema version {SCHEMA_VERSION + 1}" in message
     assert f"reads versions up to {SCHEMA_VERSION}" in message
     assert "(git commit 04c016c)" in message
+
+
+# --- further sets --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("column", "other"), [("hash", "cd34"), ("n", 7)])
+def test_one_name_for_two_further_sets(study, column, other):
+    def change(trial, row):
+        clips = {"heldout/clips/ssim": 0.7, "heldout/clips/hash": "ab12", "heldout/clips/n": 6}
+        odd = {f"heldout/clips/{column}": other} if (trial.arm.name, trial.seed) == (ODD, 1) else {}
+        return row | clips | odd
+
+    message = refused(study(change_row=change))
+    assert f"on the same further set 'clips', but heldout/clips/{column} is " in message
+    assert "in 5 trials" in message
