@@ -72,7 +72,7 @@ class Study:
     @computed_once
     def table(self) -> pd.DataFrame:
         """The ablation table: one row per arm (and trivial predictor) and test metric."""
-        return build_table(self.data)
+        return build_table(self.data, self.looks())
 
     @computed_once
     def pareto(self) -> pd.DataFrame:
@@ -82,7 +82,7 @@ class Study:
     @computed_once
     def verdicts(self) -> pd.DataFrame:
         """One row per criterion of the claim and per arm, with its sentence."""
-        return build_verdicts(self.data, self.table())
+        return build_verdicts(self.data, self.table(), self.looks())
 
     @computed_once
     def shares(self) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.looks import from_json_rows
 from foresight.metrics import METRICS
-from foresight.runlog import PROVENANCES, RunLog
+from foresight.runlog import RunLog, usable_trials
 from foresight.space import BASELINE
 
 
@@ -156,7 +156,7 @@ def read_study(path: Path) -> StudyData:
 
     foreign = _foreign_fields(recorded, fixed)
     trials = recorded[foreign == ""].reset_index(drop=True)
-    complete = _usable(trials)
+    complete = usable_trials(trials)
     if complete.empty:
         found = ", ".join(f"{n} {status}" for status, n in trials["status"].value_counts().items())
         left_out = f", {int((foreign != '').sum())} of another configuration" if (foreign != "").any() else ""
@@ -208,13 +208,6 @@ def read_study(path: Path) -> StudyData:
         unproven=unproven,
         finished=finished,
     )
-
-
-def _usable(trials: pd.DataFrame) -> pd.DataFrame:
-    """Complete trials of known provenance. Simulated ones stand in tables of their own, never beside what was trained."""
-    complete = trials[(trials["status"] == "complete") & trials["provenance"].isin(PROVENANCES)]
-    real = complete[complete["provenance"] != "simulated"]
-    return (real if len(real) else complete).reset_index(drop=True)
 
 
 def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, str]]:

@@ -13,13 +13,18 @@ import pandas as pd
 from analysis.load import StudyData
 from analysis.wording import count
 from foresight.claim import Claim
-from foresight.looks import DECIDED, NUMBERS, TEST_COLUMNS, add_tests, no_tests, take_look
+from foresight.looks import DECIDED, NUMBERS, TEST_COLUMNS, add_tests, look_values, no_tests, take_look
+from foresight.space import BASELINE
 
-LOOK_COLUMNS = (*TEST_COLUMNS, "is_recorded", "recomputed")
+LOOK_COLUMNS = (*TEST_COLUMNS, "is_recorded", "recomputed", "n_pairs")
 
 
 def build_looks(data: StudyData) -> pd.DataFrame:
-    """LOOK_COLUMNS, look after look. `recomputed` is the verdict that today's numbers would give at the same look."""
+    """LOOK_COLUMNS, look after look. `recomputed` is the verdict that today's numbers would give at the same look.
+
+    `n_pairs` of the look's seeds are still there for the arm and the baseline: with fewer than `n_seeds` what was recorded
+    rests on trials that nobody can read any more, and is no verdict.
+    """
     if data.claim.spending is None:
         return pd.DataFrame(columns=list(LOOK_COLUMNS))
     recorded = data.recorded_looks
@@ -27,34 +32,46 @@ def build_looks(data: StudyData) -> pd.DataFrame:
     tests["is_recorded"] = [i < len(recorded) for i in range(len(tests))]
     verdicts = {(row["look"], row["arm"]): row["verdict"] for _, row in anew.iterrows()}
     tests["recomputed"] = [verdicts.get(at, "") for at in zip(tests["look"], tests["arm"], strict=True)]
+    values = look_values(data.comparable, data.claim.primary)
+    seeds = {str(arm): set(mine) for arm, mine in values.groupby("arm")["seed"]}
+    paired = {arm: mine & seeds.get(BASELINE, set()) for arm, mine in seeds.items()}
+    tests["n_pairs"] = [
+        len(paired.get(arm, set()) & set(data.planned_seeds[:n]))
+        for arm, n in zip(tests["arm"], tests["n_seeds"], strict=True)
+    ]
     return tests.sort_values("look", kind="stable")[list(LOOK_COLUMNS)].reset_index(drop=True)
 
 
-def last_tests(data: StudyData) -> dict[str, dict[str, Any]]:
+def last_tests(looks: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Arm to the row that holds its verdict: of the look that first gave it, or of the last one where none did."""
     found: dict[str, dict[str, Any]] = {}
-    for row in build_looks(data).to_dict("records"):
+    for row in looks.to_dict("records"):
         known = found.get(row["arm"])
         if known is None or known["verdict"] != row["verdict"] or row["verdict"] == "undecided":
             found[row["arm"]] = {str(k): v for k, v in row.items()}
     return found
 
 
-def compare_at_looks(data: StudyData, differences: pd.DataFrame) -> pd.DataFrame:
+def compare_at_looks(data: StudyData, differences: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
     """Difference rows of the primary metric with the numbers of each arm's last test in place of today's.
 
-    An arm that was not tested keeps its difference and has no adjusted p-value.
+    An arm that was not tested, or whose test lacks trials by now, keeps its difference and has no adjusted p-value.
     """
-    tests, rows = last_tests(data), []
+    tests, rows = last_tests(looks), []
     for row in differences.to_dict("records"):
         test = tests.get(row["arm"])
-        if test is None:
+        if test is None or lacks_trials(test):
             rows.append(row | {"p_holm": math.nan, "p_noninferior_holm": math.nan})
         else:
             n_seeds = int(test["n_seeds"])
             seeds = {"n_pairs": n_seeds, "pair_seeds": data.planned_seeds[:n_seeds]}
             rows.append(row | {name: test[name] for name in (*NUMBERS, "method")} | seeds)
     return pd.DataFrame(rows, columns=list(differences))
+
+
+def lacks_trials(test: Mapping[str, Any]) -> bool:
+    """Whether trials that a test compared are gone."""
+    return bool(test["n_pairs"] < test["n_seeds"])
 
 
 def next_level(test: Mapping[str, Any], claim: Claim) -> float:
@@ -85,7 +102,20 @@ def describe_looks(looks: pd.DataFrame) -> list[str]:
             "margin, so means of arms rest on different seeds: compare "
             "differences, which are paired."
         )
-    changed = looks[looks["is_recorded"].astype(bool) & (looks["recomputed"] != "")]
+    recorded = looks[looks["is_recorded"].astype(bool)]
+    for _, row in recorded[recorded["n_pairs"] < recorded["n_seeds"]].iterrows():
+        sentences.append(
+            f"{row['arm']} is {row['verdict']} as recorded at look {row['look']}, but trials behind it are gone: "
+            f"{row['n_pairs']} of its {count(row['n_seeds'], 'paired seed')} are left, so this cannot be computed again and is "
+            "no verdict."
+        )
+    recorded = recorded[recorded["n_pairs"] == recorded["n_seeds"]]
+    for _, row in recorded[recorded["recomputed"] == ""].iterrows():
+        sentences.append(
+            f"{row['arm']} is {row['verdict']} as recorded at look {row['look']}; from today's trials that look would not "
+            "test it, so trials or the method have changed since."
+        )
+    changed = recorded[recorded["recomputed"] != ""]
     changed = changed[changed["recomputed"] != changed["verdict"]]
     for _, row in changed.iterrows():
         sentences.append(
@@ -97,14 +127,7 @@ def describe_looks(looks: pd.DataFrame) -> list[str]:
 
 def _take_missing(data: StudyData, tests: pd.DataFrame) -> pd.DataFrame:
     """`tests` with those of every look that can be taken and was not."""
-    values = _primary_values(data)
+    values = look_values(data.comparable, data.claim.primary)
     for look in data.claim.looks():
         tests = add_tests(tests, take_look(values, look, tests, data.arms, data.planned_seeds, data.claim))
     return tests.reset_index(drop=True)
-
-
-def _primary_values(data: StudyData) -> pd.DataFrame:
-    column = f"test/{data.claim.primary}"
-    rows = data.comparable[data.comparable[column].notna()]
-    frame = rows[["arm", "seed"]].assign(factor="", value=rows[column].astype(float))
-    return frame.sort_values("seed").reset_index(drop=True)

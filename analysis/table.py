@@ -34,17 +34,18 @@ TRAINING_COLUMNS = {
 }
 
 
-def build_table(data: StudyData) -> pd.DataFrame:
+def build_table(data: StudyData, looks: pd.DataFrame) -> pd.DataFrame:
     """TABLE_COLUMNS for every arm, the trivial predictors last; adjusted p-values only for the claim's primary metric.
 
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
-    over the registered ones among `pair_seeds`. TRAINING_COLUMNS are means over trials.
+    over the registered ones among `pair_seeds`, or over those of each arm's test in `looks`. TRAINING_COLUMNS are means
+    over trials.
     """
     described = pd.DataFrame.from_dict(data.described, orient="index")
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
     frames = []
     for metric in data.metrics:
-        numbers = of_arms.join(_arm_numbers(data, metric)).reset_index().assign(**_metric_fields(data, metric))
+        numbers = of_arms.join(_arm_numbers(data, metric, looks)).reset_index().assign(**_metric_fields(data, metric))
         frames.append(numbers.assign(n_test=pd.array([data.n_test_of(arm) for arm in data.arms], dtype="Int64")))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
@@ -58,7 +59,7 @@ def build_table(data: StudyData) -> pd.DataFrame:
     return table.loc[ranks.sort_values(["order", "arm_order"], kind="stable").index].reset_index(drop=True)
 
 
-def _arm_numbers(data: StudyData, metric: str) -> pd.DataFrame:
+def _arm_numbers(data: StudyData, metric: str, looks: pd.DataFrame) -> pd.DataFrame:
     """By arm: mean, interval, seeds and keys of every arm, and the difference from the baseline of those that have one."""
     values = seed_values(data, metric)
     by_seed = values.pivot(index="arm", columns="seed", values="value").reindex(data.arms)
@@ -78,7 +79,7 @@ def _arm_numbers(data: StudyData, metric: str) -> pd.DataFrame:
         "high": found.high,
         "keys": [" ".join(mine) for mine in keys.values()],
     }
-    differences = _compare_metric(data, metric, values).drop(columns="factor").set_index("arm")
+    differences = _compare_metric(data, metric, values, looks).drop(columns="factor").set_index("arm")
     differences = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
     differences["pair_seeds"] = [" ".join(map(str, pairs)) for pairs in differences["pair_seeds"]]
     return pd.DataFrame(columns, index=by_seed.index).join(differences)
@@ -91,7 +92,7 @@ def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
     return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in data.described.items()}))
 
 
-def _compare_metric(data: StudyData, metric: str, values: pd.DataFrame) -> pd.DataFrame:
+def _compare_metric(data: StudyData, metric: str, values: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
     """Difference rows of `metric` from its `seed_values`, over the registered seeds; all planned arms are one family.
 
     Where the claim has looks, the primary metric's are those of each arm's last look. Trials that do not say on which
@@ -104,7 +105,7 @@ def _compare_metric(data: StudyData, metric: str, values: pd.DataFrame) -> pd.Da
     higher = METRICS[metric].direction == "higher"
     differences = compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
     if metric == data.claim.primary and data.claim.spending is not None:
-        return compare_at_looks(data, differences)
+        return compare_at_looks(data, differences, looks)
     return differences
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.amendments import amended_note
 from analysis.criteria import build_criteria
 from analysis.load import StudyData
-from analysis.looks import describe_test, last_tests, next_level
+from analysis.looks import describe_test, lacks_trials, last_tests, next_level
 from analysis.missing_seeds import count_failed, seed_share
 from analysis.power import MOST_FURTHER_SEEDS, compute_more_seeds
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, percent
@@ -30,11 +30,11 @@ VERDICT_COLUMNS = (
 )  # fmt: skip
 
 
-def build_verdicts(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
+def build_verdicts(data: StudyData, table: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
     """One row per criterion (`kind` criterion, `estimate` the judged arm's mean) and per arm (`arm`, its difference)."""
     rows = build_criteria(data)
     primary = table[(table["kind"] == "arm") & (table["role"] == "primary")]
-    tests = last_tests(data)
+    tests = last_tests(looks)
     n_open = _count_open(data, primary, tests)
     blocks = zip(data.complete["arm"], data.complete["seed"], strict=True)
     key_of = dict(zip(blocks, data.complete["key"], strict=True))
@@ -92,7 +92,9 @@ def _arm_row(
         row["direction"] == "higher", count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
     alpha, next_alpha, items = claim.alpha, claim.alpha, data.items
-    if test is not None:
+    if test is not None and lacks_trials(test):
+        verdict = f"no verdict ({seed_share(test['n_pairs'], test['n_seeds'], 0)} of look {test['look']})"
+    elif test is not None:
         verdict, alpha, next_alpha = str(test["verdict"]), test["alpha_at_look"], next_level(test, claim)
         items = f"{items}, {describe_test(test)}"
     unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])

@@ -21,6 +21,7 @@ from foresight.claim import Claim
 from foresight.compare import compute_differences, compute_holm
 from foresight.errors import RequestError
 from foresight.metrics import METRICS
+from foresight.runlog import usable_trials
 from foresight.space import BASELINE
 from foresight.spending import Look
 
@@ -30,6 +31,17 @@ NUMBERS = (
     "difference", "low", "high", "standard_error", "degrees", "p", "p_holm", "p_noninferior", "p_noninferior_holm",
 )  # fmt: skip
 TEST_COLUMNS = (*LOOK_FIELDS, "arm", "verdict", "goes_on", *NUMBERS, "method", "time")
+
+
+def look_values(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """arm, factor, seed and value of the trials that a look may compare: usable, and known to be scored on which images.
+
+    The sweep and analysis read their trials by this one rule, so that both take the same look from one run log.
+    """
+    usable = usable_trials(trials).reindex(columns=["arm", "factor", "seed", "data/test_hash", f"test/{metric}"])
+    usable = usable[usable["data/test_hash"].notna() & usable[f"test/{metric}"].notna()]
+    found = usable[["arm", "factor", "seed"]].assign(value=usable[f"test/{metric}"].astype(float))
+    return found.sort_values("seed", kind="stable").reset_index(drop=True)
 
 
 def take_look(

@@ -275,3 +275,10 @@ def _trial_table(row: Mapping[str, Any]) -> pa.Table:
         arrays.append(pa.array([complete.get(name)], type=TRIAL_COLUMNS.get(name)))
         names.append(name)
     return pa.Table.from_arrays(arrays, names=names)
+
+
+def usable_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """Complete trials of known provenance. Simulated ones stand in tables of their own, never beside what was trained."""
+    complete = trials[(trials["status"] == "complete") & trials["provenance"].isin(PROVENANCES)]
+    real = complete[complete["provenance"] != "simulated"]
+    return (real if len(real) else complete).reset_index(drop=True)

@@ -22,6 +22,7 @@ from foresight.looks import (
     as_json_rows,
     from_json_rows,
     look_fields,
+    look_values,
     no_tests,
     reached_arms,
     take_look,
@@ -164,20 +165,12 @@ def read_tests(study: Study) -> pd.DataFrame:
 
 
 def read_values(study: Study) -> pd.DataFrame:
-    """arm, factor, seed and value of the primary metric of each complete trial of the plan."""
-    rows, column = study.log.trials(), f"test/{study.sweep.claim.primary}"
-    planned = {trial.key: trial for trial in study.trials}
-    rows = rows[rows["key"].isin(planned) & (rows["status"] == "complete")]
-    rows = rows[rows[column].notna()] if column in rows else rows.iloc[:0].assign(**{column: []})
+    """arm, factor, seed and value of the primary metric of each trial of the plan that a look may compare."""
+    planned, rows = {trial.key: trial for trial in study.trials}, study.log.trials()
+    rows = rows[rows["key"].isin(planned)]
     trials = [planned[key] for key in rows["key"]]
-    return pd.DataFrame(
-        {
-            "arm": [trial.arm.name for trial in trials],
-            "factor": [trial.arm.factor for trial in trials],
-            "seed": [trial.seed for trial in trials],
-            "value": rows[column].astype(float).tolist(),
-        }
-    )
+    named = {"arm": [t.arm.name for t in trials], "factor": [t.arm.factor for t in trials]}
+    return look_values(rows.assign(**named, seed=[t.seed for t in trials]), study.sweep.claim.primary)
 
 
 def planned_seeds(trials: Sequence[Trial]) -> list[int]:

@@ -24,7 +24,7 @@ def ran_for(claim):
 def amended(*reasons: str) -> dict:
     sweep = SWEEP | REGISTERED
     for n, (reason, claim) in enumerate(zip(reasons, (LENIENT, CLAIM), strict=False)):
-        sweep = amend(sweep, claim, reason, 10 * (n + 1))
+        sweep = amend(sweep, claim, reason, 10 * (n + 1), has_looks=False)
     return {"amendments": sweep["amendments"]}
 
 

@@ -1,6 +1,7 @@
 """A study whose claim has looks: the frame, its sentences, and verdicts that later seeds cannot undo."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from study_writer import CLAIM, StudyWriter
 
 import analysis
-from analysis.looks import describe_looks
+from analysis.looks import build_looks, describe_looks
 from foresight.errors import RequestError
-from foresight.looks import as_json_rows
+from foresight.looks import TEST_COLUMNS, as_json_rows
 from foresight.runlog import RunLog
 from foresight.spending import Spending
 
@@ -37,6 +38,14 @@ def write(root, n_seeds: int = 8, change_row=with_noisy_arms):
 def arm_row(study: analysis.Study, arm: str):
     verdicts = study.verdicts()
     return verdicts[(verdicts["kind"] == "arm") & (verdicts["name"] == arm)].iloc[0]
+
+
+def record_first_look(root):
+    """Writes the first look to looks.json as the sweep would have, and returns it."""
+    looks = analysis.load(root).looks()
+    taken = looks[looks["look"] == 1].assign(time="2026-11-20T08:00:00+00:00")
+    RunLog(root).write_looks(as_json_rows(taken[list(TEST_COLUMNS)]))
+    return taken
 
 
 def test_each_arm_is_judged_at_the_look_that_decided_it(tmp_path):
@@ -68,12 +77,7 @@ def test_seeds_between_two_looks_change_nothing(tmp_path):
 
 def test_what_was_recorded_stands_when_the_numbers_change_and_the_report_says_so(tmp_path):
     root = write(tmp_path)
-    before = analysis.load(root).looks()
-    taken = before[before["look"] == 1]
-    log = RunLog(root)
-    log.write_looks(
-        as_json_rows(taken.assign(time="2026-11-20T08:00:00+00:00").drop(columns=["is_recorded", "recomputed"]))
-    )
+    log, taken = RunLog(root), record_first_look(root)
     for key in log.trials().query("arm == 'fusion.strategy=concat'")["key"]:
         row = log.read_trial(key)
         log.write_trial(
@@ -91,6 +95,39 @@ def test_what_was_recorded_stands_when_the_numbers_change_and_the_report_says_so
         )
         for sentence in describe_looks(looks)
     )
+
+
+@pytest.mark.parametrize("gone", ["fusion.strategy=concat", "baseline"])
+def test_a_recorded_verdict_whose_trials_are_gone_is_none_and_the_report_says_so(tmp_path, gone):
+    root = write(tmp_path)
+    taken = record_first_look(root)
+    log = RunLog(root)
+    (key,) = log.trials().query(f"arm == '{gone}' and seed == 2")["key"]
+    shutil.rmtree(root / "trials" / key)
+    for derived in root.glob("consolidated*.parquet"):
+        derived.unlink()
+    study = analysis.load(root)
+    row = arm_row(study, "fusion.strategy=concat")
+    assert row["verdict"] == "no verdict (4 of 5 seeds of look 1)"
+    assert "look 1 of 3" not in row["sentence"]
+    looks = study.looks()
+    lost = looks[looks["n_pairs"] < looks["n_seeds"]]
+    assert len(lost) == (len(taken) if gone == "baseline" else 1)
+    said = [sentence for sentence in describe_looks(looks) if "trials behind it are gone" in sentence]
+    assert len(said) == len(lost)
+    assert any(
+        sentence.startswith("fusion.strategy=concat is worse as recorded at look 1, but")
+        and "4 of its 5 paired seeds are left" in sentence
+        for sentence in said
+    )
+
+
+def test_looks_are_computed_once(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(analysis, "build_looks", lambda data: calls.append(1) or build_looks(data))
+    study = analysis.load(write(tmp_path))
+    study.verdicts(), study.table(), study.looks()
+    assert calls == [1]
 
 
 def test_sentences_say_what_each_look_found_and_spent(tmp_path):
@@ -138,10 +175,18 @@ def test_a_damaged_record_of_looks_is_named(tmp_path, content):
         analysis.load(root)
 
 
-def test_a_record_of_looks_that_the_claim_does_not_declare_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"alpha_at_look": 0.05}, "which the claim does not declare"),
+        ({"metric": "lpips"}, "on lpips with margin .*, and the claim is about mask_iou"),
+        ({"margin": 0.5}, "on mask_iou with margin 0.5, and the claim is about mask_iou"),
+    ],
+)
+def test_a_record_of_looks_that_the_claim_does_not_declare_is_refused(tmp_path, changed, said):
     root = write(tmp_path)
     rows = as_json_rows(analysis.load(root).looks())
-    rows[0]["alpha_at_look"] = 0.05
+    rows[0] |= changed
     (root / "looks.json").write_text(json.dumps(rows))
-    with pytest.raises(RequestError, match="which the claim does not declare"):
+    with pytest.raises(RequestError, match=said):
         analysis.load(root)

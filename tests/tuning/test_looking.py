@@ -32,6 +32,8 @@ class Pretended:
     noise: dict[str, float] = field(default_factory=dict)
     fails: set[tuple[str, int]] = field(default_factory=set)
     batches: list[list[tuple[int, str]]] = field(default_factory=list)
+    provenance: str = "trained"
+    images: dict[str, object] = field(default_factory=lambda: {"data/test_hash": "a" * 16, "data/n_test": 8})
     dies_at: int | None = None  # call
     wall_s: Callable[[int], None] = lambda n: None
 
@@ -58,11 +60,11 @@ class Pretended:
             "factor": trial.arm.factor,
             "level": trial.arm.level,
         }
-        row |= {"seed": trial.seed, "provenance": "trained", "attempt": 1, **config_columns(trial.config.flat())}
+        row |= {"seed": trial.seed, "provenance": self.provenance, "attempt": 1, **config_columns(trial.config.flat())}
         row |= (
             {"status": "failed", "error": "E: no"}
             if failed
-            else {"status": "complete", "test/mask_iou": value, "cost/flops": 1e6, "cost/train_s": 0.1}
+            else {"status": "complete", "test/mask_iou": value, **self.images, "cost/flops": 1e6, "cost/train_s": 0.1}
         )
         log.write_trial(row)
 
@@ -198,6 +200,20 @@ def test_an_arm_whose_trial_failed_waits_for_a_retry_and_is_then_tested(pretende
     pretended.fails = set()
     assert command("--until-decided", "--retry-failed").exit_code == 0
     assert looks(log)[1, NAMES[1]] == "worse"
+
+
+@pytest.mark.parametrize("instead", [{"provenance": "simulated"}, {"images": {}}])
+def test_trials_that_analysis_compares_with_nothing_are_in_no_look(pretended, command, log, monkeypatch, instead):
+    """Of one arm they are simulated beside trained ones, or do not say on which images they were scored."""
+    write = Pretended._write
+
+    def write_one_arm_otherwise(made, log, trial):
+        write(replace(made, **instead) if trial.arm.name == NAMES[1] else made, log, trial)
+
+    monkeypatch.setattr(Pretended, "_write", write_one_arm_otherwise)
+    result = command("--until-decided")
+    assert "1 without a complete trial at every seed" in result.output
+    assert NAMES[1] not in {arm for _, arm in looks(log)}
 
 
 def test_without_the_baseline_there_is_no_look_and_nothing_more_is_run(pretended, command, log):
