@@ -2,7 +2,7 @@
 
 In: the complete trials of a study. Out: the same rows with a `test/<metric>` column for each relative metric of METRICS
 whose source they have. A trial is compared with the reference's trial at the same seed, so both saw the same data in the
-same order, and only where both say that they were scored on the same test images.
+same order, and only where both name the same test images, or neither names any (published numbers, which open no gate).
 """
 
 from collections.abc import Iterable
@@ -35,14 +35,14 @@ def efficiency_by_seed(complete: pd.DataFrame, arm: str, reference: str, source:
     """Parameter efficiency of one arm against any other, indexed by the seeds that both have, in order.
 
     `source` is the column of the distance. A seed at which the reference's distance is not above 0, or at which the two
-    are not known to be scored on the same test images, has none.
+    do not name the same test images, has none.
     """
     of_arm, of_reference = (
         complete[complete["arm"] == name].set_index("seed")[source].astype(float).dropna() for name in (arm, reference)
     )
     of_reference = of_reference[of_reference > 0]
-    known = complete[complete[TEST_HASH].notna()]
-    mine, others = (known[known["arm"] == name].set_index("seed")[TEST_HASH].to_dict() for name in (arm, reference))
+    named = complete.assign(**{TEST_HASH: complete[TEST_HASH].fillna("")})
+    mine, others = (named[named["arm"] == name].set_index("seed")[TEST_HASH].to_dict() for name in (arm, reference))
     same_test = {seed for seed in mine if mine[seed] == others.get(seed)}
     shared = sorted(set(of_arm.index) & set(of_reference.index) & same_test)
     return compute_param_efficiency(of_arm.loc[shared], of_reference.loc[shared])
@@ -60,16 +60,15 @@ def partner_keys(complete: pd.DataFrame, reference: str, metric: str, seeds: Ite
 def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The rows with relative metrics; as they are where the claim names no reference (``).
 
-    Missing where the reference has no complete trial at the seed or its value is not above 0, where the two are not known
-    to be scored on the same test images, and for the reference itself: it has 1 by definition, and must not meet a
-    criterion by definition. `complete` has one row per arm and seed.
+    Missing where the reference has no complete trial at the seed or its value is not above 0, where the two do not name the
+    same test images, and for the reference itself: it has 1 by definition, and must not meet a criterion by definition.
+    `complete` has one row per arm and seed.
     """
     if not reference:
         return complete
     is_reference = complete["arm"] == reference
-    same_test = complete[TEST_HASH] == complete["seed"].map(
-        complete[is_reference].set_index("seed")[TEST_HASH].dropna()
-    )
+    tested_on = complete[TEST_HASH].fillna("")
+    same_test = tested_on == complete["seed"].map(tested_on[is_reference].set_axis(complete.loc[is_reference, "seed"]))
     derived = {}
     for name in RELATIVE_METRICS:
         source = METRICS[name].compares

@@ -262,7 +262,10 @@ def test_gates_roll_up_every_study_and_an_unmeasured_experiment_closes_them(writ
 def test_an_amended_study_says_so_at_its_gates_although_it_is_met(write, command):
     registered = SWEEP | {"claim": CLAIM.to_json(), "claim_hash": CLAIM.hash}
     change = {"made": "2026-11-20T09:00:00+00:00", "n_complete": 1, "added": ["fusion layers 8"], "removed": []}
-    history = {"amendments": amend(registered, MET, "no trunk", 4)["amendments"], "space_changes": [change]}
+    history = {
+        "amendments": amend(registered, MET, "no trunk", 4, has_looks=False)["amendments"],
+        "space_changes": [change],
+    }
     write("c2_validation", claim=MET, sweep=SWEEP | history)
     found = json.loads(command("gates", "--json").stdout)
     (row,) = (row for row in found["gates"] if row["study"] == "c2_validation")

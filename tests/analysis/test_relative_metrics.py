@@ -69,12 +69,18 @@ def test_each_seed_is_set_against_its_own_reference():
     assert efficiency[[2, 3]].isna().all()  # no reference at seed 2; at seed 3 one without any distance
 
 
-@pytest.mark.parametrize("hashes", [("ab12", "cd34"), ("ab12", None), (None, None)])
+@pytest.mark.parametrize("hashes", [("ab12", "cd34"), ("ab12", None), (None, "ab12")])
 def test_what_was_scored_on_other_or_unknown_test_images_is_no_partner(hashes):
     rows = pd.DataFrame({"arm": ["small", "large"], "seed": [3, 3], "test/lpips": [0.2, 0.4]})
     rows["data/test_hash"] = hashes
     assert add_relative_metrics(rows, "large")["test/param_efficiency"].isna().all()
     assert efficiency_by_seed(rows, "small", "large", "test/lpips").empty
+
+
+def test_published_numbers_that_name_no_test_images_are_paired_with_each_other():
+    rows = pd.DataFrame({"arm": ["small", "large"], "seed": [3, 3], "test/lpips": [0.2, 0.4], "data/test_hash": None})
+    assert add_relative_metrics(rows, "large")["test/param_efficiency"].tolist()[0] == 1.5
+    assert efficiency_by_seed(rows, "small", "large", "test/lpips").tolist() == [1.5]
 
 
 def test_without_a_reference_nothing_is_derived(write_study):
