@@ -46,6 +46,13 @@ class Study:
         """Every living process that was started on behalf of this study, Ray's own included."""
         return [process for process in psutil.process_iter() if self._is_ours(process)]
 
+    def left_behind(self) -> list[psutil.Process]:
+        """The processes that do not end by themselves: Ray ends its own a moment after the command."""
+        until = time.monotonic() + 30
+        while (left := self.processes()) and time.monotonic() < until:
+            time.sleep(0.2)
+        return left
+
     def training(self) -> set[int]:
         """Process ids of Ray's workers that are in an epoch of a trial at this moment."""
         return self.at_work("Trainable.train")

@@ -166,4 +166,4 @@ def test_a_trial_whose_row_was_deleted_is_run_again_to_the_same_bits(story):
 
 
 def test_nothing_is_left_running(story):
-    assert story.study.processes() == []
+    assert story.study.left_behind() == []

@@ -21,4 +21,4 @@ def test_a_trial_that_cannot_write_its_row_ends_the_run_in_one_sentence(tmp_path
     assert "Traceback" not in ended.out
     assert study.log.statuses().get(FIRST.key) == "complete"
     assert BLOCKED.key not in study.log.statuses()
-    assert study.processes() == []
+    assert study.left_behind() == []

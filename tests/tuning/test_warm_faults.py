@@ -86,4 +86,4 @@ def test_entries_are_the_bits_of_a_single_process(story, tmp_path):
 
 
 def test_nothing_is_left_running(story):
-    assert story.study.processes() == []
+    assert story.study.left_behind() == []
