@@ -32,6 +32,10 @@ def compute_more_seeds(
     """
 
     def decides(further: int) -> bool:
+        if standard_error == 0:  # the same difference at every seed: a sign test, which needs its number of seeds alone
+            one_sided = 0.5 ** (n_seeds + further)
+            differs = difference != 0 and 2 * one_sided <= level
+            return differs or (difference + margin > 0 and one_sided <= noninferior_level)
         error = standard_error * math.sqrt(n_seeds / (n_seeds + further))
         differs = upper_power(abs(difference) / error, degrees + further, level / 2)
         noninferior = upper_power((difference + margin) / error, degrees + further, noninferior_level)

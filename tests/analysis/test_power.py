@@ -57,3 +57,10 @@ def test_more_power_or_more_noise_asks_for_more_seeds():
     noisy = compute_more_seeds(0.03, 0.024, 4.0, 5, power=0.5, **LEVELS)
     assert few < many
     assert few < noisy
+
+
+def test_differences_that_all_agree_are_decided_by_the_number_of_seeds():
+    # two-sided 2^(1 - n) <= 0.05 / 14 from n = 10 on; non-inferior 2^-n <= 0.05 from n = 5 on, where a loss is excluded
+    numbers = {"standard_error": 0.0, "degrees": 4.0, "n_seeds": 3, "margin": 0.02, "power": 0.8}
+    assert compute_more_seeds(-0.1, level=0.05 / 14, noninferior_level=0.05, **numbers) == 7
+    assert compute_more_seeds(-0.01, level=0.05 / 14, noninferior_level=0.05, **numbers) == 2
