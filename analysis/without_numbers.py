@@ -35,7 +35,8 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
     log = RunLog(path)
     sweep, trials, manifest = log.read_sweep() or {}, log.trials(), log.read_manifest()
     claim = read_claim(sweep)
-    planned = manifest[["key", "arm"]] if "arm" in manifest else trials[["key", "arm"]]
+    planned = manifest if {"arm", "seed"} <= set(manifest) else trials
+    planned = planned[planned["seed"].isin(sorted(planned["seed"].unique())[: claim.seeds])]
     statuses = dict(zip(trials["key"], trials["status"], strict=True))
     arms = {
         str(arm): compute_arm_status([_unusable(statuses.get(key, "missing")) for key in mine["key"]])
@@ -44,7 +45,8 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
     judged, criteria = claim.judged_arm(list(arms)), _criteria(claim)
     status, verdicts = compute_status(arms.values()), ["not measured"] * len(claim.criteria)
     recommendation = compute_recommendation(status, False, verdicts, arms.get(judged, "skipped"))
-    counted = f"0 of {len(planned)} planned trials are complete ({int((trials['status'] == 'failed').sum())} failed)."
+    n_failed = int((trials[trials["key"].isin(planned["key"])]["status"] == "failed").sum())
+    counted = f"0 of {len(planned)} planned trials at the registered seeds are complete ({n_failed} failed)."
     failed = trials[trials["status"] == "failed"]
     results = ResultsFile(
         experiment_id=experiment_id(path.name),

@@ -130,7 +130,7 @@ def test_a_study_without_any_number_still_has_its_files(tmp_path, monkeypatch, l
     assert results.assessment.success_criteria_met is None
     assert results.results.experiments["baseline"].error.endswith("nan <b>")
     page = (tmp_path / "results" / "p2_ablations" / "FINDINGS.md").read_text()
-    assert f"0 of 15 planned trials are complete ({10 if lost else 15} failed)" in page
+    assert f"0 of 15 planned trials at the registered seeds are complete ({10 if lost else 15} failed)" in page
 
 
 BREAK = {
