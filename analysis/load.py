@@ -144,7 +144,7 @@ def read_study(path: Path) -> StudyData:
     log = RunLog(path)
     sweep, recorded, finished = _read_files(log, path)
     claim = read_claim(sweep)
-    check_trial_claims(recorded, sweep)
+    check_trial_claims(recorded, sweep | {"claim_hash": claim.hash})
     factors = read_factors(sweep)
     baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
     baseline |= sweep.get("space", {}).get("baseline", {})
@@ -173,6 +173,7 @@ def read_study(path: Path) -> StudyData:
     measured = [name.removeprefix("test/") for name in columns if name.startswith("test/")]
     measured = [name for name in measured if complete[f"test/{name}"].notna().any()]
     refusals.check_ranges(complete)
+    refusals.check_further_sets_named(complete)
     manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
     refusals.check_manifest(manifest)
     planned = manifest[find_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
