@@ -17,7 +17,7 @@ from analysis.claim import check_trial_claims, read_claim
 from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
-from analysis.test_set import check_test_set, count_test_rows
+from analysis.test_set import TIMED, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.declared import FactorInfo, find_foreign_fields, list_arms, read_factors, varied_fields
@@ -69,10 +69,16 @@ class StudyData:
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
         return str(named.iloc[0]) if len(named) else "test images"
 
-    def tested_on(self, arm: str = "") -> str:
-        """How many test rows of what: `200 test images`, of the study or of one arm."""
+    def tested_on(self, arm: str = "", metric: str = "") -> str:
+        """How many test rows of what: `200 test images`, of the study or of one arm; nothing for a metric of none."""
+        if metric and not self.is_of_test_rows(metric):
+            return ""
         n_test = self.n_test_of(arm) if arm else self.n_test
         return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
+
+    def is_of_test_rows(self, metric: str) -> bool:
+        """Whether a metric is measured on the test rows: a time is not, unless these are timed repeats."""
+        return self.items == TIMED or not METRICS[metric].is_time
 
     def n_test_of(self, arm: str) -> int | None:
         """The number of test rows that an arm was or will be scored on; None where its trials do not say."""

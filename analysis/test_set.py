@@ -9,6 +9,8 @@ import pandas as pd
 from foresight.errors import RequestError
 from foresight.same_images import TEST_SET_COLUMNS, check_same_images
 
+TIMED = "timed repeats"  # test rows that are no images
+
 
 def check_test_set(complete: pd.DataFrame) -> int | None:
     """The number of test rows that all trials share; None where imported ones do not say, or say different numbers.
