@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from foresight.amendment import known_claims, read_amendments
+from foresight.amendment import check_untouched, known_claims, read_amendments
 from foresight.claim import Claim, Criterion
 from foresight.errors import RequestError
 from foresight.spending import Spending
@@ -28,12 +28,8 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
         stored["spending"] = replace(spending, looks=tuple(spending.looks))
     claim = Claim(**stored)
     claim.check()
-    registered = sweep.get("claim_hash")
-    if registered and registered != claim.hash:
-        raise RequestError(
-            f"the claim in sweep.json hashes to {claim.hash}, not to the {registered} registered before the run; "
-            "put it back, or record the change with 'python sweeps/<study>.py --amend REASON'"
-        )
+    if sweep.get("claim_hash"):
+        check_untouched({**sweep, "claim": claim.to_json()})
     read_amendments(sweep)
     return claim
 
