@@ -17,12 +17,12 @@ from analysis.figure_pictures import (
     SIDE_BY_SIDE,
     plot_failures,
     plot_side_by_side,
-    trials_with,
     worst_samples,
 )
 from analysis.figure_scaling import plot_scaling
 from analysis.figure_style import Drawing, draw
 from analysis.figure_tradeoff import plot_tradeoff, plotted_costs
+from analysis.kept_pictures import trials_with
 from analysis.load import StudyData
 from analysis.pareto import describe_pareto
 from analysis.scaling_law import describe_scaling

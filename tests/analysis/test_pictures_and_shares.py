@@ -8,7 +8,8 @@ from PIL.PngImagePlugin import PngInfo
 from study_writer import FACTORS, space
 
 import analysis
-from analysis.pictures import MOST_PICTURES, read_caption, read_pictures
+from analysis.kept_pictures import read_caption
+from analysis.pictures import MOST_PICTURES, read_pictures
 from analysis.report import render_report
 from foresight.metrics import SHARES
 from foresight.runlog import atomic_write_bytes
