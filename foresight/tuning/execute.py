@@ -62,7 +62,7 @@ class Runner:
         by_key = {item.key: item for item in planned}
         progress = SweepProgress(self.console, len(by_key), self.placement.slots, self.claim.primary)
         trainable = tune.with_parameters(
-            TrialActor, planned=by_key, placement=self.placement, claim=self.claim, study_dir=self.log.root
+            TrialActor, planned=by_key, placement=self.placement, claim=self.claim, log=self.log
         )
         recorder = TrialRecorder(self.log, by_key, self.claim.primary, progress)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
@@ -87,7 +87,7 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log.root))
+            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.
