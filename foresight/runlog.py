@@ -32,6 +32,8 @@ from foresight.derived import file_identities, read_derived
 from foresight.errors import DISK_ERRORS, RunEndedError
 from foresight.storage.lease import Claim
 from foresight.storage.local import LocalFiles, atomic_write_bytes
+from foresight.storage.mirror import Mirror
+from foresight.storage.objects import told
 from foresight.trial_files import finished_trials, read_details, read_row, read_whole, summarise_trial
 
 # 2: cost/budget_params and train/*; 3: share/*, latency/* and heldout/*; 4: data/val_hash and the folder splits
@@ -90,13 +92,26 @@ def check_row(row: Mapping[str, Any]) -> None:
 
 
 class RunLog:
-    """Reads and writes one study's directory, `runs/<study>`."""
+    """Reads and writes one study's directory, `runs/<study>`, or its copy of one in an object store."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, url: str | None = None):
+        """`url`: of the directory in an object store that `root` is a copy of, if it is one."""
         self.root = root
         self.trials_dir = root / "trials"
-        self.files = LocalFiles(root)
+        self.files: LocalFiles | Mirror = LocalFiles(root) if url is None else Mirror(root, url)
         self.claim: Claim | None = None  # of the driver that writes here, held by `preflight.only_driver`
+
+    def __str__(self) -> str:
+        return str(self.files)
+
+    def refresh(self) -> None:
+        """Makes a copy what its storage holds now. Raises RequestError for a storage that cannot be read."""
+        with told(str(self)):
+            self.files.refresh()
+
+    def refresh_trial(self, key: str) -> None:
+        """As `refresh`, of one trial."""
+        self.files.refresh_folder(f"trials/{key}", "trial.parquet")
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file of the study. Raises RunEndedError for a disk that does not take it, or another driver's folder."""
@@ -109,12 +124,12 @@ class RunLog:
                 "command goes on once it can be written"
             ) from error
 
-    def _checked(self) -> LocalFiles:
+    def _checked(self) -> LocalFiles | Mirror:
         if self.claim is not None:
             self.claim.check()
         return self.files
 
-    # --- the sweep -----------------------------------------------------------------------------------------------
+    # --- the sweep and its looks -------------------------------------------------------------------------------------
 
     def write_sweep(self, sweep: Mapping[str, Any]) -> None:
         self.write("sweep.json", json.dumps(sweep, indent=2, allow_nan=False).encode())
@@ -136,8 +151,6 @@ class RunLog:
         """One row per planned trial; empty before the first run."""
         path = self.root / "manifest.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame({"key": pd.Series(dtype=str)})
-
-    # --- looks -------------------------------------------------------------------------------------------------------
 
     def write_looks(self, tests: list[dict[str, Any]]) -> None:
         """Replaces the record of the looks that were taken; those before them come first, as they were."""
