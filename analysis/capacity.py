@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.coverage import rows_at
-from analysis.load import FactorInfo, StudyData
+from analysis.declared import FactorInfo
+from analysis.load import StudyData
 from analysis.objectives import SAME_COST, read_costs
 
 CAPACITY_FIELDS = ("adapter.budget_params", "adapter.layers", "fusion.layers", "fusion.width")

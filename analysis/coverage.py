@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.load import FactorInfo, StudyData
+from analysis.declared import FactorInfo
+from analysis.load import StudyData
 
 COVERAGE_COLUMNS = (
     "scope",

@@ -5,6 +5,7 @@ import re
 
 from analysis import Study
 from analysis.calibration import describe_calibration, read_calibration
+from analysis.declared import FactorInfo
 from analysis.figure_calibration import plot_calibration
 from analysis.figure_effects import plot_effects
 from analysis.figure_factor import level_values, plot_factor
@@ -23,7 +24,7 @@ from analysis.figure_pictures import (
 from analysis.figure_scaling import plot_scaling
 from analysis.figure_style import Drawing, capitalised, draw
 from analysis.figure_tradeoff import plot_tradeoff, plotted_costs
-from analysis.load import FactorInfo, StudyData
+from analysis.load import StudyData
 from analysis.pareto import describe_pareto
 from analysis.scaling_law import describe_scaling
 from analysis.wording import decimals_of, metric_phrase, number

@@ -99,8 +99,8 @@ def describe_looks(looks: pd.DataFrame) -> list[str]:
     if sentences:
         sentences.append(
             "An arm gets no more seeds once it is better, worse, or non-inferior with no room for being better by the "
-            "margin, so means of arms rest on different seeds: compare "
-            "differences, which are paired."
+            "margin. Means of all arms are over the seeds of the first look; each difference is over those of the look "
+            "that gave its verdict."
         )
     recorded = looks[looks["is_recorded"].astype(bool)]
     for _, row in recorded[recorded["n_pairs"] < recorded["n_seeds"]].iterrows():

@@ -136,7 +136,7 @@ def test_sentences_say_what_each_look_found_and_spent(tmp_path):
     assert first.startswith("Look 1 of 3 at 5 seeds tested 6 arms at the level 0.027: ")
     assert first.endswith("By then 0.027 of alpha 0.05 was spent (pocock).")
     assert second.startswith("Look 2 of 3 at 8 seeds tested ")
-    assert "compare differences" in note
+    assert "Means of all arms are over the seeds of the first look" in note
 
 
 def test_an_arm_with_a_failed_trial_has_no_verdict(tmp_path):
