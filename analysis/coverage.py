@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.declared import FactorInfo
 from analysis.load import StudyData
+from foresight.declared import FactorInfo
 
 COVERAGE_COLUMNS = (
     "scope",

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.coverage import rows_at
-from analysis.declared import FactorInfo
 from analysis.figure_marks import describe_point
 from analysis.figure_style import (
     BLUE,
@@ -32,6 +31,7 @@ from analysis.load import StudyData
 from analysis.table import predictor_score
 from analysis.wording import better_arrow, decimals_of, metric_axis, metric_phrase, n_range, number, with_interval
 from foresight.compare import Estimate, compute_estimate
+from foresight.declared import FactorInfo
 from foresight.metrics import METRICS
 
 PANELS_PER_ROW = 3

@@ -5,7 +5,6 @@ import re
 
 from analysis import Study
 from analysis.calibration import describe_calibration, read_calibration
-from analysis.declared import FactorInfo
 from analysis.figure_calibration import plot_calibration
 from analysis.figure_effects import plot_effects
 from analysis.figure_factor import level_values, plot_factor
@@ -28,6 +27,7 @@ from analysis.load import StudyData
 from analysis.pareto import describe_pareto
 from analysis.scaling_law import describe_scaling
 from analysis.wording import decimals_of, metric_phrase, number
+from foresight.declared import FactorInfo
 
 
 def draw_figures(study: Study) -> list[Drawing]:

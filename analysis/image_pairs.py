@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.load import StudyData
 from analysis.reading import read_checked
+from analysis.test_set import TIMED
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
 PAIR_COLUMNS = ("arm", "seed", "place", "sample_hash", "scene", "difference", "gain")
-TIMED = "timed repeats"  # test rows that are no images
 
 
 def read_image_pairs(data: StudyData) -> pd.DataFrame:

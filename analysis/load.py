@@ -14,18 +14,18 @@ import pandas as pd
 
 from analysis import refusals
 from analysis.claim import check_trial_claims, read_claim
-from analysis.declared import FactorInfo, find_foreign_fields, read_factors
 from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
-from analysis.test_set import TEST_SET_COLUMNS, check_test_set, count_test_rows
+from analysis.test_set import TIMED, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
+from foresight.declared import FactorInfo, find_foreign_fields, list_arms, read_factors, varied_fields
 from foresight.errors import RequestError, nearest_name
 from foresight.looks import from_json_rows
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog, usable_trials
-from foresight.space import BASELINE
+from foresight.same_images import TEST_SET_COLUMNS
 
 
 class NothingCompleteError(RequestError):
@@ -69,10 +69,16 @@ class StudyData:
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
         return str(named.iloc[0]) if len(named) else "test images"
 
-    def tested_on(self, arm: str = "") -> str:
-        """How many test rows of what: `200 test images`, of the study or of one arm."""
+    def tested_on(self, arm: str = "", metric: str = "") -> str:
+        """How many test rows of what: `200 test images`, of the study or of one arm; nothing for a metric of none."""
+        if metric and not self.is_of_test_rows(metric):
+            return ""
         n_test = self.n_test_of(arm) if arm else self.n_test
         return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
+
+    def is_of_test_rows(self, metric: str) -> bool:
+        """Whether a metric is measured on the test rows: a time is not, unless these are timed repeats."""
+        return self.items == TIMED or not METRICS[metric].is_time
 
     def n_test_of(self, arm: str) -> int | None:
         """The number of test rows that an arm was or will be scored on; None where its trials do not say."""
@@ -131,8 +137,7 @@ class StudyData:
     @cached_property
     def arms(self) -> list[str]:
         """Every arm, planned or recorded, the baseline first, then in the order of the plan."""
-        names = dict.fromkeys([*self.planned["arm"].unique(), *self.trials["arm"].unique()])
-        return sorted(names, key=lambda name: name != BASELINE)
+        return list_arms(self.planned, self.trials)
 
 
 def read_study(path: Path) -> StudyData:
@@ -145,13 +150,7 @@ def read_study(path: Path) -> StudyData:
     sweep, recorded, finished = _read_files(log, path)
     claim = read_claim(sweep)
     check_trial_claims(recorded, sweep | {"claim_hash": claim.hash})
-    factors = read_factors(sweep)
-    baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
-    baseline |= sweep.get("space", {}).get("baseline", {})
-    varied = {"seed", *(factor.field for factor in factors), *(name for f in factors for name in f.with_fields)}
-    fixed = {name: value for name, value in baseline.items() if name not in varied}
-
-    foreign = find_foreign_fields(recorded, fixed)
+    foreign = find_foreign_fields(recorded, sweep)
     trials = recorded[foreign == ""].reset_index(drop=True)
     complete = usable_trials(trials)
     if complete.empty:
@@ -164,7 +163,7 @@ def read_study(path: Path) -> StudyData:
     refusals.check_blocks(complete)
     refusals.check_definitions(complete)
     n_test = check_test_set(complete)
-    refusals.check_training_set(complete, varied)
+    refusals.check_training_set(complete, varied_fields(sweep))
     refusals.check_further_sets(complete)
     samples = read_sample_summaries(log, finished, complete)
     unproven = prove_unseen(path, complete, samples)
@@ -176,16 +175,16 @@ def read_study(path: Path) -> StudyData:
     refusals.check_further_sets_named(complete)
     manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
     refusals.check_manifest(manifest)
-    planned = manifest[find_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
+    planned = manifest[find_foreign_fields(manifest, sweep) == ""].reset_index(drop=True)
     if planned.empty:
         planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
-    claim.check_arms([str(arm) for arm in dict.fromkeys([*planned["arm"], *trials["arm"]])])
+    claim.check_arms(list_arms(planned, trials))
     data = StudyData(
         log=log,
         name=path.name,
         sweep=sweep,
         claim=claim,
-        factors=factors,
+        factors=read_factors(sweep),
         planned=planned,
         trials=trials,
         complete=complete,

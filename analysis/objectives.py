@@ -67,9 +67,9 @@ def check_objectives(data: StudyData, names: Sequence[str]) -> tuple[Objective, 
     allowed = (QUALITY, *COSTS, *data.metrics)
     for name in names:
         if name not in allowed:
-            raise RequestError(
-                f"'{name}' is no objective of study '{data.name}'{nearest_name(name, allowed)}; known: {', '.join(allowed)}"
-            )
+            what = f"no trial of study '{data.name}' measured '{name}'"
+            what = what if name in METRICS else f"'{name}' is no objective of study '{data.name}'"
+            raise RequestError(f"{what}{nearest_name(name, allowed)}; its objectives are {', '.join(allowed)}")
     metrics = [data.claim.primary if name == QUALITY else name for name in names]
     if len(set(metrics)) < max(2, len(names)):
         raise RequestError(f"a trade-off needs two or more different objectives, got {', '.join(names) or 'none'}")

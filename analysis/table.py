@@ -46,7 +46,9 @@ def build_table(data: StudyData, looks: pd.DataFrame) -> pd.DataFrame:
     frames = []
     for metric in data.metrics:
         numbers = of_arms.join(_arm_numbers(data, metric, looks)).reset_index().assign(**_metric_fields(data, metric))
-        frames.append(numbers.assign(n_test=pd.array([data.n_test_of(arm) for arm in data.arms], dtype="Int64")))
+        of_rows = data.is_of_test_rows(metric)
+        n_test = [data.n_test_of(arm) if of_rows else None for arm in data.arms]
+        frames.append(numbers.assign(n_test=pd.array(n_test, dtype="Int64")))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
     table = pd.concat([frame.reindex(columns=list(TABLE_COLUMNS)) for frame in frames if len(frame)], ignore_index=True)
@@ -139,4 +141,4 @@ def _metric_fields(data: StudyData, metric: str) -> dict[str, Any]:
     declared = METRICS[metric]
     role = "primary" if metric == data.claim.primary else "secondary"
     fields = {"metric": metric, "metric_id": declared.id, "unit": declared.unit, "direction": declared.direction}
-    return fields | {"role": role, "n_test": data.n_test}
+    return fields | {"role": role, "n_test": data.n_test if data.is_of_test_rows(metric) else None}

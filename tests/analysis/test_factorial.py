@@ -10,11 +10,11 @@ from statsmodels.stats.anova import AnovaRM
 from study_writer import CLAIM, StudyWriter, space
 
 import analysis
-from analysis.declared import FactorInfo
 from analysis.factorial import describe_factorial_effects, describe_factorial_terms
 from analysis.factorial_design import find_aliases, read_design
 from analysis.factorial_fit import compute_f_test
 from analysis.figure_interactions import plot_interactions, strongest_interactions
+from foresight.declared import FactorInfo
 from foresight.space import Factor
 
 LAYERS, QUERIES = Factor("layers", "fusion.layers", (2, 4)), Factor("queries", "fusion.queries", (32, 64))

@@ -109,6 +109,11 @@ def test_a_recorded_verdict_whose_trials_are_gone_is_none_and_the_report_says_so
     study = analysis.load(root)
     row = arm_row(study, "fusion.strategy=concat")
     assert row["verdict"] == "no verdict (4 of 5 seeds of look 1)"
+    assert row["sentence"].endswith("trials that look 1 compared are gone, so there is no difference to show.")
+    shown = study.table().query("arm == 'fusion.strategy=concat' and role == 'primary'").iloc[0]
+    assert (row["n_seeds"], row["seeds"], shown["n_pairs"]) == (0, "", 0)
+    assert row[["estimate", "low", "high", "p_holm"]].isna().all()
+    assert shown[["difference", "difference_low", "difference_high", "p"]].isna().all()
     assert "look 1 of 3" not in row["sentence"]
     looks = study.looks()
     lost = looks[looks["n_pairs"] < looks["n_seeds"]]

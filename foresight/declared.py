@@ -1,5 +1,9 @@
-"""What was declared to vary: the factors of sweep.json, and which rows of a run log belong to another configuration."""
+"""What a study's run log was declared to hold: its factors, which of its rows are of another configuration, its arms.
 
+The sweep and analysis read their trials by the same rules, so that both compare the same arms, as one family.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +31,7 @@ class FactorInfo:
         return BASELINE if level == self.baseline_level else f"{self.field}={level}"
 
 
-def read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
+def read_factors(sweep: Mapping[str, Any]) -> tuple[FactorInfo, ...]:
     """The factors in the content of sweep.json, in their declared order."""
     space = sweep.get("space", {})
     factors = []
@@ -47,8 +51,17 @@ def read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
     return tuple(factors)
 
 
-def find_foreign_fields(rows: pd.DataFrame, fixed: dict[str, Any]) -> pd.Series:
+def varied_fields(sweep: Mapping[str, Any]) -> set[str]:
+    """The config fields that differ between the trials of a study."""
+    factors = read_factors(sweep)
+    return {"seed", *(factor.field for factor in factors), *(name for f in factors for name in f.with_fields)}
+
+
+def find_foreign_fields(rows: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.Series:
     """Per row, the first config field that differs from the declared sweep, or ''; one not recorded does not differ."""
+    baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
+    baseline |= sweep.get("space", {}).get("baseline", {})
+    fixed = {name: value for name, value in baseline.items() if name not in varied_fields(sweep)}
     found = pd.Series("", index=rows.index, dtype=object)
     for field, value in fixed.items():
         column = f"config/{field}"
@@ -58,3 +71,12 @@ def find_foreign_fields(rows: pd.DataFrame, fixed: dict[str, Any]) -> pd.Series:
             if differs.any():
                 found[differs & (found == "").to_numpy()] = field
     return found
+
+
+def list_arms(planned: pd.DataFrame, recorded: pd.DataFrame) -> list[str]:
+    """Every arm, planned or recorded, the baseline first, then in the order of the plan: one family of comparisons.
+
+    Recorded ones count although no plan names them: comparisons must not become fewer by a plan that was cut.
+    """
+    names = [str(arm) for rows in (planned, recorded) if "arm" in rows for arm in rows["arm"].unique()]
+    return sorted(dict.fromkeys(names), key=lambda name: name != BASELINE)
