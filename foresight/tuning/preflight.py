@@ -12,7 +12,7 @@ from foresight.claim import Claim
 from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
-from foresight.errors import RequestError
+from foresight.errors import RequestError, describe_damage
 from foresight.features.size import missing_bytes
 from foresight.features.store import ArrayStore
 from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
@@ -32,9 +32,8 @@ def check_readable(log: RunLog) -> None:
     try:
         log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency(), log.read_looks()
     except (pa.ArrowException, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise RequestError(
-            f"a file of {log.root} cannot be read ({reason}); 'python -m analysis {log.root.name}' names it; "
+            f"a file of {log.root} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
             "restore it, or delete it if it is derived or a trial that can run again"
         ) from error
 

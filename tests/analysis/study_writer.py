@@ -138,7 +138,7 @@ class StudyWriter:
             "data/n_test": 200, "data/n_train": 512, "data/n_val": 64, **SET_HASHES,
             "cost/params_total": params + 90_000, "cost/params_trained": params, "cost/params_decoder": 90_000,
             "cost/train_s": 20.0 + trial.seed, "cost/gpu_s": 0.0, "cost/peak_memory_mb": 900.0,
-            "env/device": "cpu", "env/torch": "2.14.1",
+            "env/device": "cpu", "env/torch": "2.14.1", "env/claim_hash": self.claim.hash,
         }  # fmt: skip
 
 

@@ -172,3 +172,14 @@ def test_one_name_for_two_further_sets(study, column, other):
     message = refused(study(change_row=change))
     assert f"on the same further set 'clips', but heldout/clips/{column} is " in message
     assert "in 5 trials" in message
+
+
+@pytest.mark.parametrize("column", ["hash", "n"])
+def test_a_further_set_that_our_own_trial_does_not_name(study, column):
+    def change(trial, row):
+        clips = {"heldout/clips/ssim": 0.7, "heldout/clips/hash": "ab12", "heldout/clips/n": 6}
+        odd = {f"heldout/clips/{column}": None} if (trial.arm.name, trial.seed) == (ODD, 1) else {}
+        return row | clips | odd
+
+    message = refused(study(change_row=change))
+    assert f"was measured on the further set 'clips' and does not record heldout/clips/{column}" in message
