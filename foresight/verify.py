@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from foresight.config import TrialConfig
 from foresight.config.trial import UNTRAINED_TASKS
 from foresight.errors import RequestError
+from foresight.run_folder import open_study_log
 from foresight.runlog import PROVENANCES, SCHEMA_VERSION, STATUSES, RunLog
 
 IDENTITY = ("key", "arm", "seed", "status", "provenance", "schema_version")
@@ -31,9 +32,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def find_faults(log: RunLog) -> Iterator[str]:
     """One sentence for each thing that does not hold. Raises RequestError for a folder that holds no study."""
     if not (log.root / "sweep.json").is_file():
-        raise RequestError(
-            f"'{log.root}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
-        )
+        raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     yield from _faults_of_declaration(log.root / "sweep.json")
     manifest, unreadable = _read(log.root / "manifest.parquet")
     if unreadable:
@@ -185,10 +184,14 @@ def _first_line(error: BaseException) -> str:
 
 
 @app.command()
-def main(folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")]) -> None:
+def main(
+    folder: Annotated[
+        str, typer.Argument(help="A study's run log, such as runs/p2_ablations or s3://bucket/runs/p2_ablations.")
+    ],
+) -> None:
     """Whether a run log is whole: one line for each thing that does not hold."""
     try:
-        faults = list(find_faults(log := RunLog(folder)))
+        faults = list(find_faults(log := open_study_log(folder)))
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -66,7 +66,7 @@ class LocalFiles:
         """Removes a file, if it is there."""
         (self.root / name).unlink(missing_ok=True)
 
-    def list(self, folder: str) -> dict[str, Seen]:
+    def listing(self, folder: str) -> dict[str, Seen]:
         """The files of a folder by name, without those that are being written; none where there is no folder."""
         found = {}
         with contextlib.suppress(FileNotFoundError):

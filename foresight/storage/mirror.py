@@ -23,7 +23,8 @@ from foresight.storage.local import Seen, atomic_write_bytes, replace_folder
 from foresight.storage.objects import AT_ONCE, ObjectFiles
 
 ROW = "trial.parquet"  # stands for the folder that it is in
-ON_DEMAND = ("weights.safetensors",)
+WEIGHTS_FILE = "weights.safetensors"
+ON_DEMAND = (WEIGHTS_FILE,)
 TRIALS = "trials"
 SECOND_NS = 1_000_000_000
 DERIVED = "consolidated"  # what files that are made from the copies begin with
@@ -59,7 +60,7 @@ class Mirror:
         with self._copies_of(folder):
             self.remote.delete(f"{folder}/{last}")
             (self.root / folder / last).unlink(missing_ok=True)
-            for old in self.remote.list(folder):
+            for old in self.remote.listing(folder):
                 if old not in files:
                     self.remote.delete(f"{folder}/{old}")
             self.remote.write_all({f"{folder}/{name}": content for name, content in files.items() if name != last})
@@ -92,7 +93,9 @@ class Mirror:
         What is large and read by few is left out: `fetch` brings it.
         """
         with self._copies_of(folder):
-            whole = self._read_whole(folder, last, lambda name: name not in ON_DEMAND)
+            whole = self._read_whole(
+                folder, last, lambda name: name not in ON_DEMAND, unless=self._copy(f"{folder}/{last}")
+            )
             if whole is not None:
                 seen, contents = whole
                 replace_folder(self.root / folder, contents, last, seen.mtime_ns)
@@ -106,17 +109,26 @@ class Mirror:
                     seen, contents = whole
                     replace_folder(self.root / folder, contents, last, seen.mtime_ns)
 
+    def _copy(self, name: str) -> bytes | None:
+        path = self.root / name
+        return path.read_bytes() if path.exists() else None
+
     def _read_whole(
-        self, folder: str, last: str, wanted: Callable[[str], bool]
+        self, folder: str, last: str, wanted: Callable[[str], bool], unless: bytes | None = None
     ) -> tuple[Seen, dict[str, bytes]] | None:
-        """`last` as a listing has it, and the wanted files of one attempt by name; None where there is no `last`."""
+        """`last` as a listing has it, and the wanted files of one attempt by name.
+
+        None where there is no `last`, or it is what the copy holds (`unless`): then so are the others.
+        """
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while True:
                 try:
                     row = self.remote.read(f"{folder}/{last}")
                 except FileNotFoundError:
                     return None
-                names = self.remote.list(folder)
+                if row == unless:
+                    return None
+                names = self.remote.listing(folder)
                 others = [name for name in names if name != last and wanted(name)]
                 with contextlib.suppress(FileNotFoundError):  # replaced meanwhile, so once more
                     contents = dict(

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from foresight.errors import RequestError
 from foresight.storage.local import Seen
-from foresight.storage.place import check_url
+from foresight.storage.place import Place, check_url, read_place
 
 CONNECT_S = 5.0
 REQUEST_S = 30.0
@@ -75,7 +75,7 @@ class ObjectFiles:
 
         with told(self.url):
             found = self.system.get_file_info(self.bucket)
-            self.list("")
+            self.listing("")
         if found.type == FileType.NotFound:
             raise RequestError(
                 f"there is no bucket '{self.bucket}' for {self.url}; create it, or correct its name or region"
@@ -119,7 +119,7 @@ class ObjectFiles:
         with contextlib.suppress(FileNotFoundError):
             self.system.delete_file(self._path(name))
 
-    def list(self, folder: str) -> dict[str, Seen]:
+    def listing(self, folder: str) -> dict[str, Seen]:
         """The objects directly in a folder by name; none where there is no folder."""
         return {name: seen for name, seen in self.walk(folder, recursive=False).items() if "/" not in name}
 
@@ -140,6 +140,14 @@ class ObjectFiles:
 
     def _path(self, name: str) -> str:
         return f"{self.prefix}/{name}"
+
+
+def open_place(text: str) -> Place:
+    """As `read_place`. Raises RequestError as well for a storage that cannot be used from here."""
+    place = read_place(text)
+    if place.url is not None:
+        ObjectFiles(place.url).check()
+    return place
 
 
 def open_system(url: str) -> Any:

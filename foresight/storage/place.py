@@ -25,6 +25,16 @@ class Place:
     path: Path
     url: str | None = None
 
+    def below(self, name: str) -> "Place":
+        """A folder inside it. What follows the `?` of a URL stays behind."""
+        if self.url is None:
+            return Place(self.path / name)
+        front, mark, query = self.url.partition("?")
+        return Place(self.path / name, f"{front.rstrip('/')}/{name}{mark}{query}")
+
+    def __str__(self) -> str:
+        return self.url or str(self.path)
+
 
 def read_place(text: str) -> Place:
     """The place that a person named. Raises RequestError for a URL that is none of ours, or holds credentials."""
@@ -57,12 +67,6 @@ def check_url(text: str) -> SplitResult:
             f"'{unknown[0]}' is no option of a storage's URL{nearest_name(unknown[0], OPTIONS)}; they are {', '.join(OPTIONS)}"
         )
     return url
-
-
-def below(url: str, name: str) -> str:
-    """The URL of a folder inside another one; what follows the `?` stays behind."""
-    path, mark, query = url.partition("?")
-    return f"{path.rstrip('/')}/{name}{mark}{query}"
 
 
 def local_root() -> Path:

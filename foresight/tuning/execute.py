@@ -87,6 +87,7 @@ class Runner:
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
             result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
+            self.log.refresh()
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.

@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.storage.objects import open_place
 from foresight.tuning.sweep import Placement
 
 DataName = Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"]
 CocoRoot = Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")]
+Runs = Annotated[str, typer.Option(help="Where run logs are: a folder, s3://bucket/prefix or gs://bucket/prefix.")]
 Ssv2Root = Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")]
 DavisRoot = Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")]
 
@@ -39,11 +41,16 @@ def choose_scale(n_gpus: float, console: Console) -> Literal["tiny", "full"]:
     return scale
 
 
-def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None]) -> Placement:
-    """As many slots as there are GPUs at full scale, otherwise as there are cores. `roots` by the data set's name."""
+def place(scale: str, n_gpus: float, runs: str, roots: Mapping[str, Path | None]) -> Placement:
+    """As many slots as there are GPUs at full scale, otherwise as there are cores. `roots` by the data set's name.
+
+    Raises RequestError for a place of run logs that is not known or cannot be used.
+    """
     on_gpus = scale == "full" and n_gpus > 0
+    place_of_runs = open_place(runs)
     return Placement(
-        runs=runs.absolute(),
+        runs=place_of_runs.path,
+        runs_url=place_of_runs.url,
         slots=max(1, int(n_gpus)) if on_gpus else os.cpu_count() or 1,
         gpus=1.0 if on_gpus else 0.0,
         roots={name: root.absolute() for name, root in roots.items() if root is not None},

@@ -1,20 +1,21 @@
 """`main`: what `python sweeps/<study>.py` does. Flags say how to run, never what; how it ends is in `exit_codes`."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
-from foresight.runlog import RunLog
+from foresight.run_folder import open_log
+from foresight.storage.objects import open_place
 from foresight.tuning.amend import amend_claim
 from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.flags import (
     CocoRoot,
     DataName,
     DavisRoot,
+    Runs,
     Ssv2Root,
     check_flags,
     check_looking_flags,
@@ -58,7 +59,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         ] = None,
         limit: Annotated[int | None, typer.Option(min=1, help="Only the first N trials of the plan.")] = None,
         one: Annotated[str | None, typer.Option(metavar="KEY", help="One trial, in this process, without Ray.")] = None,
-        runs: Annotated[Path, typer.Option(help="Where run logs are kept.")] = Path("runs"),
+        runs: Runs = "runs",
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the study is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -76,7 +77,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             if amend is not None:
                 if plan or one is not None:
                     raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
-                amend_claim(sweep.name, sweep.claim, RunLog(runs.absolute() / sweep.name), amend, console)
+                amend_claim(sweep.name, sweep.claim, open_log(open_place(runs).below(sweep.name)), amend, console)
                 raise typer.Exit(DONE)
             n_gpus = cluster_gpus()
             if scale is None:

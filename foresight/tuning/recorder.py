@@ -35,6 +35,7 @@ class TrialRecorder(tune.Callback):
         try:
             if isinstance(cause, RunEndedError):
                 raise cause
+            self.log.refresh_trial(item.key)
             if not self._wrote_its_row(item):
                 write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
         except RunEndedError as error:
@@ -48,6 +49,7 @@ class TrialRecorder(tune.Callback):
         return row is not None and row["attempt"] == item.attempt
 
     def _finish(self, item: Planned) -> None:
+        self.log.refresh_trial(item.key)  # its process may have run on another machine
         row = self.log.read_trial(item.key)
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import math
+import shlex
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Arm, SearchSpace, Trial
+from foresight.storage.place import Place
 from foresight.tuning import preflight
 from foresight.tuning.context import worker_context
 from foresight.tuning.level_notes import level_notes
@@ -66,7 +68,7 @@ class Session:
             self.write_declaration()
             self.console.print(
                 f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
-                f"{self.placement.slots} at a time, into {_shown(self.log.root)}",
+                f"{self.placement.slots} at a time, into {_shown(self.placement.place_of_runs.below(self.sweep.name))}",
                 soft_wrap=True,
             )
             if pending or unmeasured:
@@ -141,7 +143,7 @@ class Session:
         run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if c.runs_encoders or not cached]
         preflight.check_checkpoints(run_encoders)
         preflight.check_decoders(configs)
-        preflight.check_continued(configs, self.placement.runs)
+        preflight.check_continued(configs, self.placement.place_of_runs)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""
@@ -222,7 +224,7 @@ class Session:
         if failed or unfinished:
             return SOME_FAILED
         self.console.print(
-            f"next: python -m analysis {self.sweep.name} --runs {_shown(self.log.root.parent)}", soft_wrap=True
+            f"next: python -m analysis {self.sweep.name} --runs {_shown(self.placement.place_of_runs)}", soft_wrap=True
         )
         return DONE
 
@@ -232,6 +234,8 @@ def _storable(sensitivity: Mapping[str, float]) -> dict[str, float | None]:
     return {arm: change if math.isfinite(change) else None for arm, change in sensitivity.items()}
 
 
-def _shown(path: Path) -> str:
-    """A path as a person would type it from here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def _shown(place: Place) -> str:
+    """A place as a person would type it from here."""
+    if place.url is not None:
+        return shlex.quote(place.url)
+    return str(place.path.relative_to(Path.cwd()) if place.path.is_relative_to(Path.cwd()) else place.path)

@@ -56,7 +56,8 @@ def open_study(sweep: Sweep, scale: str, data: str | None, seeds: int | None, pl
     needs = tuple(open_study(need, scale, data, None, placement) for need in sweep.needs)
     space = resolve_space(sweep, scale, data, placement.roots)
     preflight.check_measurable(sweep.claim, space.baseline)
-    log = RunLog(placement.runs / sweep.name)
+    log = placement.log(sweep.name)
+    log.refresh()
     preflight.check_readable(log)
     provisional = any(need.provisional or need.unfinished(sweep) for need in needs)
     if sweep.choose is not None and not provisional:

@@ -12,7 +12,10 @@ from foresight.config import GENERATED_DATA, DataConfig, HeldoutConfig, TrialCon
 from foresight.data import resolve_data
 from foresight.errors import RequestError
 from foresight.features.store import default_root
+from foresight.run_folder import open_log
+from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
+from foresight.storage.place import Place
 
 # Given the space and the trials of each needed study, the space with what they decided.
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
@@ -35,13 +38,26 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how fast. `slots` trials run at once, each with `gpus` GPUs; paths are of this machine."""
+    """Where and how fast. `slots` trials run at once, each with `gpus` GPUs.
+
+    Paths are the same on all machines. Of an object store they are those of the copies, and the URL goes with them.
+    """
 
     runs: Path
     slots: int
     gpus: float = 0.0
     cache: Path = field(default_factory=default_root)
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+    runs_url: str | None = None
+
+    def log(self, study: str) -> RunLog:
+        """The run log of a study."""
+        return open_log(self.place_of_runs.below(study))
+
+    @property
+    def place_of_runs(self) -> Place:
+        """The folder of all run logs."""
+        return Place(self.runs, self.runs_url)
 
     @property
     def device(self) -> str:

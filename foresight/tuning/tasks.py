@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from foresight.features.requests import missing_requests
 from foresight.features.store import ArrayStore
+from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
 from foresight.space import Arm
 from foresight.tuning.context import worker_context
@@ -21,6 +22,8 @@ def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
     torch.set_num_threads(1)
     store = ArrayStore(placement.cache)
     probes = {arm.name: probe_config(arm.config) for arm in arms}
+    for continued in filter(None, (config.continued() for config in probes.values())):
+        bring_weights(placement.place_of_runs, continued.key)
     for stage in missing_requests(probes.values(), store):
         for request in stage:
             compute(request, store, placement.roots, placement.device)
