@@ -100,8 +100,18 @@ class ObjectFiles:
 
     def read(self, name: str) -> bytes:
         """The content of an object. Raises FileNotFoundError."""
-        with self.system.open_input_stream(self._path(name)) as stream:
-            return stream.read()
+        path = self._path(name)
+        while True:
+            try:
+                with self.system.open_input_stream(path) as stream:
+                    content = stream.read()
+            except OSError as error:
+                if "NO_SUCH_KEY" not in str(error):
+                    raise
+                continue  # removed since it was opened, and perhaps written again
+            # pyarrow asks for the size first: of an object that was replaced since, it reads as much as of the old one.
+            if self.system.get_file_info(path).size == len(content):
+                return content
 
     def copy_to(self, name: str, descriptor: int, piece: int = 16 * 2**20) -> None:
         """Writes an object's content to an open file, a piece at a time."""
