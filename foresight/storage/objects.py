@@ -57,6 +57,10 @@ class ObjectFiles:
         """Only the URL travels: each process finds its own credentials."""
         return ObjectFiles, (self.url,)
 
+    def below(self, name: str) -> "ObjectFiles":
+        """The files of a folder inside this one."""
+        return ObjectFiles(str(read_place(self.url).below(name).url))
+
     @property
     def shared(self) -> "ObjectFiles":
         """The files that every machine sees."""

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.features.store import default_place
 from foresight.storage.objects import open_place
 from foresight.tuning.sweep import Placement
 
@@ -44,13 +45,15 @@ def choose_scale(n_gpus: float, console: Console) -> Literal["tiny", "full"]:
 def place(scale: str, n_gpus: float, runs: str, roots: Mapping[str, Path | None]) -> Placement:
     """As many slots as there are GPUs at full scale, otherwise as there are cores. `roots` by the data set's name.
 
-    Raises RequestError for a place of run logs that is not known or cannot be used.
+    Raises RequestError for a place of run logs or of features that is not known or cannot be used.
     """
     on_gpus = scale == "full" and n_gpus > 0
-    place_of_runs = open_place(runs)
+    place_of_runs, place_of_features = open_place(runs), open_place(str(default_place()))
     return Placement(
         runs=place_of_runs.path,
         runs_url=place_of_runs.url,
+        cache=place_of_features.path,
+        cache_url=place_of_features.url,
         slots=max(1, int(n_gpus)) if on_gpus else os.cpu_count() or 1,
         gpus=1.0 if on_gpus else 0.0,
         roots={name: root.absolute() for name, root in roots.items() if root is not None},

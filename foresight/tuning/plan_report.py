@@ -12,7 +12,6 @@ from rich.text import Text
 from foresight.config import TrialConfig
 from foresight.features.requests import needed_entries
 from foresight.features.size import missing_flops
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Factor, Trial
 from foresight.tuning.level_notes import level_notes
@@ -43,7 +42,7 @@ def make_plan(study: Study, n_whole: int | None = None, until_decided: bool = Fa
     arms = {trial.arm.name: trial.arm.config for trial in trials}
     sizes = {name: measure_size(config) for name, config in arms.items()}
     entries = needed_entries(arms.values())
-    store = ArrayStore(placement.cache)
+    store = placement.store()
     trained = [size["params_trained"] for size in sizes.values()]
     pending = [trial for trial in trials if trial.key not in statuses]
     return {
@@ -89,7 +88,7 @@ def estimate_cost(
     """Slot-seconds still to do: training from this run log's own trials where there are some, else from FLOPs."""
     scale = pending[0].config.scale if pending else "tiny"
     training = sum(_train_flops(trial.config, sizes[trial.arm.name]["flops"]) for trial in pending)
-    extraction = missing_flops([trial.config for trial in pending], ArrayStore(placement.cache))
+    extraction = missing_flops([trial.config for trial in pending], placement.store())
     extraction_s = extraction / ASSUMED_EXTRACTION_FLOPS
     done = _measured_trials(log, scale)
     if pending and not pending[0].config.is_trained:

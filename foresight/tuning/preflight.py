@@ -14,7 +14,6 @@ from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_c
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError, describe_damage
 from foresight.features.size import missing_bytes
-from foresight.features.store import ArrayStore
 from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.run_folder import bring_weights
@@ -135,7 +134,7 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
     configs = list(configs)
     check_trunk(will_measure=bool(configs))
     check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
-    n_bytes = missing_bytes(configs, ArrayStore(placement.cache), placement.slots)
+    n_bytes = missing_bytes(configs, placement.store(), placement.slots)
     check_disk(placement.cache, n_bytes, "the feature cache")
 
 

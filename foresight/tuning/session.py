@@ -15,7 +15,6 @@ from rich.console import Console
 from foresight.amendment import space_changes
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import discard_corrupt, missing_requests
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Arm, SearchSpace, Trial
 from foresight.storage.place import Place
@@ -114,7 +113,7 @@ class Session:
             from foresight.features.stage import stage
 
             context = worker_context(self.placement)
-            store, device = ArrayStore(self.placement.cache), self.placement.device
+            store, device = self.placement.store(), self.placement.device
             discard_corrupt([trial.config], store)
             for requests in missing_requests([trial.config], store):
                 for request in requests:
@@ -138,7 +137,7 @@ class Session:
     def check_machine(self, pending: list[Trial], unmeasured: list[Arm]) -> None:
         """Raises RequestError when this machine cannot run the pending trials or measure the unmeasured arms."""
         configs = [trial.config for trial in pending]
-        cached = not missing_requests(configs, ArrayStore(self.placement.cache))
+        cached = not missing_requests(configs, self.placement.store())
         preflight.check_machine(configs, self.placement, self.log)
         run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if c.runs_encoders or not cached]
         preflight.check_checkpoints(run_encoders)

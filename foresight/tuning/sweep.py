@@ -11,7 +11,7 @@ from foresight.claim import Claim
 from foresight.config import GENERATED_DATA, DataConfig, HeldoutConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.errors import RequestError
-from foresight.features.store import default_root
+from foresight.features.store import ArrayStore, default_root
 from foresight.run_folder import open_log
 from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
@@ -46,13 +46,23 @@ class Placement:
     runs: Path
     slots: int
     gpus: float = 0.0
-    cache: Path = field(default_factory=default_root)
+    cache: Path = field(default_factory=default_root)  # of features
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
     runs_url: str | None = None
+    cache_url: str | None = None
 
     def log(self, study: str) -> RunLog:
         """The run log of a study."""
         return open_log(self.place_of_runs.below(study))
+
+    def store(self) -> ArrayStore:
+        """The feature cache."""
+        return ArrayStore.at(self.place_of_features)
+
+    @property
+    def place_of_features(self) -> Place:
+        """The folder of all features."""
+        return Place(self.cache, self.cache_url)
 
     @property
     def place_of_runs(self) -> Place:

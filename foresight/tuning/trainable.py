@@ -24,12 +24,11 @@ class TrialActor(tune.Trainable):
         log: RunLog | None = None,
     ) -> None:
         assert placement is not None and claim is not None and log is not None
-        from foresight.features.store import ArrayStore
 
         self.placement = placement
         self.log = log
         self.primary = claim.primary
-        self.store = ArrayStore(placement.cache)
+        self.store = placement.store()
         self.context = worker_context(placement)
         self.staged: tuple[str, Any] = ("", None)
         self.reset_config(config)

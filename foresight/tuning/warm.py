@@ -10,7 +10,6 @@ from foresight.config import TrialConfig
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.features.size import entry_sizes, missing_bytes
-from foresight.features.store import ArrayStore
 from foresight.tuning import preflight
 from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.feature_pool import fill_cache
@@ -93,7 +92,7 @@ def read_configs(studies: Iterable[Study]) -> list[TrialConfig]:
 
 def warm(configs: list[TrialConfig], placement: Placement, console: Console) -> None:
     """Computes what the cache lacks. Raises RequestError before anything starts, RunEndedError when it cannot go on."""
-    store = ArrayStore(placement.cache)
+    store = placement.store()
     discard_corrupt(configs, store)
     preflight.check_disk(placement.cache, missing_bytes(configs, store, placement.slots), "the feature cache")
     if missing_requests(configs, store):
@@ -102,5 +101,6 @@ def warm(configs: list[TrialConfig], placement: Placement, console: Console) -> 
             fill_cache(ray, configs, placement, console)
     sizes = entry_sizes(configs)
     console.print(
-        f"{len(sizes)} entries are cached, {disk_size(sum(sizes.values()))} in {placement.cache}", soft_wrap=True
+        f"{len(sizes)} entries are cached, {disk_size(sum(sizes.values()))} in {placement.place_of_features}",
+        soft_wrap=True,
     )
