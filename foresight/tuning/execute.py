@@ -61,9 +61,7 @@ class Runner:
         from foresight.tuning.trainable import TrialActor
 
         progress = SweepProgress(self.console, len(planned), self.placement.slots, self.claim.primary)
-        trainable = tune.with_parameters(
-            TrialActor, placement=self.placement, claim=self.claim, study_dir=self.log.root
-        )
+        trainable = tune.with_parameters(TrialActor, placement=self.placement, claim=self.claim, log=self.log)
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
@@ -88,7 +86,7 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log.root))
+            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.

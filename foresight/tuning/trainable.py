@@ -1,7 +1,6 @@
 """The Tune class trainable. One process runs many trials: torch, the staged features and LPIPS stay loaded between them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -21,13 +20,13 @@ class TrialActor(tune.Trainable):
         config: dict[str, Any],
         placement: Placement | None = None,
         claim: Claim | None = None,
-        study_dir: Path | None = None,
+        log: RunLog | None = None,
     ) -> None:
-        assert placement is not None and claim is not None and study_dir is not None
+        assert placement is not None and claim is not None and log is not None
         from foresight.features.store import ArrayStore
 
         self.placement = placement
-        self.log = RunLog(study_dir)
+        self.log = log
         self.primary = claim.primary
         self.store = ArrayStore(placement.cache)
         self.context = worker_context(placement)
