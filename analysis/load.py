@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import refusals
-from analysis.claim import check_trial_claims, read_claim
+from analysis.claim import check_trial_claims
 from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
@@ -26,6 +26,7 @@ from foresight.looks import from_json_rows
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog, usable_trials
 from foresight.same_images import TEST_SET_COLUMNS
+from foresight.stored_claim import read_claim
 
 
 class NothingCompleteError(RequestError):

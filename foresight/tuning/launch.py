@@ -87,6 +87,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             study = open_study(sweep, scale, data, seeds, placement)
             check_roots([study])
             if plan:
+                study.check_run_log()
                 possible = possible_trials(study) if until_decided else study.trials[:limit]
                 made = make_plan(
                     replace(study, trials=possible), n_whole=len(study.trials), until_decided=until_decided

@@ -39,10 +39,14 @@ class Study:
     def check(self) -> None:
         """Raises RequestError for a run directory of something else, a full disk or an impossible budget."""
         preflight.check_disk(self.log.root, 0, "the run log")
+        self.check_run_log()
+        preflight.check_budgets(trial.config for trial in self.trials)
+
+    def check_run_log(self) -> None:
+        """Raises RequestError for a run directory of another study, claim, scale, data set or configuration."""
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
-        preflight.check_budgets(trial.config for trial in self.trials)
 
     def session(self, console: Console) -> Session:
         return Session(self.sweep, self.space, self.trials, self.log, self.placement, console)

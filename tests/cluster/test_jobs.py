@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import job_study
@@ -12,7 +11,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
-from cluster_files import CLUSTER, REPOSITORY
+from cluster_files import CLUSTER
 from local_head import TOKEN, LocalHead, quoted, until
 
 from foresight.runlog import RunLog
