@@ -58,6 +58,7 @@ class Runner:
 
         from foresight.tuning.in_order import InOrder
         from foresight.tuning.recorder import TrialRecorder
+        from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
 
         progress = SweepProgress(self.console, len(planned), self.placement.slots, self.claim.primary)
@@ -65,6 +66,7 @@ class Runner:
             TrialActor, placement=self.placement, claim=self.claim, study_dir=self.log.root
         )
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
+        watched = SweepMetrics(self.log, [item.key for item in planned], self.claim.primary, self.placement.gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
             tune.Tuner(
@@ -79,7 +81,7 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder],
+                    callbacks=[recorder, watched],  # in this order
                     failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
                 ),
             ).fit()
