@@ -16,6 +16,7 @@ from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
@@ -86,9 +87,14 @@ class Runner:
             TrialActor, placement=self.placement, claim=self.claim, study_dir=self.log.root
         )
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
-        watched = SweepMetrics(self.log, [item.key for item in planned], self.claim.primary, self.placement.gpus)
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
-        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
+        with (
+            Mirror(self.log, self.placement, self.console).running(),
+            tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch,
+            progress,
+            _ended_in_a_sentence(recorder),
+        ):
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
                 tune_config=tune.TuneConfig(

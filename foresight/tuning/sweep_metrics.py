@@ -6,7 +6,7 @@ Prometheus reads each name with `ray_` before it, and a counter's with `_total` 
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from ray import tune
@@ -37,13 +37,18 @@ def exported_names() -> set[str]:
 
 
 class SweepMetrics(tune.Callback):
-    """Runs in the driver, after the recorder: where a trial has ended, its row is there. `pending` are keys of this run."""
+    """Runs in the driver, after the recorder: where a trial has ended, its row is there. `n_pending` says how many wait."""
 
     def __init__(
-        self, log: RunLog, pending: Iterable[str], primary: str, gpus: float, now: Callable[[], float] = time.monotonic
+        self,
+        log: RunLog,
+        n_pending: Callable[[], int],
+        primary: str,
+        gpus: float,
+        now: Callable[[], float] = time.monotonic,
     ):
-        self.log, self.primary, self.gpus, self.now = log, primary, gpus, now
-        self.states = dict(log.statuses()) | dict.fromkeys(pending, "pending")
+        self.log, self.n_pending, self.primary, self.gpus, self.now = log, n_pending, primary, gpus, now
+        self.states = dict(log.statuses())
         self.counts = Counter(self.states.values())
         self.best: float | None = None
         self._take_best_on_record()
@@ -124,7 +129,8 @@ class SweepMetrics(tune.Callback):
         while self.epochs and now - self.epochs[0] > WINDOW_S:
             self.epochs.popleft()
         for state in STATES:
-            self.gauges["foresight_trials"].set(self.counts[state], {"state": state})
+            n_trials = self.n_pending() if state == "pending" else self.counts[state]
+            self.gauges["foresight_trials"].set(n_trials, {"state": state})
         self.gauges["foresight_epochs_per_second"].set(len(self.epochs) / WINDOW_S)
         self.gauges["foresight_gpu_seconds"].set(self.gpu_s)
         if self.best is not None:

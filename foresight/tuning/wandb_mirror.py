@@ -53,7 +53,7 @@ class WandbMirror:
         new = ours[[self.sent.get(key) != attempt for key, attempt in zip(ours["key"], ours["attempt"], strict=True)]]
         if new.empty:
             self.seen = finished
-        return [{name: value for name, value in row.dropna().items()} for _, row in new.iterrows()]
+        return [{str(name): value for name, value in row.dropna().items()} for _, row in new.iterrows()]
 
     def send(self, row: dict[str, Any]) -> None:
         """One trial as one W&B run. Raises what W&B raises; then nothing is marked, and it is sent again from the start."""

@@ -67,32 +67,35 @@ def states(shown: Noted) -> dict[str, float]:
     return {state: shown.values["foresight_trials", "small", state] for state in STATES}
 
 
-def watch(log: RunLog, pending: list[str], clock: SimpleNamespace, gpus: float = 0.0) -> SweepMetrics:
-    return SweepMetrics(log, pending, "mask_iou", gpus, now=lambda: clock.now)
+def watch(log: RunLog, clock: SimpleNamespace, gpus: float = 0.0, n_pending: int = 0) -> SweepMetrics:
+    return SweepMetrics(log, lambda: n_pending, "mask_iou", gpus, now=lambda: clock.now)
 
 
 def test_trials_move_from_state_to_state(log, shown, clock):
     record(log, "done before", "complete", 0.3)
     record(log, "failed before", "failed")
-    watched = watch(log, ["failed before", "b", "c"], clock)
+    watched = watch(log, clock, n_pending=3)
     watched.on_step_end(0, [])
-    assert states(shown) == {"pending": 3, "running": 0, "complete": 1, "failed": 0, "stopped": 0}
-    watched.on_trial_start(0, [], trial("b"))
-    watched.on_trial_start(0, [], trial("proposed"))
+    assert states(shown) == {"pending": 3, "running": 0, "complete": 1, "failed": 1, "stopped": 0}
+    for key in ("failed before", "b", "c"):
+        watched.on_trial_start(0, [], trial(key))
+    watched.on_step_end(0, [])  # too soon after the first
+    assert states(shown)["running"] == 0
     clock.now += 1
     watched.on_step_end(0, [])
-    assert states(shown) == {"pending": 2, "running": 2, "complete": 1, "failed": 0, "stopped": 0}
-    record(log, "b", "stopped", 0.9)
-    watched.on_trial_complete(0, [], trial("b"))
-    record(log, "proposed", "failed")
-    watched.on_trial_error(0, [], trial("proposed"))
+    assert states(shown) == {"pending": 3, "running": 3, "complete": 1, "failed": 0, "stopped": 0}
+    for key, status in (("failed before", "complete"), ("b", "stopped")):
+        record(log, key, status, 0.1)
+        watched.on_trial_complete(0, [], trial(key))
+    record(log, "c", "failed")
+    watched.on_trial_error(0, [], trial("c"))
     watched.on_experiment_end([])
-    assert states(shown) == {"pending": 2, "running": 0, "complete": 1, "failed": 1, "stopped": 1}
+    assert states(shown) == {"pending": 3, "running": 0, "complete": 2, "failed": 1, "stopped": 1}
 
 
 def test_the_best_objective_is_the_best_validation_value_of_complete_trials(log, shown, clock):
     record(log, "before", "complete", 0.3)
-    watched = watch(log, ["a", "b", "c", "d"], clock)
+    watched = watch(log, clock)
     for key, status, value in (("a", "complete", 0.5), ("b", "complete", 0.4), ("c", "stopped", 0.9)):
         record(log, key, status, value)
         watched.on_trial_complete(0, [], trial(key))
@@ -103,12 +106,12 @@ def test_the_best_objective_is_the_best_validation_value_of_complete_trials(log,
 
 
 def test_before_the_first_complete_trial_there_is_no_best_objective(log, shown, clock):
-    watch(log, ["a"], clock).on_experiment_end([])
+    watch(log, clock).on_experiment_end([])
     assert not [name for name, *_ in shown.values if name == "foresight_best_objective"]
 
 
 def test_epochs_are_counted_and_their_rate_is_of_the_last_minute(log, shown, clock):
-    watched = watch(log, ["a"], clock)
+    watched = watch(log, clock)
     for _ in range(30):
         watched.on_trial_result(0, [], trial("a"), {"epoch": 1})
     watched.on_trial_result(0, [], trial("a"), {"done": True})
@@ -122,7 +125,7 @@ def test_epochs_are_counted_and_their_rate_is_of_the_last_minute(log, shown, clo
 
 
 def test_gpu_seconds_are_those_that_trials_held(log, shown, clock):
-    watched = watch(log, ["a", "b"], clock, gpus=2.0)
+    watched = watch(log, clock, gpus=2.0)
     clock.now += 10  # nothing runs yet
     watched.on_trial_start(0, [], trial("a"))
     clock.now += 3
