@@ -46,7 +46,7 @@ class Mirror:
             raise
         if not self._end(process or self._start(), PATIENCE_S):
             again = f"python -m foresight.tuning.wandb_mirror {self.log.root}"
-            self.console.print(f"what W&B did not take is sent by: {again}", soft_wrap=True)
+            self.console.print(f"W&B did not answer; {again} sends what is not sent", soft_wrap=True)
 
     def _start(self) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -71,7 +71,7 @@ class Mirror:
                 self.console.print(line.rstrip(), soft_wrap=True)
 
     def _end(self, process: "subprocess.Popen[str]", patience_s: float) -> bool:
-        """Waits as long as trials are being sent, or `patience_s` without one. Returns whether all of them were."""
+        """Waits as long as trials are being sent, or `patience_s` without one. Returns whether it ended by itself."""
         assert process.stdin is not None
         process.stdin.close()
         self.heard = time.monotonic()
@@ -79,8 +79,9 @@ class Mirror:
             while process.poll() is None and time.monotonic() - self.heard < patience_s:
                 time.sleep(0.05)
         finally:
-            if process.poll() is None:
+            answered = process.poll() is not None
+            if not answered:
                 os.killpg(process.pid, signal.SIGKILL)  # with what W&B has started
-            code = process.wait()
+            process.wait()
             self.listener.join(PARTING_S)
-        return code == 0
+        return answered

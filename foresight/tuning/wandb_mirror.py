@@ -58,7 +58,7 @@ class WandbMirror:
     def send(self, row: dict[str, Any]) -> None:
         """One trial as one W&B run. Raises what W&B raises; then nothing is marked, and it is sent again from the start."""
         key = row["key"]
-        for left in self.folder.glob(f"offline-run-*-{key}"):  # by one that died half-way, or of an earlier attempt
+        for left in self.folder.glob(f"*run-????????_??????-{key}"):  # of one that died half-way or was refused
             shutil.rmtree(left)
         self.offline = write_run(row, self.log.read_epochs(key).to_dict("records"), self.log.root)
         atomic_write_bytes(self.marks / key, str(row["attempt"]).encode())
@@ -164,7 +164,10 @@ def main(
         typer.echo(taken if isinstance(error, Timeout) else str(error), err=not following)
         raise typer.Exit(2) from error
     if refused:
-        _say(f"W&B: {len(mirror.sent)} trials of {log.root.name} are sent and {n_left} are not ({refused})")
+        again = f"python -m foresight.tuning.wandb_mirror {log.root}"
+        _say(
+            f"W&B: {len(mirror.sent)} trials of {log.root.name} are sent and {n_left} are not ({refused}); {again} sends them"
+        )
         raise typer.Exit(1)
     where = f"written to {mirror.folder}, for wandb sync" if mirror.offline else "sent"
     _say(f"W&B: all {len(mirror.sent)} finished trials of {log.root.name} are {where}")

@@ -258,4 +258,7 @@ def test_the_command_says_what_is_left_and_ends_with_1(log, serve):
     record(log, "a-s0-00000000")
     ended = CliRunner().invoke(app, [str(log.root)])
     assert ended.exit_code == 1
-    assert ended.stdout == "W&B: 0 trials of small are sent and 1 are not (PermissionError: no)\n"
+    assert ended.stdout == (
+        "W&B: 0 trials of small are sent and 1 are not (PermissionError: no); "
+        f"python -m foresight.tuning.wandb_mirror {log.root} sends them\n"
+    )

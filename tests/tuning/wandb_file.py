@@ -41,7 +41,7 @@ def read_run(folder: Path) -> OfflineRun:
             told = record.run
             run.id, run.project, run.group, run.job_type = told.run_id, told.project, told.run_group, told.job_type
             run.name = told.display_name
-            run.config |= {item.key: json.loads(item.value_json) for item in told.config.update}
+            run.config |= {item.key: json.loads(item.value_json) for item in told.config.update if item.key != "_wandb"}
         elif kind == "history":
             run.history.append(_values(record.history.item))
         elif kind == "summary":
