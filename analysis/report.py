@@ -23,7 +23,7 @@ from analysis.pictures import read_pictures
 from analysis.section import Section
 from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 MOST_ROWS = 30  # of a section that stand open; more of them fold
 MOST_SENTENCES = 40  # verdicts that stand open on the page; more of them fold

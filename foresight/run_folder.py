@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from foresight.runlog import RunLog
-from foresight.storage.mirror import ROW, WEIGHTS_FILE, Mirror
+from foresight.storage.copies import ROW, WEIGHTS_FILE, CopiedFiles
 from foresight.storage.objects import ObjectFiles, open_place
 from foresight.storage.place import Place
 
@@ -18,7 +18,7 @@ def bring_weights(place: Place, key: str) -> None:
     if place.url is not None:
         for study in ObjectFiles(place.url).folders(""):
             below = place.below(study)
-            Mirror(below.path, str(below.url)).fetch(f"trials/{key}", ROW, WEIGHTS_FILE)
+            CopiedFiles(below.path, str(below.url)).fetch(f"trials/{key}", ROW, WEIGHTS_FILE)
 
 
 def open_runs(text: str, study: str | None = None) -> Path:

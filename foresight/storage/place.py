@@ -32,6 +32,14 @@ class Place:
         front, mark, query = self.url.partition("?")
         return Place(self.path / name, f"{front.rstrip('/')}/{name}{mark}{query}")
 
+    @property
+    def above(self) -> "Place":
+        """The folder that it is in."""
+        if self.url is None:
+            return Place(self.path.parent)
+        front, mark, query = self.url.partition("?")
+        return Place(self.path.parent, f"{front.rpartition('/')[0]}{mark}{query}")
+
     def __str__(self) -> str:
         return self.url or str(self.path)
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,12 +15,14 @@ from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Placement
 
 if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
     from foresight.tuning.recorder import TrialRecorder
 
 
@@ -53,21 +55,48 @@ class Runner:
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
+        from foresight.tuning.in_order import InOrder
+
+        self._tune(lambda progress: InOrder(planned), len(planned))
+
+    def run_search(
+        self, proposals: "Proposals", planned: Callable[[Trial], Planned], scheduler: Any, ended: Callable[[], None]
+    ) -> None:
+        """Runs what a search proposes, until it is over. `ended` is called after each trial."""
+        from foresight.tuning.search_alg import ProposalSearcher
+
+        def searcher(progress: SweepProgress) -> ProposalSearcher:
+            def tell(n_left: int) -> None:
+                progress.expect(n_left + 1)  # the trial that has just ended is counted next
+                ended()
+
+            return ProposalSearcher(proposals, self.log, planned, tell)
+
+        self._tune(searcher, proposals.n_left, scheduler)
+
+    def _tune(self, build_searcher: Callable[[SweepProgress], Any], n_pending: int, scheduler: Any = None) -> None:
         from ray import tune
 
-        from foresight.tuning.in_order import InOrder
         from foresight.tuning.recorder import TrialRecorder
+        from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
 
-        progress = SweepProgress(self.console, len(planned), self.placement.slots, self.claim.primary)
+        progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
         trainable = tune.with_parameters(TrialActor, placement=self.placement, claim=self.claim, log=self.log)
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
-        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
+        with (
+            Mirror(self.log, self.placement, self.console).running(),
+            tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch,
+            progress,
+            _ended_in_a_sentence(recorder),
+        ):
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
                 tune_config=tune.TuneConfig(
-                    search_alg=InOrder(planned),
+                    search_alg=build_searcher(progress),
+                    scheduler=scheduler,
                     num_samples=-1,  # as many as the searcher has
                     reuse_actors=True,
                     max_concurrent_trials=self.placement.slots,
@@ -76,7 +105,7 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder],
+                    callbacks=[recorder, watched],  # in this order
                     failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
                 ),
             ).fit()
@@ -103,6 +132,8 @@ def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
         full = find_disk_error(error)
         if recorder.ended is not None:
             raise recorder.ended from error
+        if isinstance(error, RunEndedError):
+            raise
         if full is not None:
             raise RunEndedError(
                 f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from foresight.amendment import check_untouched
 from foresight.claim import Claim
 from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
@@ -22,7 +23,8 @@ from foresight.space import Trial
 from foresight.storage.lease import hold
 from foresight.storage.place import Place
 from foresight.train.continued import find_weights
-from foresight.tuning.sweep import Placement, Sweep
+from foresight.tuning.declaration import Declared
+from foresight.tuning.sweep import Placement
 
 BYTES_PER_TRIAL = 200_000  # epochs, samples, pictures and the row of one trial, rounded up
 RESERVE_BYTES = 200 * 2**20  # what a machine needs to go on working
@@ -39,13 +41,14 @@ def check_readable(log: RunLog) -> None:
         ) from error
 
 
-def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:
-    """Raises RequestError when the run directory holds another study, claim, scale or data set."""
+def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None:
+    """Raises RequestError when the run directory holds another study, claim, scale or data set, or an edited claim."""
     stored = log.read_sweep()
     if stored is None:
         return
     if stored["study"] != sweep.name:
         raise RequestError(f"{log} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs")
+    check_untouched(stored, sweep.claim)
     if stored["claim_hash"] != sweep.claim.hash:
         raise RequestError(
             f"{log} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "

@@ -15,7 +15,7 @@ import small_study
 from driver import Ended, Study
 
 from foresight.runlog import RunLog
-from foresight.storage.mirror import ROW
+from foresight.storage.copies import ROW
 from foresight.storage.objects import ObjectFiles
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]

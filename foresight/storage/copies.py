@@ -27,10 +27,11 @@ WEIGHTS_FILE = "weights.safetensors"
 ON_DEMAND = (WEIGHTS_FILE,)
 TRIALS = "trials"
 SECOND_NS = 1_000_000_000
-DERIVED = "consolidated"  # what files that are made from the copies begin with
+SINGLE = ("sweep.json", "manifest.parquet", "looks.json")
+FOLDERS = ("latency", "splits")
 
 
-class Mirror:
+class CopiedFiles:
     """The files of one study at `url`, with their copies below `root`. Several processes of a machine may share the copies."""
 
     def __init__(self, root: Path, url: str):
@@ -40,7 +41,7 @@ class Mirror:
         return str(self.remote)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Mirror, (self.root, self.remote.url)
+        return CopiedFiles, (self.root, self.remote.url)
 
     @property
     def shared(self) -> ObjectFiles:
@@ -152,16 +153,11 @@ class Mirror:
         return (stat.st_size, stat.st_mtime_ns) != seen or seen.mtime_ns >= newest_ns
 
     def _copies(self) -> set[str]:
-        found: set[str] = set()
-        for directory, folders, files in os.walk(self.root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            below = os.path.relpath(directory, self.root)
-            found |= {os.path.normpath(f"{below}/{name}") for name in files if not name.startswith(".")}
-        return {
-            name
-            for name in found
-            if not name.startswith(DERIVED) and (_is_row(name) or not name.startswith(f"{TRIALS}/"))
-        }
+        """The copies that stand for objects: all but those of a trial beside its row, and what others keep in the folder."""
+        found = {name for name in SINGLE if (self.root / name).exists()}
+        for pattern in (*(f"{folder}/[!.]*" for folder in FOLDERS), f"{TRIALS}/*/{ROW}"):
+            found |= {str(path.relative_to(self.root)) for path in self.root.glob(pattern)}
+        return found
 
     def _remove(self, name: str) -> None:
         """Removes a copy whose object is gone; of a trial's row the whole folder."""

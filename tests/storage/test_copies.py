@@ -19,8 +19,8 @@ from foresight.errors import RequestError, RunEndedError
 from foresight.run_folder import bring_weights, open_runs, open_study_log
 from foresight.runlog import RunLog
 from foresight.split_log import read_split, write_split
+from foresight.storage.copies import ROW
 from foresight.storage.lease import hold
-from foresight.storage.mirror import ROW
 from foresight.storage.place import Place
 
 PLANNED = {"key": "k", "sweep": "small", "arm": "baseline", "seed": 0, "provenance": "trained"}
@@ -174,7 +174,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[4])
 from foresight.storage import objects
 from foresight.runlog import RunLog
-import test_mirror
+import test_copies
 left, genuine = [int(sys.argv[3])], {}
 def counted(name):
     def call(self, *arguments):
@@ -186,7 +186,7 @@ def counted(name):
     return call
 for name in ("_put", "delete"):
     setattr(objects.ObjectFiles, name, counted(name))
-test_mirror.write_attempt(RunLog(Path(sys.argv[1]), sys.argv[2]), 2)
+test_copies.write_attempt(RunLog(Path(sys.argv[1]), sys.argv[2]), 2)
 """
 
 
