@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from foresight.storage.local import atomic_write_bytes
+
 
 class CorruptEntryError(RuntimeError):
     """An entry's bytes are not those that were written."""
@@ -145,14 +147,11 @@ class ArrayStore:
         meta: dict[str, Any] = {}
         try:
             yield temporary, meta
+            atomic_write_bytes(temporary / "meta.json", json.dumps(meta, indent=2).encode())
+            temporary.rename(self.root / key)
         except BaseException:
             shutil.rmtree(temporary)
             raise
-        with (temporary / "meta.json").open("w") as file:
-            json.dump(meta, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self.root / key)
 
 
 def _reserve(path: Path) -> None:

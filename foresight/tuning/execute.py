@@ -56,21 +56,20 @@ class Runner:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
         from ray import tune
 
+        from foresight.tuning.in_order import InOrder
         from foresight.tuning.recorder import TrialRecorder
         from foresight.tuning.trainable import TrialActor
 
-        by_key = {item.key: item for item in planned}
-        progress = SweepProgress(self.console, len(by_key), self.placement.slots, self.claim.primary)
-        trainable = tune.with_parameters(
-            TrialActor, planned=by_key, placement=self.placement, claim=self.claim, study_dir=self.log.root
-        )
-        recorder = TrialRecorder(self.log, by_key, self.claim.primary, progress)
+        progress = SweepProgress(self.console, len(planned), self.placement.slots, self.claim.primary)
+        trainable = tune.with_parameters(TrialActor, placement=self.placement, claim=self.claim, log=self.log)
+        recorder = TrialRecorder(self.log, self.claim.primary, progress)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
-                param_space={"key": tune.grid_search(list(by_key))},
                 tune_config=tune.TuneConfig(
+                    search_alg=InOrder(planned),
+                    num_samples=-1,  # as many as the searcher has
                     reuse_actors=True,
                     max_concurrent_trials=self.placement.slots,
                     trial_dirname_creator=lambda trial: trial.trial_id,
@@ -87,7 +86,7 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log.root))
+            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from foresight.declared import find_foreign_fields, list_arms
 from foresight.errors import RequestError
 from foresight.looks import (
     DECIDED,
@@ -102,15 +103,18 @@ def run_until_decided(study: Study, console: Console, retry_failed: bool, meter:
 
 
 def record_look(study: Study, look: Look, arms: Sequence[str], seeds: Sequence[int]) -> str:
-    """Takes a look, writes what it adds to looks.json, and says it in a sentence."""
+    """Takes a look, writes what it adds to looks.json, and says in a sentence what it found about `arms`.
+
+    The look is at every arm of the run log, those that are planned no more among them: they were compared as well.
+    """
     with preflight.only_driver(study.log):
-        tests = read_tests(study)
-        new = take_look(read_values(study), look, tests, arms, seeds, study.sweep.claim)
+        tests, (values, family) = read_tests(study), read_family(study)
+        new = take_look(values, look, tests, family, seeds, study.sweep.claim)
         new["time"] = datetime.now(UTC).isoformat(timespec="seconds")
         tests = add_tests(tests, new)
         if len(new):
             study.log.write_looks(as_json_rows(tests))
-    taken = tests[tests["look"] == look.number]
+    taken = tests[(tests["look"] == look.number) & tests["arm"].isin(arms)]
     counts = Counter(taken["verdict"])
     found = ", ".join(f"{counts[name]} {name}" for name in (*DECIDED, "undecided") if counts[name]) or "nothing to test"
     untested = len(reached_arms(look, tests, arms)) - len(taken)
@@ -124,13 +128,11 @@ def read_tests(study: Study) -> pd.DataFrame:
     return from_json_rows(study.log.read_looks(), study.sweep.claim) if study.sweep.claim.spending else no_tests()
 
 
-def read_values(study: Study) -> pd.DataFrame:
-    """arm, factor, seed and value of the primary metric of each trial of the plan that a look may compare."""
-    planned, rows = {trial.key: trial for trial in study.trials}, study.log.trials()
-    rows = rows[rows["key"].isin(planned)]
-    trials = [planned[key] for key in rows["key"]]
-    named = {"arm": [t.arm.name for t in trials], "factor": [t.arm.factor for t in trials]}
-    return look_values(rows.assign(**named, seed=[t.seed for t in trials]), study.sweep.claim.primary)
+def read_family(study: Study) -> tuple[pd.DataFrame, list[str]]:
+    """What a look compares, as analysis reads it: `look_values` of the run log, and every arm planned or recorded in it."""
+    sweep, manifest, rows = study.log.read_sweep() or {}, study.log.read_manifest(), study.log.trials()
+    rows, planned = (found[find_foreign_fields(found, sweep) == ""] for found in (rows, manifest))
+    return look_values(rows, study.sweep.claim.primary), list_arms(planned, rows)
 
 
 def planned_seeds(trials: Sequence[Trial]) -> list[int]:

@@ -1,28 +1,25 @@
 """What is checked before anything is started: each wrong request ends here, in one sentence."""
 
 import contextlib
-import json
 import os
 import shutil
-import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
 from foresight.claim import Claim
 from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
-from foresight.errors import RequestError
+from foresight.errors import RequestError, describe_damage
 from foresight.features.size import missing_bytes
 from foresight.features.store import ArrayStore
 from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
 from foresight.metrics.lpips_trunk import find_trunk
-from foresight.runlog import RunLog, atomic_write_bytes
+from foresight.runlog import RunLog
 from foresight.space import Trial
+from foresight.storage.lease import hold
 from foresight.train.continued import find_weights
 from foresight.tuning.sweep import Placement, Sweep
 
@@ -35,9 +32,8 @@ def check_readable(log: RunLog) -> None:
     try:
         log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency(), log.read_looks()
     except (pa.ArrowException, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise RequestError(
-            f"a file of {log.root} cannot be read ({reason}); 'python -m analysis {log.root.name}' names it; "
+            f"a file of {log.root} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
             "restore it, or delete it if it is derived or a trial that can run again"
         ) from error
 
@@ -166,24 +162,17 @@ def check_disk(path: Path, n_bytes: int, purpose: str) -> None:
 
 @contextlib.contextmanager
 def only_driver(log: RunLog) -> Iterator[None]:
-    """Only one driver writes a run directory at a time; the operating system releases a dead one's lock.
+    """Only one driver writes a run directory at a time; a dead one's claim is taken over (see `foresight.storage.lease`).
 
-    Raises RequestError naming the host and process that holds it.
+    Raises RequestError naming the host, process and time of the driver that holds it, and RunEndedError once another one has
+    taken it over from this.
     """
-    log.root.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(log.root / ".driver.lock"), log.root / ".driver.json"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        who: dict[str, Any] = json.loads(holder.read_text()) if holder.exists() else {"host": "?", "pid": "?"}
-        raise RequestError(
-            f"{log.root} is being written by another driver (host {who['host']}, pid {who['pid']}); wait for it or stop it"
-        ) from error
-    try:
-        atomic_write_bytes(holder, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
-        yield
-    finally:
-        lock.release()
+    with hold(log.files.shared) as claim:
+        log.claim = claim
+        try:
+            yield
+        finally:
+            log.claim = None
 
 
 def pending_trials(trials: list[Trial], statuses: dict[str, str], retry_failed: bool) -> list[Trial]:

@@ -85,7 +85,7 @@ def record_trial(
         return
     with _disk_errors_said(log, planned):
         for split in (data.train, data.val, data.test) if data is not None else ():
-            write_split(log.root, split.sample_hash)
+            write_split(log, split.sample_hash)
         log.write_trial(
             planned.identity()
             | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},

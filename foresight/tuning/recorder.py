@@ -15,8 +15,8 @@ from foresight.tuning.record import Planned, write_failure
 class TrialRecorder(tune.Callback):
     """Runs in the driver. A trial's own process writes its row; only a dead one's is written here."""
 
-    def __init__(self, log: RunLog, planned: dict[str, Planned], primary: str, progress: SweepProgress):
-        self.log, self.planned, self.primary, self.progress = log, planned, primary, progress
+    def __init__(self, log: RunLog, primary: str, progress: SweepProgress):
+        self.log, self.primary, self.progress = log, primary, progress
         self.ended: RunEndedError | None = None  # why no trial can go on; Tune hides it in an error of its own
 
     def __getstate__(self) -> dict[str, Any]:
@@ -27,10 +27,10 @@ class TrialRecorder(tune.Callback):
         self.progress.start(trial.config["key"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._finish(trial.config["key"])
+        self._finish(trial.config["planned"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        item = self.planned[trial.config["key"]]
+        item: Planned = trial.config["planned"]
         cause = cause_of_death(trial)
         try:
             if isinstance(cause, RunEndedError):
@@ -40,18 +40,18 @@ class TrialRecorder(tune.Callback):
         except RunEndedError as error:
             self.ended = error
             raise
-        self._finish(item.key)
+        self._finish(item)
 
     def _wrote_its_row(self, item: Planned) -> bool:
         """Whether the process died after the trial had ended: then its own row stands."""
         row = self.log.read_trial(item.key) if item.key in self.log.statuses() else None
         return row is not None and row["attempt"] == item.attempt
 
-    def _finish(self, key: str) -> None:
-        row = self.log.read_trial(key)
+    def _finish(self, item: Planned) -> None:
+        row = self.log.read_trial(item.key)
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None
-        self.progress.finish(key, self.planned[key].trial.arm.name, row["error"], value)
+        self.progress.finish(item.key, item.trial.arm.name, row["error"], value)
 
 
 def cause_of_death(trial: Any) -> BaseException | None:

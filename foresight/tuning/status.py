@@ -5,8 +5,6 @@ file. Exit codes: 0 done, 2 the request is wrong (one sentence).
 """
 
 import json
-import os
-import socket
 import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
@@ -20,6 +18,7 @@ from rich.console import Console
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
+from foresight.storage.lease import read_claims
 from foresight.tuning.preflight import check_readable
 from foresight.tuning.progress import clock
 
@@ -125,25 +124,15 @@ def _failures(failed: Any) -> list[Failure]:
 
 
 def _describe_driver(log: RunLog) -> str:
-    """The last command that wrote the folder, and whether it runs, which only its own machine can tell."""
-    holder = log.root / ".driver.json"
-    if not holder.is_file():
-        return "none has been started"
-    who = json.loads(holder.read_text())
-    name = f"pid {who['pid']} on {who['host']}"
-    if who["host"] != socket.gethostname():
+    """The driver that writes the folder now, or died while it did, which only its own machine can tell."""
+    drivers = [claim.holder for claim in read_claims(log.files.shared).values()]
+    if not drivers:
+        return "none is running"
+    holder, lives = drivers[0], drivers[0].lives()
+    name = f"pid {holder.pid} on {holder.host}, since {holder.since}"
+    if lives is None:
         return f"{name}; only that machine can tell whether it runs"
-    return f"{name}, running" if _is_alive(int(who["pid"])) else f"{name}, ended"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process, so there is one
-        return True
-    return True
+    return f"{name}, running" if lives else f"{name}, ended"
 
 
 @app.command()

@@ -105,8 +105,9 @@ def read_roots(config: TrialConfig) -> set[str]:
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     """Every trial of the sweep, block after block. Raises RequestError for a claim or a space that is wrong."""
     sweep.claim.check()
-    sweep.claim.check_arms([arm.name for arm in space.arms()])
-    return space.trials(n_seeds)
+    trials = space.trials(n_seeds)
+    sweep.claim.check_arms(list(dict.fromkeys(trial.arm.name for trial in trials)))
+    return trials
 
 
 def run_order(sweep: Sweep, trials: list[Trial]) -> list[Trial]:

@@ -2,7 +2,6 @@
 
 import socket
 from datetime import UTC, datetime
-from pathlib import Path
 
 from foresight.features.requests import missing_requests
 from foresight.features.store import ArrayStore
@@ -28,7 +27,7 @@ def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
     return check_sensitivity(probes, store, worker_context(placement))
 
 
-def run_latency(arms: list[Arm], placement: Placement, study_dir: Path) -> int:
+def run_latency(arms: list[Arm], placement: Placement, log: RunLog) -> int:
     """Measures arms one after the other, with nothing else running, and writes a row for each. Returns their number.
 
     The latency is that of the whole pipeline at batch 1: both encoders (the VLM up to the layer that is read), fusion
@@ -39,7 +38,6 @@ def run_latency(arms: list[Arm], placement: Placement, study_dir: Path) -> int:
     from foresight.train.latency import Pipeline
 
     torch.set_num_threads(1)
-    log = RunLog(study_dir)
     pipeline = Pipeline(placement.device)
     # What these rows share: milliseconds of another hour or machine cannot be compared with them.
     occasion = {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "host": socket.gethostname()}

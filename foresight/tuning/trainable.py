@@ -1,7 +1,6 @@
 """The Tune class trainable. One process runs many trials: torch, the staged features and LPIPS stay loaded between them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -14,22 +13,20 @@ from foresight.tuning.sweep import Placement
 
 
 class TrialActor(tune.Trainable):
-    """Runs the planned trial that `config["key"]` names; a step is an epoch. Reused for the next trial by `reset_config`."""
+    """Runs the trial `config["planned"]`; a step is an epoch. Reused for the next trial by `reset_config`."""
 
     def setup(
         self,
         config: dict[str, Any],
-        planned: Any = None,
         placement: Placement | None = None,
         claim: Claim | None = None,
-        study_dir: Path | None = None,
+        log: RunLog | None = None,
     ) -> None:
-        assert planned is not None and placement is not None and claim is not None and study_dir is not None
+        assert placement is not None and claim is not None and log is not None
         from foresight.features.store import ArrayStore
 
-        self.planned: dict[str, Planned] = planned
         self.placement = placement
-        self.log = RunLog(study_dir)
+        self.log = log
         self.primary = claim.primary
         self.store = ArrayStore(placement.cache)
         self.context = worker_context(placement)
@@ -38,7 +35,7 @@ class TrialActor(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.key = new_config["key"]
-        self.epochs = self._run(self.planned[self.key])
+        self.epochs = self._run(new_config["planned"])
         return True
 
     def step(self) -> dict[str, Any]:

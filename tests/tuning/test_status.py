@@ -2,7 +2,7 @@
 
 import json
 import os
-import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
+from foresight.storage.holder import Holder
+from foresight.storage.lease import LEASE_S
 from foresight.tuning.status import app, describe, read_status
 
 NOW = 10_000.0
@@ -64,22 +66,23 @@ def test_before_the_first_trial_there_is_no_rate(log):
     status = read_status(log, NOW)
     assert (status.left, status.trials_per_hour, status.left_s) == (6, None, None)
     assert describe(status) == [
-        "small, tiny scale: 0 of 6 trials complete, 0 failed, 6 left", "driver: none has been started",
+        "small, tiny scale: 0 of 6 trials complete, 0 failed, 6 left", "driver: none is running",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("host", "pid", "expected"),
+    ("changes", "expected"),
     [
-        (socket.gethostname(), os.getpid(), "running"),
-        (socket.gethostname(), 2**22 + 1, "ended"),  # above the largest number a process can have
-        ("elsewhere", 1, "only that machine can tell whether it runs"),
+        ({}, "running"),
+        ({"pid": 2**22 + 1}, "ended"),  # above the largest number a process can have
+        ({"host": "elsewhere", "machine": "elsewhere"}, "only that machine can tell whether it runs"),
     ],
 )
-def test_the_driver_is_named_and_whether_it_runs(log, host, pid, expected):
-    (log.root / ".driver.json").write_text(json.dumps({"host": host, "pid": pid}))
+def test_the_driver_is_named_and_whether_it_runs(log, changes, expected):
+    holder = replace(Holder.this_process(LEASE_S), **changes)
+    log.write(".driver/aa.json", holder.to_json())
     driver = read_status(log, NOW).driver
-    assert driver.startswith(f"pid {pid} on {host}")
+    assert driver.startswith(f"pid {holder.pid} on {holder.host}, since {holder.since}")
     assert driver.endswith(expected)
 
 
