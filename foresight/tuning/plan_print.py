@@ -53,12 +53,13 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     features = plan["features"]
     if plan["is_trained"]:
         console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
-    for line in (*_estimate_lines(plan), *_budget_lines(plan["budget"]), power_line(plan["power"])):
+    estimate = estimate_lines(plan, "at most about" if plan["until_decided"] else "about")
+    for line in (*estimate, *_budget_lines(plan["budget"]), power_line(plan["power"])):
         console.print(line, soft_wrap=True)
 
 
-def _estimate_lines(plan: dict[str, Any]) -> list[str]:
-    """Time, hours and money with their intervals, and what they rest on."""
+def estimate_lines(plan: dict[str, Any], bound: str) -> list[str]:
+    """Time, hours and money with their intervals, and what they rest on; `bound` says how the numbers are meant."""
     cost = plan["cost"]
     if not cost["n_trials"]:
         return ["estimate: nothing is left to run"]
@@ -70,7 +71,6 @@ def _estimate_lines(plan: dict[str, Any]) -> list[str]:
         money = cost["money"]
         at = f"at {money['per_gpu_hour']:.2f} for each of the {unit}{', as assumed' if money['is_assumed'] else ''}"
         parts.append(f"{_amount(money, money['currency'])} {at}")
-    bound = "at most about" if plan["until_decided"] else "about"
     return [
         f"estimate: {bound} {', '.join(parts)}, for {cost['n_trials']} trials",
         f"  {cost['confidence']:.0%} interval; {cost['basis']}",

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from foresight.looks import look_values
+import pandas as pd
+
 from foresight.metrics import METRICS
 from foresight.power import Noise, PlannedTest, estimate_noise
-from foresight.tuning.looking import read_values
-from foresight.tuning.past_trials import read_others
+from foresight.tuning.past_trials import read_complete, read_others
 from foresight.tuning.study import Study
 
 
@@ -58,13 +58,22 @@ def power_line(power: dict[str, Any]) -> str:
 def _find_noise(study: Study) -> tuple[Noise | None, str]:
     """The noise to plan with, and in words whose it is or why there is none."""
     primary, scale = study.sweep.claim.primary, study.space.baseline.scale
-    own = estimate_noise(read_values(study))
+    own = estimate_noise(_measured(read_complete(study.log, scale), primary))
     if own is not None:
         return own, f"the middle one of {own.n_arms} arms of this run log, {own.n_differences} differences"
     others = read_others(study.placement.runs, study.log.root.name, scale).trials
-    found = {name: noise for name, rows in others.items() if (noise := estimate_noise(look_values(rows, primary)))}
+    found = {name: noise for name, rows in others.items() if (noise := estimate_noise(_measured(rows, primary)))}
     if not found:
         return None, f"unknown before two blocks are complete, as no study in {study.placement.runs} tells of its noise"
     name = sorted(found, key=lambda study_name: found[study_name].paired_sd)[len(found) // 2]
     several = f", the middle one of {len(found)} other studies" if len(found) > 1 else ""
     return found[name], f"as in {name}{several}"
+
+
+def _measured(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """arm, seed and value of trials on the test images that most of them were scored on, or on none, as times are."""
+    trials = trials.reindex(columns=["arm", "seed", "data/test_hash", f"test/{metric}"])
+    trials = trials[trials[f"test/{metric}"].notna()]
+    hashes = trials["data/test_hash"]
+    usual = hashes.isna() | hashes.isin(hashes.mode()[:1])
+    return trials.loc[usual, ["arm", "seed"]].assign(value=trials[f"test/{metric}"].astype(float))

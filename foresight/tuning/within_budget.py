@@ -29,10 +29,13 @@ class Need:
 
 
 class BudgetMeter:
-    """What one command has spent of its budget, and whether more fits. `logs`: of the study and of those it needs."""
+    """What one command has spent of its budget, and whether more fits. `logs`: of the study and of those it needs.
 
-    def __init__(self, budget: Budget, logs: Sequence[RunLog]):
-        self.budget, self.logs, self.started = budget, logs, time.monotonic()
+    `whole` is what is begun or not: a block, or a search's proposal.
+    """
+
+    def __init__(self, budget: Budget, logs: Sequence[RunLog], whole: str = "block"):
+        self.budget, self.logs, self.whole, self.started = budget, logs, whole, time.monotonic()
         self.wall_s = self.slot_s = (
             0.0  # of the blocks that this command has run: until they ended, and in their trials
         )
@@ -42,7 +45,7 @@ class BudgetMeter:
         if not pending or not self.budget.is_limited:
             return None
         estimate = estimate_cost(pending, measure_sizes(pending), log, placement)
-        return self.lack(self.need(estimate), estimate)
+        return self.lack(self.need(estimate), estimate.gpus > 0)
 
     def need(self, estimate: Estimate) -> Need:
         """What is expected, or where speeds are assumed the least that is likely."""
@@ -54,17 +57,17 @@ class BudgetMeter:
         overhead = self.wall_s / (self.slot_s / estimate.slots) if self.slot_s else 1.0
         return Need(pick(estimate.wall_s) * overhead, pick(estimate.trials_s) * (estimate.gpus or 1.0))
 
-    def lack(self, need: Need, estimate: Estimate, before: Need | None = None) -> str | None:
+    def lack(self, need: Need, on_gpus: bool, before: Need | None = None) -> str | None:
         """Which limit `need` would break, in words, after `before` has been spent besides."""
         before = before or Need(0.0, 0.0)
         budget, unit = (
             self.budget,
-            "GPU-hours" if estimate.gpus else "slot-hours (there is no GPU: one trial at a time)",
+            "GPU-hours" if on_gpus else "slot-hours (there is no GPU: one trial at a time)",
         )
         passed_s = time.monotonic() - self.started + before.wall_s
         if budget.hours is not None and hours_of(passed_s + need.wall_s) > budget.hours:
             return (
-                f"{clock(passed_s)} of {clock(3600 * budget.hours)} are over and the next block should take "
+                f"{clock(passed_s)} of {clock(3600 * budget.hours)} are over and the next {self.whole} should take "
                 f"{clock(need.wall_s)}; the same command goes on here"
             )
         if budget.gpu_hours is None and budget.money is None:
@@ -72,7 +75,7 @@ class BudgetMeter:
         spent, more = hours_of(count_gpu_s(self.logs) + before.gpu_s), hours_of(need.gpu_s)
         if budget.gpu_hours is not None and spent + more > budget.gpu_hours:
             return (
-                f"{spent:.3g} of {budget.gpu_hours:g} {unit} are spent and the next block should take {more:.2g}; "
+                f"{spent:.3g} of {budget.gpu_hours:g} {unit} are spent and the next {self.whole} should take {more:.2g}; "
                 "the same command with a larger --budget-gpu-hours goes on here"
             )
         if budget.money is not None and budget.price is not None:
@@ -80,7 +83,7 @@ class BudgetMeter:
             if (spent + more) * each > budget.money.amount:
                 return (
                     f"{spent * each:.2f} of {budget.money.amount:.2f} {currency} are spent, at {each:g} {currency} for one of "
-                    f"the {unit}, and the next block should take {more * each:.2f}; the same command with a larger "
+                    f"the {unit}, and the next {self.whole} should take {more * each:.2f}; the same command with a larger "
                     "--budget-money goes on here"
                 )
         return None
@@ -97,7 +100,7 @@ class BudgetMeter:
         for block in blocks(pending):
             estimate = estimate_cost(block, measure_sizes(block), log, placement)
             need = self.need(estimate)
-            if self.lack(need, estimate, before):
+            if self.lack(need, estimate.gpus > 0, before):
                 break
             before, n = Need(before.wall_s + need.wall_s, before.gpu_s + need.gpu_s), n + 1
         return n
