@@ -99,6 +99,8 @@ def estimate_cost(
         _find_record(pending, log, placement, scale, probed) if pending else (pd.DataFrame(), "nothing to run")
     )
     if len(done):
+        # An arm that has been run does the work that its trials recorded, so it takes as long as they did.
+        todo["work"] = todo["arm"].map(done.groupby("arm")["work"].mean()).fillna(todo["work"])
         trials_s, longest_s = predict_total(done, todo), float(predict_seconds(done, todo).max())
     else:
         unit_s = 1 / ASSUMED_TRAINING_FLOPS[scale] if is_trained else ASSUMED_MEASURING_S[scale]

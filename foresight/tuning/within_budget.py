@@ -67,8 +67,8 @@ class BudgetMeter:
         passed_s = time.monotonic() - self.started + before.wall_s
         if budget.hours is not None and hours_of(passed_s + need.wall_s) > budget.hours:
             return (
-                f"{clock(passed_s)} of {clock(3600 * budget.hours)} are over and the next {self.whole} should take "
-                f"{clock(need.wall_s)}; the same command goes on here"
+                f"{clock(round(passed_s))} of {clock(round(3600 * budget.hours))} are over and the next {self.whole} should take "
+                f"{clock(round(need.wall_s))}; the same command goes on here"
             )
         if budget.gpu_hours is None and budget.money is None:
             return None
@@ -144,9 +144,10 @@ def say_ended(session: Session, wanted: Sequence[Trial], lack: str) -> None:
     """That the budget has ended, and what is left."""
     statuses = session.log.statuses()
     left = [trial for trial in wanted if trial.key not in statuses]
+    n_blocks = len(list(blocks(left)))
     session.console.print(
         f"the budget ends before the next block: {lack}; {len(left)} of {len(wanted)} trials in "
-        f"{len(list(blocks(left)))} blocks are left",
+        f"{n_blocks} block{'s' * (n_blocks > 1)} are left",
         soft_wrap=True,
     )
 
