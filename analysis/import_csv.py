@@ -23,11 +23,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claim import read_claim
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.runlog import RunLog
+from foresight.stored_claim import read_claim
 
 COLUMNS = {"seed": "seed", "n_test": "data/n_test", "params": "cost/params_trained"}  # of the CSV -> of the run log
 MOST = 2**53  # whole numbers above are not all told apart as the text of a table

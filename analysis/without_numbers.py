@@ -17,13 +17,13 @@ from analysis.assessment import (
     compute_status,
     describe_recommendation,
 )
-from analysis.claim import read_claim
 from analysis.findings import write_findings
 from analysis.results_evidence import CriterionResult, SubExperiment
 from analysis.results_file import experiment_id, first_error, write_file
 from analysis.results_schema import Assessment, DetailedAnalysis, Results, ResultsFile
 from foresight.claim import Claim
 from foresight.runlog import RunLog
+from foresight.stored_claim import read_claim
 
 
 def write_without_numbers(path: Path, folder: Path) -> ResultsFile:

@@ -21,6 +21,7 @@ from foresight.tuning.flags import (
     DavisRoot,
     GpuPrice,
     Ssv2Root,
+    Wandb,
     check_flags,
     check_looking_flags,
     check_plan_flags,
@@ -76,6 +77,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         coco_root: CocoRoot = None,
         ssv2_root: Ssv2Root = None,
         davis_root: DavisRoot = None,
+        wandb: Wandb = False,
         amend: Annotated[
             str | None, typer.Option(metavar="REASON", help="Record that the claim was changed, and run nothing.")
         ] = None,
@@ -96,12 +98,13 @@ def build_app(sweep: Sweep) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root})
+            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, wandb)
             if until_decided:
                 seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)
             check_roots([study])
             if plan:
+                study.check_run_log()
                 possible = possible_trials(study) if until_decided else study.trials[:limit]
                 shown = replace(study, trials=possible)
                 made = make_plan(shown, len(study.trials), until_decided, budget, console if probe else None)

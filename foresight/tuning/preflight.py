@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from foresight.amendment import check_untouched
 from foresight.claim import Claim
 from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
@@ -40,7 +41,7 @@ def check_readable(log: RunLog) -> None:
 
 
 def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None:
-    """Raises RequestError when the run directory holds another study, claim, scale or data set."""
+    """Raises RequestError when the run directory holds another study, claim, scale or data set, or an edited claim."""
     stored = log.read_sweep()
     if stored is None:
         return
@@ -48,6 +49,7 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
         raise RequestError(
             f"{log.root} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs"
         )
+    check_untouched(stored, sweep.claim)
     if stored["claim_hash"] != sweep.claim.hash:
         raise RequestError(
             f"{log.root} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
+from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.split_log import write_split
@@ -62,7 +64,12 @@ class Planned:
 
 def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     """A trial that failed is a row as well, with its message."""
-    row = planned.identity() | {"status": "failed", "error": message[:ERROR_LENGTH], **environment_columns()}
+    row = planned.identity() | {
+        "status": "failed",
+        "error": redact(message)[:ERROR_LENGTH],
+        **environment_columns(),
+        **end_columns(),
+    }
     with _disk_errors_said(log, planned):
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
@@ -108,7 +115,13 @@ def record_trial(
             write_split(log, split.sample_hash)
         log.write_trial(
             planned.identity()
-            | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},
+            | {
+                "status": "complete",
+                **result.columns,
+                **environment_columns(),
+                "env/device": context.device,
+                **end_columns(),
+            },
             config=planned.trial.config.model_dump(mode="json"),
             epochs=result.epochs,
             samples=result.samples,
@@ -157,6 +170,11 @@ def environment_columns() -> dict[str, Any]:
         "env/git_commit": git_commit(),
         "env/pid": os.getpid(),
     }
+
+
+def end_columns() -> dict[str, Any]:
+    """When a trial ended, in the row itself: the time of its file is lost when a run log is copied."""
+    return {"env/ended": datetime.now(UTC).isoformat(timespec="milliseconds")}
 
 
 def git_commit(repository: Path = REPOSITORY) -> str:

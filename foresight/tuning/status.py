@@ -1,18 +1,21 @@
 """`python -m foresight.tuning.status runs/<study>`: how a sweep stands, read from its run log alone.
 
-So it works while the sweep runs, after it died, and on any machine that sees the folder. When a trial ended is the time of its
-file. Exit codes: 0 done, 2 the request is wrong (one sentence).
+So it works while the sweep runs, after it died, and on any machine that sees the folder or a copy of it. When a trial ended is
+what its row says; rows that do not say (imported, or of an earlier version) give no time. Exit codes: 0 done, 2 the request is
+wrong (one sentence).
 """
 
 import json
 import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 from rich.console import Console
 
@@ -53,6 +56,7 @@ class Status:
     left_s: float | None
     quiet_s: float | None  # since the last trial ended
     usual_gap_s: float | None
+    untimed: int = 0  # recorded trials that do not say when they ended
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -69,7 +73,8 @@ def read_status(log: RunLog, now: float) -> Status:
     trials = trials[trials["key"].isin(planned)]
     counts = Counter(trials["status"])
     left = len(planned) - len(trials)
-    ended = sorted(_ended(log, trials["key"].tolist()))[-RECENT - 1 :]
+    times = _ended(trials)
+    ended = times[-RECENT - 1 :]
     gaps = [after - before for before, after in pairwise(ended)]
     span = ended[-1] - ended[0] if gaps else 0.0
     return Status(
@@ -85,6 +90,7 @@ def read_status(log: RunLog, now: float) -> Status:
         left_s=left * span / len(gaps) if span > 0 else None,
         quiet_s=now - ended[-1] if ended else None,
         usual_gap_s=median(gaps) if gaps else None,
+        untimed=len(trials) - len(times),
         failures=_failures(trials[trials["status"] == "failed"]),
     )
 
@@ -101,6 +107,8 @@ def describe(status: Status) -> list[str]:
     if status.trials_per_hour is not None and status.left_s is not None:
         rate = f"throughput: {status.trials_per_hour:,.0f} trials an hour over the last {RECENT}"
         lines.append(rate + (f"; at that rate {clock(status.left_s)} left" if status.left else ""))
+    if status.untimed:
+        lines.append(f"times: {status.untimed} of the recorded trials do not say when they ended, and are in no rate")
     quiet_s, gap_s = status.quiet_s, status.usual_gap_s
     if status.left and quiet_s is not None and gap_s is not None and quiet_s > QUIET_SHARE * gap_s:
         lines.append(f"quiet: no trial has ended for {clock(quiet_s)}, where one usually does every {clock(gap_s)}")
@@ -110,8 +118,10 @@ def describe(status: Status) -> list[str]:
     return lines
 
 
-def _ended(log: RunLog, keys: list[str]) -> list[float]:
-    return [(log.trials_dir / key / "trial.parquet").stat().st_mtime for key in keys]
+def _ended(trials: pd.DataFrame) -> list[float]:
+    """When the trials ended that say it, in seconds since 1970, in order."""
+    said = trials.get("env/ended", pd.Series(dtype=object)).dropna()
+    return sorted(datetime.fromisoformat(time).timestamp() for time in said)
 
 
 def _failures(failed: Any) -> list[Failure]:

@@ -40,10 +40,14 @@ class Study:
     def check(self) -> None:
         """Raises RequestError for a run directory of something else, a full disk or an impossible budget."""
         preflight.check_disk(self.log.root, 0, "the run log")
+        self.check_run_log()
+        preflight.check_budgets(trial.config for trial in self.trials)
+
+    def check_run_log(self) -> None:
+        """Raises RequestError for a run directory of another study, claim, scale, data set or configuration."""
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
-        preflight.check_budgets(trial.config for trial in self.trials)
 
     def logs(self) -> list[RunLog]:
         """The run logs of the studies that it needs, the deepest first, and its own."""
@@ -68,7 +72,7 @@ def open_study(sweep: Sweep, scale: str, data: str | None, seeds: int | None, pl
     if sweep.choose is not None and not provisional:
         space = sweep.choose(space, planned_results(needs))
     trials = plan_trials(sweep, space, seeds or sweep.seeds)
-    own = replace(placement, slots=1) if sweep.alone else placement
+    own = replace(placement, slots=1, alone=True) if sweep.alone else placement
     return Study(sweep, space, trials, log, own, needs, provisional)
 
 

@@ -5,7 +5,7 @@ from gate_studies import WAIVER, waivers_yaml
 
 import analysis
 from analysis.gate import waived_in
-from analysis.waivers import read_waivers
+from analysis.waivers import known_studies, read_waivers
 from foresight.errors import RequestError
 
 
@@ -44,6 +44,8 @@ def test_a_waiver_of_what_is_met_changes_nothing(write_full, tmp_path):
         ({"metric": "lpip"}, "unknown metric 'lpip' (did you mean 'lpips'?)"),
         ({"name": '""'}, "'waivers.0.name' is wrong"),
         ({"reason": '" "'}, "'waivers.0.reason' is wrong"),
+        ({"study": "warm_cache"}, "unknown study 'warm_cache'"),
+        ({"date": "2999-01-01"}, "on 2999-01-01, which is still to come"),
         ({"date": "soon"}, "'waivers.0.date' is wrong"),
         ({"signed": "yes"}, "'waivers.0.signed' is wrong: extra inputs are not permitted"),
     ],
@@ -79,3 +81,20 @@ def test_a_waiver_of_no_criterion_is_refused_by_the_command(write_full, run_anal
         "'lpips_random_trunk' of 'p2_end_to_end', which is no criterion of it; it has lpips, mask_iou" in result.stderr
     )
     assert run_analysis("p2_end_to_end", "--waivers", "nowhere.yaml").exit_code == 2
+
+
+def test_a_waiver_of_no_criterion_is_one_sentence_at_the_gates_too(write_full, run_analysis, tmp_path):
+    """The waiver is wrong, and not the study: it must not be told that its run log cannot be read."""
+    write_full("p2_end_to_end")
+    waivers_yaml(tmp_path, WAIVER | {"metric": "box_iou"})
+    result = run_analysis("gates")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    said = "a waiver names 'box_iou' of 'p2_end_to_end', which is no criterion of it (did you mean 'mask_iou'?)"
+    assert said in result.stderr
+    assert "it has lpips, mask_iou" in result.stderr
+
+
+def test_scripts_that_are_no_study_cannot_be_waived(tmp_path):
+    known = known_studies(tmp_path / "runs")
+    assert {"p2_end_to_end", "c2_validation"} <= set(known)
+    assert {"warm_cache", "__init__"} & set(known) == set()

@@ -1,8 +1,9 @@
 """How a sweep stands, read from run logs written by hand."""
 
 import json
-import os
+import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ NOW = 10_000.0
 
 def record(log: RunLog, key: str, ended: float, status: str = "complete", error: str | None = None) -> None:
     row = {"key": key, "sweep": "small", "arm": "a", "seed": 0, "status": status, "provenance": "trained"}
-    log.write_trial(row | {"error": error})
-    os.utime(log.trials_dir / key / "trial.parquet", (ended, ended))
+    said = datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds")
+    log.write_trial(row | {"error": error, "env/ended": said})
 
 
 @pytest.fixture
@@ -50,6 +51,24 @@ def test_a_sweep_in_which_nothing_ends_any_more_says_so(log):
     for i, ended in enumerate((NOW - 1000, NOW - 990, NOW - 980)):
         record(log, f"t{i}", ended)
     assert "quiet: no trial has ended for 16:20, where one usually does every 0:10" in describe(read_status(log, NOW))
+
+
+def test_a_copy_tells_the_times_of_the_trials_and_not_of_its_files(log, tmp_path):
+    for i, ended in enumerate((NOW - 40, NOW - 20, NOW - 10)):
+        record(log, f"t{i}", ended)
+    shutil.copytree(log.root, tmp_path / "copy", copy_function=shutil.copyfile)
+    told, copied = (read_status(RunLog(root), NOW) for root in (log.root, tmp_path / "copy"))
+    assert copied.trials_per_hour == told.trials_per_hour == pytest.approx(240)
+    assert copied.quiet_s == pytest.approx(10)
+
+
+def test_trials_that_do_not_say_when_they_ended_have_no_rate(log):
+    row = {"sweep": "small", "arm": "a", "seed": 0, "status": "complete", "provenance": "imported"}
+    for i in range(3):
+        log.write_trial(row | {"key": f"t{i}"})
+    status = read_status(log, NOW)
+    assert (status.trials_per_hour, status.left_s, status.quiet_s, status.untimed) == (None, None, None, 3)
+    assert "times: 3 of the recorded trials do not say when they ended, and are in no rate" in describe(status)
 
 
 def test_failures_are_told_by_their_cause(log):
