@@ -16,6 +16,7 @@ from foresight.run_folder import open_log
 from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
 from foresight.storage.place import Place
+from foresight.tuning.budget import Budget
 
 # Given the space and the trials of each needed study, the space with what they decided.
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
@@ -34,6 +35,7 @@ class Sweep:
     choose: Choose | None = None  # what the needed studies decide; without them the space is as declared
     keep_weights: bool = False  # trained models are kept, for a study that continues with them
     alone: bool = False  # one trial at a time: what is measured is time
+    budget: Budget | None = None  # where a command stops by itself, unless flags say otherwise
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from foresight.config import TrialConfig
 from foresight.features.requests import Request, missing_requests, read_entries
 from foresight.features.shards import pictures_done
 from foresight.features.size import entry_sizes, flops_left, missing_bytes, pass_flops
-from foresight.tuning.plan_report import ASSUMED_EXTRACTION_FLOPS, USD_PER_GPU_HOUR
+from foresight.tuning.estimate import ASSUMED_EXTRACTION_FLOPS, ASSUMED_PRICE
 from foresight.tuning.progress import clock
 from foresight.tuning.sweep import Placement
 
@@ -55,7 +55,8 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
     }
     if configs[0].scale == "full":
         hours = seconds / 3600
-        plan["cost"] |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
+        usd_per_gpu_hour = ASSUMED_PRICE.per_gpu_hour
+        plan["cost"] |= {"gpu_hours": hours, "usd": hours * usd_per_gpu_hour, "usd_per_gpu_hour": usd_per_gpu_hour}
     return plan
 
 
