@@ -1,20 +1,18 @@
 """`make chaos`: strikes a tiny study at random moments of its life, runs the same command again, and says what was lost.
 
 Rounds of faults on one run directory each, from a random part of the study's life on. After each fault the run log must be
-whole and what is finished untouched; after the last one the same command must end well, and every number be that of an undisturbed
-run, bit for bit. Nothing is written into the repository. Exit code 1 where something did not hold.
+whole and what is finished untouched; after the last one the same command must end well, and every number be that of an
+undisturbed run, bit for bit. Nothing is written into the repository. Exit code 1 where something did not hold.
 """
 
-import sys
-from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-
 import random
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import typer
 from chaos_faults import FAULTS, Fault
@@ -49,7 +47,7 @@ def main(
                 continue
             outcomes += campaign.play(number, planned)
     console.print(table_of(chosen, outcomes))
-    n_struck = sum(outcome.hit for outcome in outcomes)
+    n_struck = sum(bool(outcome.hit) for outcome in outcomes)
     console.print(
         f"{n_struck} faults struck, {len(outcomes) - n_struck} came too late or were not possible here; "
         f"{sum(bool(outcome.broken) for outcome in outcomes)} after which something did not hold; "
@@ -68,7 +66,7 @@ def table_of(chosen: list[Fault], outcomes: list[Outcome]) -> Table:
         phases = Counter(outcome.moment.phase for outcome in own if outcome.hit)
         table.add_row(
             fault.name,
-            str(sum(outcome.hit for outcome in own)),
+            str(sum(bool(outcome.hit) for outcome in own)),
             str(sum(not outcome.hit and outcome.possible for outcome in own)),
             str(sum(not outcome.possible for outcome in own)),
             str(sum(bool(outcome.broken) for outcome in own)),

@@ -12,7 +12,7 @@ import chaos_study
 import psutil
 from chaos_arena import Arena, Command
 from chaos_machines import Cluster, Jobs, Laptop, wait_for
-from chaos_room import end_all, started_processes, titled
+from chaos_room import end_all, titled
 
 NEVER_TORN = ".driver"  # a claim is written to the disk before anything goes on
 

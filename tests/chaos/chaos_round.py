@@ -6,6 +6,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -185,7 +186,7 @@ class Round:
             self.watch(command)
             if command.code != 2 or "another driver" not in command.text():
                 break
-            wait_for(lambda: not _lives(command), "the driver that is in the way ends")
+            wait_for(partial(_has_gone, command), "the driver that is in the way ends")
         if command.code != 0:
             return [f"the last command ended with {command.code}\n{command.text()}"]
         again = self.machine.start()
@@ -205,7 +206,7 @@ class Round:
             time.sleep(PAUSE_S)
 
 
-def _lives(refused: Command) -> bool:
-    """Whether the driver that a refused command names still runs."""
+def _has_gone(refused: Command) -> bool:
+    """Whether the driver that a refused command names runs no more."""
     named = refused.text().rpartition("pid ")[2].split(",")[0]
-    return any(str(process.pid) == named for process in started_processes())
+    return all(str(process.pid) != named for process in started_processes())

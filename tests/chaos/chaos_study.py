@@ -1,4 +1,4 @@
-"""The study that the chaos suite runs: six trials of a second, long enough to be struck in. What may be changed is told from outside."""
+"""The study that the chaos suite runs: six trials, long enough to be struck in; what the suite changes it reads from outside."""
 
 import os
 import sys
