@@ -16,6 +16,7 @@ from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
@@ -78,13 +79,20 @@ class Runner:
         from ray import tune
 
         from foresight.tuning.recorder import TrialRecorder
+        from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
 
         progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
         trainable = tune.with_parameters(TrialActor, placement=self.placement, claim=self.claim, log=self.log)
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
-        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
+        with (
+            Mirror(self.log, self.placement, self.console).running(),
+            tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch,
+            progress,
+            _ended_in_a_sentence(recorder),
+        ):
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
                 tune_config=tune.TuneConfig(
@@ -98,7 +106,7 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder],
+                    callbacks=[recorder, watched],  # in this order
                     failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
                 ),
             ).fit()

@@ -13,6 +13,9 @@ from foresight.tuning.sweep import Placement
 
 DataName = Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"]
 CocoRoot = Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")]
+Wandb = Annotated[
+    bool, typer.Option("--wandb", help="Send finished trials to W&B; WANDB_MODE=offline keeps them here.")
+]
 Ssv2Root = Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")]
 DavisRoot = Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")]
 
@@ -39,7 +42,7 @@ def choose_scale(n_gpus: float, console: Console) -> Literal["tiny", "full"]:
     return scale
 
 
-def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None]) -> Placement:
+def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None], wandb: bool = False) -> Placement:
     """As many slots as there are GPUs at full scale, otherwise as there are cores. `roots` by the data set's name."""
     on_gpus = scale == "full" and n_gpus > 0
     return Placement(
@@ -47,4 +50,5 @@ def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None
         slots=max(1, int(n_gpus)) if on_gpus else os.cpu_count() or 1,
         gpus=1.0 if on_gpus else 0.0,
         roots={name: root.absolute() for name, root in roots.items() if root is not None},
+        wandb=wandb,
     )

@@ -16,6 +16,7 @@ from foresight.tuning.flags import (
     DataName,
     DavisRoot,
     Ssv2Root,
+    Wandb,
     check_flags,
     check_looking_flags,
     choose_scale,
@@ -64,6 +65,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         coco_root: CocoRoot = None,
         ssv2_root: Ssv2Root = None,
         davis_root: DavisRoot = None,
+        wandb: Wandb = False,
         amend: Annotated[
             str | None, typer.Option(metavar="REASON", help="Record that the claim was changed, and run nothing.")
         ] = None,
@@ -81,7 +83,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root})
+            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, wandb)
             if until_decided:
                 seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)

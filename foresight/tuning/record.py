@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
+from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.split_log import write_split
@@ -65,7 +66,7 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     """A trial that failed is a row as well, with its message."""
     row = planned.identity() | {
         "status": "failed",
-        "error": message[:ERROR_LENGTH],
+        "error": redact(message)[:ERROR_LENGTH],
         **environment_columns(),
         **end_columns(),
     }

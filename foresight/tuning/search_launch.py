@@ -12,7 +12,7 @@ from foresight.runlog import RunLog
 from foresight.tuning import preflight
 from foresight.tuning.amend import amend_claim
 from foresight.tuning.exit_codes import one_sentence
-from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, check_flags, choose_scale, place
+from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, Wandb, check_flags, choose_scale, place
 from foresight.tuning.plan_report import plan_json
 from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.search import Search
@@ -61,6 +61,7 @@ def build_search_app(search: Search) -> typer.Typer:
         coco_root: CocoRoot = None,
         ssv2_root: Ssv2Root = None,
         davis_root: DavisRoot = None,
+        wandb: Wandb = False,
         amend: Annotated[
             str | None, typer.Option(metavar="REASON", help="Record that the claim was changed, and run nothing.")
         ] = None,
@@ -77,7 +78,7 @@ def build_search_app(search: Search) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root})
+            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, wandb)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
@@ -118,6 +119,6 @@ def open_search(
         raise RequestError(f"'{search.name}' does not read --{name}-root here; add --data {name} or leave it out")
     preflight.check_budgets([space.baseline])
     log = RunLog(placement.runs / search.name)
-    own = replace(placement, slots=1) if search.alone else placement
+    own = replace(placement, slots=1, alone=True) if search.alone else placement
     sources = tuple(RunLog(path.absolute()) for path in warm_start)
     return SearchSession(search, space, objectives, n_proposals, log, own, sources, console)

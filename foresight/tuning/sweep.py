@@ -42,6 +42,8 @@ class Placement:
     gpus: float = 0.0
     cache: Path = field(default_factory=default_root)
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+    alone: bool = False  # nothing of ours may run beside a trial: what is measured is time
+    wandb: bool = False  # finished trials are sent to W&B
 
     @property
     def device(self) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from cluster_files import README, REPOSITORY
 
 MARK = "FORESIGHT_TEST_HEAD"  # in the environment of everything that is started here
 TOKEN = "5e" * 32
-LONG_AGO_ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
+ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
 def free_ports(n: int) -> list[int]:
@@ -84,7 +85,7 @@ class LocalHead:
         # Files, not pipes: Ray's processes would keep a pipe open.
         with tempfile.TemporaryFile() as said:
             ended = subprocess.run(
-                ["bash", "-c", command], cwd=REPOSITORY, env=self.environment, stdout=said, stderr=said, timeout=120
+                ["bash", "-c", command], cwd=REPOSITORY, env=self.environment, stdout=said, stderr=said, timeout=300
             )  # fmt: skip
             said.seek(0)
             text = said.read().decode()
@@ -101,9 +102,9 @@ class LocalHead:
     def job(self, name: str) -> dict[str, Any]:
         return self.get(f"/api/jobs/{name}")
 
-    def ended(self, name: str, timeout_s: float = 240) -> str:
+    def ended(self, name: str, timeout_s: float = 400) -> str:
         """How the job ended, once it has."""
-        until(lambda: self.job(name)["status"] in LONG_AGO_ENDED, f"job {name} ends", timeout_s)
+        until(lambda: self.job(name)["status"] in ENDED, f"job {name} ends", timeout_s)
         return self.job(name)["status"]
 
     def log(self, name: str) -> str:
@@ -121,6 +122,11 @@ class LocalHead:
             raise
         except urllib.error.URLError:
             return None
+
+    def shown(self) -> list[str]:
+        """The lines of the node's metrics endpoint, which Prometheus reads; it asks for no token."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics", timeout=30) as answer:
+            return [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs on behalf of this head; some of Ray's processes write their title over their environment."""
@@ -147,7 +153,7 @@ class LocalHead:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 400) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what}: did not happen within {timeout_s} s"

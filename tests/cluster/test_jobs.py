@@ -1,6 +1,7 @@
 """`ray job submit` for real: a head by the documented command, a driver that is killed, one that is stopped, one that ends."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,19 +13,20 @@ import psutil
 import pytest
 import yaml
 from cluster_files import CLUSTER
-from local_head import TOKEN, LocalHead, quoted, until
+from local_head import ENDED, TOKEN, LocalHead, quoted, until
 
 from foresight.runlog import RunLog
+from foresight.tuning.sweep_metrics import STATES, exported_names
 from foresight.verify import find_faults
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
 TRIALS = job_study.SWEEP.space("tiny").trials(2)
 
 
 @dataclass(frozen=True)
 class Story:
-    """What happened, in this order: a job whose driver is killed, one that is stopped, one that ends; one without an upload."""
+    """What happened, in this order: a job whose driver is killed, one that is stopped, one without an upload that ends."""
 
     head_listens: list[str]  # addresses of everything that listens for the head and the first job
     api: dict[str, Any]
@@ -34,12 +36,13 @@ class Story:
     stop_log: str
     left_by_stopped: list[str]
     faults_after_stop: list[str]
+    metrics: set[str]  # lines of the node's endpoint about the study, while the last job ran
+    uploads: list[str | None]  # of the jobs, and of one that only plans
     finished: str
     written: list[dict[str, int]]  # when each row was written: after the kill, the stop, and the end
     rows: pd.DataFrame
     first_log: str
-    plain: str
-    plain_rows: pd.DataFrame
+    planned: str
     ray_logs: list[str]  # of Ray's own files, those that hold the token
 
 
@@ -94,13 +97,19 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         after.append(written(log))
         faults = list(find_faults(log))
 
-        third = head.submit(upload, entrypoint)
+        third = head.submit("", entrypoint)  # the head was started in the repository, as in the image
+        lines: set[str] = set()
+
+        def all_shown() -> bool:
+            lines.update(line for line in head.shown() if 'study="job_study"' in line)
+            return {line.partition("{")[0] for line in lines} >= exported_names()
+
+        until(lambda: all_shown() or head.job(third)["status"] in ENDED, "the sweep's metrics")
         finished = head.ended(third)
         after.append(written(log))
 
-        plain_runs = runs.parent / "plain"
-        plain = head.submit("", quoted("python", "sweeps/p2_ablations.py", "--limit", 1, "--runs", plain_runs))
-        plain_ended = head.ended(plain)
+        planned = head.submit("", "python sweeps/p2_ablations.py --plan --json")
+        planned_ended = head.ended(planned)
         yield Story(
             head_listens=listens,
             api=api,
@@ -110,12 +119,16 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             stop_log=head.log(second),
             left_by_stopped=left,
             faults_after_stop=faults,
+            metrics=lines,
+            uploads=[
+                next(iter((head.job(name)["runtime_env"] or {}).keys() & {"working_dir"}), None)
+                for name in (first, second, third, planned)
+            ],
             finished=finished,
             written=after,
             rows=log.trials(),
             first_log=head.log(first),
-            plain=plain_ended + head.log(plain),
-            plain_rows=RunLog(plain_runs / "p2_ablations").trials(),
+            planned=planned_ended + head.log(planned),
             ray_logs=[
                 str(path)
                 for path in (head.folder / "session_latest" / "logs").rglob("*")
@@ -171,7 +184,19 @@ def test_every_planned_trial_has_exactly_one_record_and_none_ran_twice(story):
         assert earlier.items() <= story.written[2].items()
 
 
+def test_the_node_shows_the_metrics_of_the_sweep_by_the_names_that_the_dashboard_draws(story):
+    assert {line.partition("{")[0] for line in story.metrics} == exported_names()
+    states = {re.search(r'state="(\w+)"', line)[1] for line in story.metrics if "ray_foresight_trials{" in line}
+    assert states == set(STATES)
+
+
+def test_the_best_objective_on_show_is_a_validation_value(story):
+    shown = [float(line.rpartition(" ")[2]) for line in story.metrics if "ray_foresight_best_objective{" in line]
+    assert shown
+    assert all(story.rows["val/mask_iou"].sub(value).abs().min() < 1e-9 for value in shown)
+
+
 def test_where_the_working_directory_is_the_repository_nothing_is_uploaded(story):
-    assert story.plain.startswith("SUCCEEDED"), story.plain
-    assert "1 of 1 trials complete" in story.plain
-    assert story.plain_rows["status"].tolist() == ["complete"]
+    assert story.uploads == ["working_dir", "working_dir", None, None]
+    assert story.planned.startswith("SUCCEEDED"), story.planned
+    assert '"study": "p2_ablations"' in story.planned
