@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> RunLog:
         log.write_trial(
             row
             | {"sweep": "small", "status": "complete", "provenance": "trained", "test/mask_iou": 0.5, "data/n_test": 4}
-            | {f"data/{split}_hash": write_split(log.root, images) for split, images in SPLITS.items()}
+            | {f"data/{split}_hash": write_split(log, images) for split, images in SPLITS.items()}
             | {"train/epochs_run": 2}
             | config_columns(config.flat()),
             config=config.model_dump(mode="json"),
