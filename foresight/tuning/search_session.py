@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -18,7 +18,6 @@ from foresight.tuning.adopt import adopt
 from foresight.tuning.budget import Budget
 from foresight.tuning.declaration import manifest_row, write_sweep
 from foresight.tuning.one_trial import run_here
-from foresight.tuning.proposals import Proposals
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
 from foresight.tuning.recorded import Recorded, by_arm, read_recorded, rebuild_config
@@ -27,6 +26,9 @@ from foresight.tuning.search_budget import SearchBudget
 from foresight.tuning.search_words import say_state, summarise
 from foresight.tuning.session import DONE, SOME_FAILED, shown
 from foresight.tuning.sweep import Placement
+
+if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
 
 # The parts of a config that decide what the encoders are given, and so which features a proposal needs.
 PARTS_OF_FEATURES = ("data", "vlm", "dinov2", "streams", "decoder")
@@ -158,7 +160,7 @@ class SearchSession:
 
     def _proposals(
         self, known: Sequence[Mapping[str, Recorded]], retry_failed: bool, budget: SearchBudget, most_trials: int | None
-    ) -> Proposals:
+    ) -> "Proposals":
         finished = {
             key: trial.row
             for key, trial in read_recorded(self.log).items()
@@ -173,6 +175,8 @@ class SearchSession:
                         self.log, source, Planned(trial, self.search.name, 1, claim_hash=self.search.claim.hash)
                     )
             return None
+
+        from foresight.tuning.proposals import Proposals  # needs optuna
 
         return Proposals(
             self.search,
@@ -243,7 +247,7 @@ class SearchSession:
             baseline = Arm(BASELINE, "", "", self.space.baseline)
             self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
 
-    def _unmeasured(self, proposals: Proposals) -> list[Arm]:
+    def _unmeasured(self, proposals: "Proposals") -> list[Arm]:
         """The arms with a complete trial whose latency is not on record."""
         measured = self.log.read_latency()
         known = set(measured["arm_key"]) if len(measured) else set()
