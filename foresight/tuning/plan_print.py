@@ -54,7 +54,7 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     if plan["is_trained"]:
         console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
     estimate = estimate_lines(plan, "at most about" if plan["until_decided"] else "about")
-    for line in (*estimate, *_budget_lines(plan["budget"]), power_line(plan["power"])):
+    for line in (*estimate, *_budget_lines(plan), power_line(plan["power"])):
         console.print(line, soft_wrap=True)
 
 
@@ -65,7 +65,7 @@ def estimate_lines(plan: dict[str, Any], bound: str) -> list[str]:
         return ["estimate: nothing is left to run"]
     wall = cost["wall_s"]
     parts = [f"{clock(wall['expected'])} ({clock(wall['low'])} to {clock(wall['high'])}) on {plan['slots']} slots"]
-    hours, unit = (cost["gpu_hours"], "GPU-hours") if "gpu_hours" in cost else (cost["slot_hours"], "slot-hours")
+    hours, unit = _hours(cost)
     parts.append(_amount(hours, unit))
     if "money" in cost:
         money = cost["money"]
@@ -77,19 +77,25 @@ def estimate_lines(plan: dict[str, Any], bound: str) -> list[str]:
     ]
 
 
-def _budget_lines(budget: dict[str, Any] | None) -> list[str]:
+def _budget_lines(plan: dict[str, Any]) -> list[str]:
+    """The limits, what is spent and how far it goes; nothing without a budget."""
+    budget = plan["budget"]
     if budget is None:
         return []
-    money = budget["money"]
+    money, unit = budget["money"], _hours(plan["cost"])[1]
     limits = [
         *([f"{budget['hours']:g} hours of a command"] if budget["hours"] is not None else []),
-        *([f"{budget['gpu_hours']:g} GPU-hours"] if budget["gpu_hours"] is not None else []),
+        *([f"{budget['gpu_hours']:g} {unit}"] if budget["gpu_hours"] is not None else []),
         *([f"{money['amount']:g} {money['currency']}"] if money is not None else []),
     ]
     fit = f"{budget['n_blocks_that_fit']} of the {budget['n_blocks']} blocks that are left should fit"
     return [
-        f"budget: {', '.join(limits)}, of which the run log has spent {budget['spent_gpu_hours']:.3g} GPU-hours; {fit}"
+        f"budget: {', '.join(limits)}, of which the run log has spent {budget['spent_gpu_hours']:.3g} {unit}; {fit}"
     ]
+
+
+def _hours(cost: dict[str, Any]) -> tuple[Shown, str]:
+    return (cost["gpu_hours"], "GPU-hours") if "gpu_hours" in cost else (cost["slot_hours"], "slot-hours")
 
 
 def _amount(shown: Shown, unit: str) -> str:

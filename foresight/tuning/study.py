@@ -100,11 +100,12 @@ def run_needs(study: Study, console: Console, meter: BudgetMeter) -> int:
             code = run_study(need.session(console), need.trials, False, meter)
             code = code if need.unfinished(study.sweep) else DONE
         if code != DONE:
-            console.print(
-                f"{study.sweep.name} needs {need.sweep.name}, which is not complete; "
-                f"python sweeps/{need.sweep.name}.py --retry-failed runs its failed trials again",
-                soft_wrap=True,
+            statuses = need.log.statuses()
+            failed = any(statuses.get(trial.key) == "failed" for trial in need.trials)
+            retry = (
+                f"; python sweeps/{need.sweep.name}.py --retry-failed runs its failed trials again" if failed else ""
             )
+            console.print(f"{study.sweep.name} needs {need.sweep.name}, which is not complete{retry}", soft_wrap=True)
             return code
     return DONE
 
