@@ -34,6 +34,7 @@ NO_NETWORK = (
     "TIMED OUT",
     "UNAVAILABLE",
 )
+GONE = ("NO_SUCH_KEY", "NOT_FOUND", "NOT FOUND")  # but not FileNotFoundError, which says so of the first request
 CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws/credentials or the machine's role",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login` or the machine's service account",
@@ -109,8 +110,10 @@ class ObjectFiles:
             try:
                 with self.system.open_input_stream(path) as stream:
                     content = stream.read()
+            except FileNotFoundError:
+                raise
             except OSError as error:
-                if "NO_SUCH_KEY" not in str(error):
+                if not any(mark in str(error).upper() for mark in GONE):
                     raise
                 continue  # removed since it was opened, and perhaps written again
             # pyarrow asks for the size first: of an object that was replaced since, it reads as much as of the old one.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -148,22 +149,23 @@ def test_what_is_gone_from_the_store_goes_from_its_copies(here, there):
 
 def test_readers_never_see_files_of_two_attempts(here, there):
     write_attempt(here, 1)
-    stop, seen = threading.Event(), set()
+    stop = threading.Event()
 
-    def read() -> None:
+    def read() -> set[int]:
+        seen = set()
         while not stop.is_set():
             there.refresh_trial("k")
             if (there.trials_dir / "k" / ROW).exists():
                 seen.add(attempt_of(there))
+        return seen
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    for attempt in range(2, 14):
-        write_attempt(here, attempt)
-        time.sleep(0.02 * attempt)
-    stop.set()
-    reader.join()
-    assert len(seen) > 1
+    with ThreadPoolExecutor() as pool:
+        reader = pool.submit(read)
+        for attempt in range(2, 14):
+            write_attempt(here, attempt)
+            time.sleep(0.02 * attempt)
+        stop.set()
+        assert len(reader.result()) > 1
     there.refresh()
     assert attempt_of(there) == 13
 
