@@ -45,7 +45,8 @@ def main(
         for number, planned in enumerate(rounds):
             if only_round not in (None, number) or (minutes and time.monotonic() - began > 60 * minutes):
                 continue
-            outcomes += campaign.play(number, planned)
+            outcomes += planned
+            campaign.play(number, planned)
     console.print(table_of(chosen, outcomes))
     n_struck = sum(bool(outcome.hit) for outcome in outcomes)
     console.print(

@@ -46,6 +46,7 @@ class Fault:
     codes: tuple[int, ...] = (0, 1)  # with which the struck command may end
     after: Callable[[Scene], None] | None = None
     needs_disk: bool = False
+    goes_on: bool = False  # the struck command ends the study, so nothing is left for a further fault
 
 
 # --- what dies -------------------------------------------------------------------------------------------------------
@@ -218,17 +219,17 @@ KILLED = (-signal.SIGKILL,)
 
 FAULTS = (
     Fault("driver", kill_driver, ANY, codes=KILLED),
-    Fault("trial process", kill_trial, ("trials",)),
-    Fault("cache writer", kill_cache_writer, ("sensitivity", "features")),
+    Fault("trial process", kill_trial, ("trials",), goes_on=True),
+    Fault("cache writer", kill_cache_writer, ("sensitivity", "features"), goes_on=True),
     Fault("measuring process", kill_measurement, ("latency",)),
     Fault("power cut, torn writes", cut_power, ANY, codes=KILLED),
     Fault("full disk", fill_disk, ANY, codes=(0, 1, 2), after=free_disk, needs_disk=True),
-    Fault("two drivers", start_second, ANY, codes=(0, 2)),
+    Fault("two drivers", start_second, ANY, codes=(0, 2), goes_on=True),
     Fault("claim changed", kill_driver, WORKING, codes=KILLED, after=change_claim),
     Fault("code changed", kill_driver, WORKING, codes=KILLED, after=change_code),
-    Fault("raylet of a node", kill_raylet, ("features", "trials", "latency"), machine="cluster"),
+    Fault("raylet of a node", kill_raylet, ("features", "trials", "latency"), machine="cluster", goes_on=True),
     Fault("head under a job", restart_head, WORKING, machine="job", codes=(-9, 1, 2, 0)),
     Fault("driver of a job", kill_driver, ANY, machine="job", codes=KILLED),
     Fault("driver of a search", kill_driver, ANY, script="chaos_search.py", codes=KILLED),
-    Fault("trial process of a search", kill_trial, ("trials",), script="chaos_search.py"),
+    Fault("trial process of a search", kill_trial, ("trials",), script="chaos_search.py", goes_on=True),
 )

@@ -20,6 +20,11 @@ class Moment:
     def __str__(self) -> str:
         return f"{self.phase} {self.share:.2f}"
 
+    @property
+    def place(self) -> tuple[int, float]:
+        """By which moments are in order."""
+        return PHASES.index(self.phase), self.share
+
 
 def draw_moment(phases: tuple[str, ...], rng: random.Random) -> Moment:
     return Moment(rng.choice(phases), rng.random())

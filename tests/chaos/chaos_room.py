@@ -8,6 +8,7 @@ ends that itself, and there is no small disk to fill.
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,17 +19,19 @@ import psutil
 INSIDE = "FORESIGHT_CHAOS_ROOM"  # in the environment of a suite that has been started again
 NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 DISK_BYTES = 400 * 2**20  # a study wants 200 MiB free before it starts
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def enter_room() -> None:
     """Starts this command again in a namespace of its own where that is allowed, and does not return then."""
+    system = ctypes.CDLL(None)
+    system.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # what starts the suite ends it, too
+    system.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if INSIDE not in os.environ:
         for command in (NAMESPACE, (NAMESPACE[0], "--map-root-user", *NAMESPACE[1:])):
             if shutil.which(command[0]) and not subprocess.run([*command, "true"], capture_output=True).returncode:
                 os.environ[INSIDE] = "yes"
                 os.execvp(command[0], [*command, sys.executable, *sys.argv])
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def mount_disk(folder: Path) -> bool:

@@ -4,6 +4,7 @@ import random
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,21 +44,28 @@ class Setting:
     machine: str
 
 
-def draw_rounds(faults: list[Fault], n: int, chain: int, seed: int) -> list[list[Fault]]:
-    """`n` faults, each kind as often as the others, in rounds of 1 to `chain` that share a setting; in random order."""
+def draw_rounds(faults: Sequence[Fault], n: int, chain: int, seed: int) -> list[list[Outcome]]:
+    """`n` faults, each kind as often as the others, in rounds of at most `chain` that share a setting; in random order.
+
+    The moments of a round are in their order, as what is done stays done, and a fault that lets the study end is its last.
+    """
     rng = random.Random(f"rounds {seed}")
-    by_setting: dict[Setting, list[Fault]] = {}
+    by_setting: dict[Setting, list[Outcome]] = {}
     deck: list[Fault] = []
     for _ in range(n):
         deck = deck or rng.sample(faults, len(faults))
         fault = deck.pop()
-        by_setting.setdefault(setting_of(fault), []).append(fault)
+        by_setting.setdefault(setting_of(fault), []).append(Outcome(fault, draw_moment(fault.phases, rng)))
     rounds = []
-    for drawn in by_setting.values():
-        while drawn:
-            length = rng.randint(1, chain)
-            rounds.append(drawn[:length])
-            del drawn[:length]
+    for waiting in by_setting.values():
+        while waiting:
+            length, taken = rng.randint(1, chain), [waiting.pop(0)]
+            for outcome in list(waiting):
+                together = sorted([*taken, outcome], key=lambda one: one.moment.place)
+                if len(taken) < length and not any(one.fault.goes_on for one in together[:-1]):
+                    taken = together
+                    waiting.remove(outcome)
+            rounds.append(taken)
     rng.shuffle(rounds)
     return rounds
 
@@ -80,16 +88,15 @@ class Campaign:
     def __exit__(self, *error: object) -> None:
         self.stack.close()
 
-    def play(self, number: int, faults: list[Fault]) -> list[Outcome]:
+    def play(self, number: int, outcomes: list[Outcome]) -> None:
         """One round. Something that did not hold is told with how to repeat it, and the round's files are kept."""
-        setting, rng = setting_of(faults[0]), random.Random(f"{self.seed} {number}")
+        setting, rng = setting_of(outcomes[0].fault), random.Random(f"{self.seed} {number}")
         other, lengths, truth = self._undisturbed(setting)
         with Arena(setting.script, setting.flags) as arena:
-            outcomes = [Outcome(fault, draw_moment(fault.phases, rng)) for fault in faults]
             past = arena.copy_past(other, outcomes[0].moment.phase, rng)
             self.console.print(f"round {number}: {setting.script} on a {setting.machine}, {past}")
             machine = MACHINES[setting.machine](arena)
-            player = Round(arena, machine, lengths, rng)
+            player = Round(arena, machine, other, lengths, rng)
             try:
                 machine.begin()
                 for outcome in outcomes:
@@ -97,14 +104,13 @@ class Campaign:
                     self._tell(outcome)
                 last = outcomes[-1]
                 n_told = len(last.broken)
-                last.broken += player.finish(other, truth)
+                last.broken += player.finish(truth)
                 self._tell_broken(last.broken[n_told:])
             except AssertionError as error:
                 outcomes[-1].broken.append(str(error))
                 self._tell_broken([str(error)])
             if any(outcome.broken for outcome in outcomes):
                 self._keep(arena, number)
-        return outcomes
 
     def _undisturbed(self, setting: Setting) -> tuple[Arena, dict[str, float], Truth]:
         known = setting.script, setting.flags
@@ -146,8 +152,11 @@ class Campaign:
 class Round:
     """One run directory that is struck and goes on."""
 
-    def __init__(self, arena: Arena, machine: Laptop, lengths: dict[str, float], rng: random.Random):
-        self.arena, self.machine, self.lengths, self.rng = arena, machine, lengths, rng
+    def __init__(
+        self, arena: Arena, machine: Laptop, undisturbed: Arena, lengths: dict[str, float], rng: random.Random
+    ):
+        self.arena, self.machine, self.rng = arena, machine, rng
+        self.other, self.lengths = undisturbed, lengths
         self.ledger = Ledger(arena.log)
         self.ledger.look()
 
@@ -159,11 +168,11 @@ class Round:
             return
         command = self.machine.start()
         scene = Scene(self.arena, self.machine, self.rng, command, self.watch)
-        clock, has_come = Clock(command, self.arena), False
+        clock, has_come, lengths = Clock(command, self.arena), False, self.lengths_left()
         began = time.monotonic()
         while command.code is None and not outcome.hit:
             self.ledger.look()
-            has_come = has_come or clock.has_come(outcome.moment, self.lengths)
+            has_come = has_come or clock.has_come(outcome.moment, lengths)
             if has_come:
                 outcome.hit = fault.strike(scene) or ""
             assert time.monotonic() - began < LIMIT_S, f"hangs before it was struck:\n{command.text()}"
@@ -178,7 +187,12 @@ class Round:
         outcome.broken += [*scene.broken, *faults_now(self.arena.log), *self.ledger.broken]
         self.ledger.broken = []
 
-    def finish(self, undisturbed: Arena, truth: Truth) -> list[str]:
+    def lengths_left(self) -> dict[str, float]:
+        """Seconds of each phase, for as much as is left to do of it."""
+        left = {phase: 1.0 - ours / theirs for phase, (ours, theirs) in _progress(self.arena, self.other).items()}
+        return {phase: length * left.get(phase, 1.0) for phase, length in self.lengths.items()}
+
+    def finish(self, truth: Truth) -> list[str]:
         """The same command until it ends well, once more when there is nothing to do, and what is wrong then."""
         broken = []
         for _ in range(MOST_COMMANDS):
@@ -194,7 +208,7 @@ class Round:
         if again.code != 0:
             broken.append(f"with nothing to do the command ended with {again.code}\n{again.text()}")
         self.ledger.look_at_files()
-        broken += [*self.ledger.broken, *faults_at_the_end(self.arena.log, undisturbed.log)]
+        broken += [*self.ledger.broken, *faults_at_the_end(self.arena.log, self.other.log)]
         return broken + truth.compare(self.arena.log, self.arena.cache)
 
     def watch(self, command: Command) -> None:
@@ -204,6 +218,16 @@ class Round:
             self.ledger.look()
             assert time.monotonic() < until, f"the command hangs:\n{command.text()}"
             time.sleep(PAUSE_S)
+
+
+def _progress(arena: Arena, other: Arena) -> dict[str, tuple[int, int]]:
+    """Phase -> how many of its files there are, here and in the undisturbed run."""
+    files = {
+        "features": lambda one: one.cache.glob("*/meta.json"),
+        "trials": lambda one: one.log.trials_dir.glob("*/trial.parquet"),
+        "latency": lambda one: (one.log.root / "latency").glob("*.parquet"),
+    }
+    return {phase: (len(list(find(arena))), len(list(find(other)))) for phase, find in files.items()}
 
 
 def _has_gone(refused: Command) -> bool:

@@ -167,8 +167,12 @@ def test_what_is_missing_at_the_end_is_noticed(log, tmp_path):
 
 def test_rounds_hold_each_kind_as_often_and_one_setting_each():
     rounds = draw_rounds(list(FAULTS), 3 * len(FAULTS), 4, seed=1)
-    drawn = [fault.name for faults in rounds for fault in faults]
+    drawn = [outcome.fault.name for outcomes in rounds for outcome in outcomes]
     assert {drawn.count(fault.name) for fault in FAULTS} == {3}
-    assert all(len(faults) <= 4 and len(set(map(setting_of, faults))) == 1 for faults in rounds)
+    for outcomes in rounds:
+        assert len(outcomes) <= 4
+        assert len({setting_of(outcome.fault) for outcome in outcomes}) == 1
+        assert not any(outcome.fault.goes_on for outcome in outcomes[:-1])
+        assert [outcome.moment.place for outcome in outcomes] == sorted(outcome.moment.place for outcome in outcomes)
     assert rounds == draw_rounds(list(FAULTS), 3 * len(FAULTS), 4, seed=1)
     assert rounds != draw_rounds(list(FAULTS), 3 * len(FAULTS), 4, seed=2)
