@@ -1,58 +1,60 @@
-"""A running training on disk: all that it needs to go on bit for bit, in one safetensors file with JSON in its header.
+"""A running training as bytes: all that it needs to go on bit for bit, as safetensors with JSON in the header.
 
-Nothing of it is executed when it is read. The file is a help and no record: one that is missing, torn or another
-training's costs the epochs that it would have saved, and nothing else.
+Nothing of it is executed when it is read. It is a help and no record: what is missing, torn or another training's costs
+the epochs that it would have saved, and nothing else.
 """
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from foresight.runlog import atomic_write_bytes
 from foresight.train.loop import Best, Training
 from foresight.train.plateau import PlateauState
 from foresight.train.weights import load_trained_state, trained_state
 
 FORMAT = 1
+LENGTH_BYTES = 8  # of the header's length, in front of it
 
 
 @dataclass
-class CheckpointFile:
-    """Keeps one training in `path`, at most every `every_s` seconds, and takes it up again from there.
+class Checkpoint:
+    """Keeps one training, at most every `every_s` seconds, and takes it up again from there.
 
-    `identity` names what must not have changed meanwhile: the trial, the code, the processes that share it.
+    `read` gives the bytes that were kept, or None, and `write` replaces them, all or nothing. `identity` names what must
+    not have changed meanwhile: the trial, the code, the processes that share it.
     """
 
-    path: Path
+    read: Callable[[], bytes | None]
+    write: Callable[[bytes], None]
     identity: dict[str, Any]
     every_s: float = 0.0
     _last: float = field(default_factory=time.monotonic, init=False)
 
     def keep(self, training: Training) -> None:
         if training.ranks.is_first and time.monotonic() - self._last >= self.every_s:
-            atomic_write_bytes(self.path, dump(training, self.identity))
+            self.write(dump(training, self.identity))
             self._last = time.monotonic()
 
     def resume(self, training: Training) -> None:
-        """Puts a new training where the saved one stood, if there is one of this identity and its file is whole."""
-        if not self.path.exists():
+        """Puts a new training where the kept one stood, if there is one of this identity and it is whole."""
+        content = self.read()
+        if content is None:
             return
         try:
-            with safe_open(self.path, framework="pt") as file:
-                facts = json.loads(file.metadata()["training"])
-                if facts["identity"] != self.identity or facts["format"] != FORMAT:
-                    return
-                tensors = {name: file.get_tensor(name) for name in facts["names"]}
+            tensors = load(content)
         except SafetensorError:  # torn: the machine died while it was written
             return
-        restore(training, facts, tensors)
+        length = int.from_bytes(content[:LENGTH_BYTES], "little")
+        facts = json.loads(json.loads(content[LENGTH_BYTES : LENGTH_BYTES + length])["__metadata__"]["training"])
+        if (facts["format"], facts["identity"]) == (FORMAT, self.identity):
+            restore(training, facts, tensors)
 
 
 def dump(training: Training, identity: dict[str, Any]) -> bytes:
@@ -78,7 +80,7 @@ def dump(training: Training, identity: dict[str, Any]) -> bytes:
         tensors |= _named("plateau_model", state.weights) | _optimiser("plateau_optimiser", state.optimiser)
     # Copies: two names of one tensor, as tied weights have, cannot be stored.
     copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    return save(copies, metadata={"training": json.dumps(facts | {"names": list(copies)})})
+    return save(copies, metadata={"training": json.dumps(facts)})
 
 
 def restore(training: Training, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:

@@ -1,6 +1,7 @@
 """A training that is broken off and taken up again ends as one that nobody disturbed, bit for bit."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,13 +14,17 @@ from foresight.features.stage import StagedData, stage
 from foresight.features.store import ArrayStore
 from foresight.metrics.lpips import Lpips
 from foresight.models import ltx_shapes
-from foresight.train.checkpoint import CheckpointFile
+from foresight.train.checkpoint import Checkpoint
 from foresight.train.loop import Ended, train
 from foresight.train.schedules import SCHEDULES
 from foresight.train.task import Context
 from foresight.train.trial import build_task, run_trial, shapes_of
 
 IDENTITY = {"key": "a trial"}
+
+
+def kept_in(path: Path, identity: dict = IDENTITY, **fields) -> Checkpoint:
+    return Checkpoint(lambda: path.read_bytes() if path.exists() else None, path.write_bytes, identity, **fields)
 
 
 def run(config, data, context, saved=None, until=None) -> tuple[nn.Module, list[dict], Ended | None]:
@@ -42,7 +47,7 @@ def run(config, data, context, saved=None, until=None) -> tuple[nn.Module, list[
 def assert_goes_on_bit_for_bit(config: TrialConfig, data: StagedData, context: Context, folder, breaks) -> None:
     whole, rows, ended = run(config, data, context)
     for broken_after in breaks:
-        file = CheckpointFile(folder / f"{broken_after}.safetensors", IDENTITY)
+        file = kept_in(folder / f"{broken_after}.safetensors")
         _, before, _ = run(config, data, context, file, until=broken_after)
         model, after, resumed = run(config, data, context, file)
         assert before + after == rows
@@ -104,7 +109,7 @@ def test_a_trial_that_was_broken_off_measures_the_same(data, tmp_path, lpips: Lp
                 return rows, end.value
 
     _, whole = finish(None)
-    file = CheckpointFile(tmp_path / "checkpoint.safetensors", IDENTITY)
+    file = kept_in(tmp_path / "checkpoint.safetensors")
     assert len(list(itertools.islice(run_trial(config, data, context, file), 2))) == 2
     own_rows, resumed = finish(file)
     assert [row["epoch"] for row in own_rows] == [3]
@@ -119,21 +124,21 @@ def test_a_trial_that_was_broken_off_measures_the_same(data, tmp_path, lpips: Lp
 
 def test_only_its_own_training_is_taken_up(data, tmp_path):
     path, config = tmp_path / "checkpoint.safetensors", small(train__epochs=2)
-    run(config, data, Context("cpu"), CheckpointFile(path, IDENTITY), until=1)
-    _, rows, _ = run(config, data, Context("cpu"), CheckpointFile(path, IDENTITY | {"code": "changed"}))
+    run(config, data, Context("cpu"), kept_in(path), until=1)
+    _, rows, _ = run(config, data, Context("cpu"), kept_in(path, IDENTITY | {"code": "changed"}))
     assert [row["epoch"] for row in rows] == [1, 2]
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, 1000, -1])
 def test_a_torn_file_costs_its_epochs_and_nothing_else(n_bytes, data, tmp_path):
     path, config = tmp_path / "checkpoint.safetensors", small(train__epochs=2)
-    run(config, data, Context("cpu"), CheckpointFile(path, IDENTITY), until=1)
+    run(config, data, Context("cpu"), kept_in(path), until=1)
     path.write_bytes(path.read_bytes()[:n_bytes])
-    _, rows, _ = run(config, data, Context("cpu"), CheckpointFile(path, IDENTITY))
+    _, rows, _ = run(config, data, Context("cpu"), kept_in(path))
     assert [row["epoch"] for row in rows] == [1, 2]
 
 
 def test_it_is_saved_no_more_often_than_asked(data, tmp_path):
     path = tmp_path / "checkpoint.safetensors"
-    run(small(train__epochs=2), data, Context("cpu"), CheckpointFile(path, IDENTITY, every_s=3600))
+    run(small(train__epochs=2), data, Context("cpu"), kept_in(path, every_s=3600))
     assert not path.exists()

@@ -13,7 +13,7 @@ from small_trials import small
 from foresight.config import TrialConfig
 from foresight.features.stage import stage
 from foresight.features.store import ArrayStore
-from foresight.train.checkpoint import CheckpointFile
+from foresight.train.checkpoint import Checkpoint
 from foresight.train.loop import DivergedError, ToldToEndError, train
 from foresight.train.parallel import Ranks
 from foresight.train.task import Context
@@ -60,7 +60,8 @@ def share(rank: int, store_root: Path, folder: Path) -> None:
     store, ended = ArrayStore(store_root), {}
     for name, config in CONFIGS.items():
         ended[name] = run(config, store, Ranks(rank, 2))
-    file = CheckpointFile(folder / "checkpoint.safetensors", {})
+    path = folder / "checkpoint.safetensors"
+    file = Checkpoint(lambda: path.read_bytes() if path.exists() else None, path.write_bytes, {})
     before = run(CONFIGS[DROPPED], store, Ranks(rank, 2), file, until=1)
     dist.barrier()
     after = run(CONFIGS[DROPPED], store, Ranks(rank, 2), file)
