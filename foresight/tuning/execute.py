@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -22,6 +22,7 @@ from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Placement
 
 if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
     from foresight.tuning.recorder import TrialRecorder
 
 
@@ -54,13 +55,32 @@ class Runner:
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
+        from foresight.tuning.in_order import InOrder
+
+        self._tune(lambda progress: InOrder(planned), len(planned))
+
+    def run_search(
+        self, proposals: "Proposals", planned: Callable[[Trial], Planned], scheduler: Any, ended: Callable[[], None]
+    ) -> None:
+        """Runs what a search proposes, until it is over. `ended` is called after each trial."""
+        from foresight.tuning.search_alg import ProposalSearcher
+
+        def searcher(progress: SweepProgress) -> ProposalSearcher:
+            def tell(n_left: int) -> None:
+                progress.expect(n_left + 1)  # the trial that has just ended is counted next
+                ended()
+
+            return ProposalSearcher(proposals, self.log, planned, tell)
+
+        self._tune(searcher, proposals.n_left, scheduler)
+
+    def _tune(self, build_searcher: Callable[[SweepProgress], Any], n_pending: int, scheduler: Any = None) -> None:
         from ray import tune
 
-        from foresight.tuning.in_order import InOrder
         from foresight.tuning.recorder import TrialRecorder
         from foresight.tuning.trainable import TrialActor
 
-        progress = SweepProgress(self.console, len(planned), self.placement.slots, self.claim.primary)
+        progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
         trainable = tune.with_parameters(
             TrialActor, placement=self.placement, claim=self.claim, study_dir=self.log.root
         )
@@ -70,7 +90,8 @@ class Runner:
             tune.Tuner(
                 tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
                 tune_config=tune.TuneConfig(
-                    search_alg=InOrder(planned),
+                    search_alg=build_searcher(progress),
+                    scheduler=scheduler,
                     num_samples=-1,  # as many as the searcher has
                     reuse_actors=True,
                     max_concurrent_trials=self.placement.slots,
@@ -105,6 +126,8 @@ def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
         full = find_disk_error(error)
         if recorder.ended is not None:
             raise recorder.ended from error
+        if isinstance(error, RunEndedError):
+            raise
         if full is not None:
             raise RunEndedError(
                 f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "

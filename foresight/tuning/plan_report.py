@@ -182,14 +182,18 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     features = plan["features"]
     if plan["is_trained"]:
         console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
+    console.print(cost_line(plan, "at most about" if plan["until_decided"] else "about"))
+
+
+def cost_line(plan: dict[str, Any], bound: str) -> str:
+    """Time, and at full scale money, of what is left to run: `bound` says how the number is meant."""
     cost = plan["cost"]
     money = (
         f", {cost['gpu_hours']:.1f} GPU-hours, ${cost['usd']:.0f} at ${cost['usd_per_gpu_hour']:.2f}"
         if "usd" in cost
         else ""
     )
-    bound = "at most about" if plan["until_decided"] else "about"
-    console.print(f"estimate: {bound} {clock(cost['wall_s'])} on {plan['slots']} slots{money} ({cost['basis']})")
+    return f"estimate: {bound} {clock(cost['wall_s'])} on {plan['slots']} slots{money} ({cost['basis']})"
 
 
 def _look_line(look: dict[str, Any]) -> str:

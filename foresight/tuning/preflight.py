@@ -24,7 +24,8 @@ from foresight.metrics.lpips_trunk import find_trunk
 from foresight.runlog import RunLog, atomic_write_bytes
 from foresight.space import Trial
 from foresight.train.continued import find_weights
-from foresight.tuning.sweep import Placement, Sweep
+from foresight.tuning.declaration import Declared
+from foresight.tuning.sweep import Placement
 
 BYTES_PER_TRIAL = 200_000  # epochs, samples, pictures and the row of one trial, rounded up
 RESERVE_BYTES = 200 * 2**20  # what a machine needs to go on working
@@ -42,7 +43,7 @@ def check_readable(log: RunLog) -> None:
         ) from error
 
 
-def check_ownership(log: RunLog, sweep: Sweep, baseline: TrialConfig) -> None:
+def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None:
     """Raises RequestError when the run directory holds another study, claim, scale or data set."""
     stored = log.read_sweep()
     if stored is None:

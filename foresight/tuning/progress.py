@@ -53,6 +53,11 @@ class SweepProgress:
         if self.live is not None:
             self.live.__exit__(kind, error, trace)
 
+    def expect(self, n_left: int) -> None:
+        """How many trials are still to end, where that is only known on the way."""
+        self.n_pending = self.done + self.failed + n_left
+        self.bar.update(self.task, total=self.n_pending)
+
     def start(self, key: str) -> None:
         """One trial began."""
         self.running.add(key)

@@ -8,11 +8,12 @@ import shutil
 import socket
 import subprocess
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
@@ -35,6 +36,8 @@ class Planned:
     attempt: int
     keep_weights: bool = False  # another study continues with the trained model
     claim_hash: str | None = None  # of the claim that was registered when the trial began
+    raced: str = ""  # column of the epochs by which a scheduler may stop it; empty: it runs to its end
+    timed: bool = False  # its latency is measured with it, for a search that weighs it
 
     @property
     def key(self) -> str:
@@ -64,6 +67,21 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
 
+def write_stopped(
+    log: RunLog, planned: Planned, epochs: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
+) -> None:
+    """A trial that a scheduler stopped is a row as well: how far it came, and what the validation images said then.
+
+    Written by the driver, which hears of the decision first: the trial's process only learns of it with its next trial.
+    """
+    last = epochs[-1]
+    row = planned.identity() | {"status": "stopped", **environment}
+    row |= {name: value for name, value in last.items() if name.startswith("val/")}
+    row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"]}
+    with _disk_errors_said(log, planned):
+        log.write_trial(row, config=planned.trial.config.model_dump(mode="json"), epochs=epochs)
+
+
 def record_trial(
     log: RunLog, planned: Planned, data: "StagedData | None", context: "Context"
 ) -> Iterator[dict[str, float]]:
@@ -80,6 +98,8 @@ def record_trial(
     running = run_trial(planned.trial.config, data, context)
     try:
         result = yield from running
+        if planned.timed:
+            result.columns["cost/latency_ms"] = measure_latency(planned.trial.config, context)
     except Exception as error:
         write_failure(log, planned, describe(error))
         return
@@ -95,6 +115,13 @@ def record_trial(
             pictures=result.pictures,
             weights=safetensors.torch.save(result.weights) if planned.keep_weights else None,
         )
+
+
+def measure_latency(config: TrialConfig, context: "Context") -> float:
+    """Milliseconds of the whole pipeline, measured after the training in its process; its encoders are kept for the next."""
+    from foresight.train.latency import Pipeline
+
+    return float(Pipeline(context.device, context.encoders).measure(config)["latency_ms"])
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
-"""Tune's callback: keeps the display, and writes the row of a trial whose process died without writing one."""
+"""Tune's callback: keeps the display, and writes the rows of trials that were stopped, or whose process died without one."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ from ray import tune
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress
-from foresight.tuning.record import Planned, write_failure
+from foresight.tuning.record import Planned, write_failure, write_stopped
 
 
 class TrialRecorder(tune.Callback):
-    """Runs in the driver. A trial's own process writes its row; only a dead one's is written here."""
+    """Runs in the driver. A trial's own process writes its row; those of dead and of stopped ones are written here."""
 
     def __init__(self, log: RunLog, primary: str, progress: SweepProgress):
         self.log, self.primary, self.progress = log, primary, progress
+        self.epochs: dict[str, list[dict[str, Any]]] = {}  # of running trials that may be stopped
         self.ended: RunEndedError | None = None  # why no trial can go on; Tune hides it in an error of its own
 
     def __getstate__(self) -> dict[str, Any]:
@@ -26,32 +28,53 @@ class TrialRecorder(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.progress.start(trial.config["key"])
 
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "row" in result:
+            self.epochs.setdefault(trial.config["key"], []).append(result["row"])
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._finish(trial.config["planned"])
+        item: Planned = trial.config["planned"]
+        epochs = self.epochs.pop(item.key, [])
+        if is_stopped(item, trial.last_result):
+            try:
+                write_stopped(self.log, item, epochs, trial.last_result["environment"])
+            except RunEndedError as error:
+                self.ended = error
+                raise
+        self._finish(item)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item: Planned = trial.config["planned"]
+        self.epochs.pop(item.key, None)
         cause = cause_of_death(trial)
         try:
             if isinstance(cause, RunEndedError):
                 raise cause
-            if not self._wrote_its_row(item):
+            if not wrote_its_row(self.log, item):
                 write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
         except RunEndedError as error:
             self.ended = error
             raise
         self._finish(item)
 
-    def _wrote_its_row(self, item: Planned) -> bool:
-        """Whether the process died after the trial had ended: then its own row stands."""
-        row = self.log.read_trial(item.key) if item.key in self.log.statuses() else None
-        return row is not None and row["attempt"] == item.attempt
-
     def _finish(self, item: Planned) -> None:
         row = self.log.read_trial(item.key)
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None
         self.progress.finish(item.key, item.trial.arm.name, row["error"], value)
+
+
+def wrote_its_row(log: RunLog, item: Planned) -> bool:
+    """Whether a process that died had ended its trial before: then its own row stands."""
+    row = log.read_trial(item.key) if item.key in log.statuses() else None
+    return row is not None and row["attempt"] == item.attempt
+
+
+def is_stopped(item: Planned, last_result: Mapping[str, Any] | None) -> bool:
+    """Whether a scheduler ended the trial: one that ends by itself reports no epoch last."""
+    return bool(item.raced) and last_result is not None and "epoch" in last_result
 
 
 def cause_of_death(trial: Any) -> BaseException | None:

@@ -56,21 +56,27 @@ def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str
     Raises RequestError for a folder that cannot be used (see `foresight.data.resolve_data`).
     """
     space = sweep.space(scale)
-    planned = space.baseline
+    baseline = resolve_baseline(space.baseline, data, roots)
+    _check_counts(sweep, space, baseline.data)
+    return replace(space, baseline=baseline)
+
+
+def resolve_baseline(planned: TrialConfig, data: str | None, roots: Mapping[str, Path]) -> TrialConfig:
+    """A planned baseline on the data that was asked for, trained for as many steps: see `resolve_space`."""
+    declared = planned.data
     if data is not None:
-        planned = planned.with_fields({f"data.{name}": value for name, value in planned.data.with_name(data).items()})
+        planned = planned.with_fields({f"data.{name}": value for name, value in declared.with_name(data).items()})
     resolved = resolve_data(planned.data, roots.get(planned.data.name))
-    _check_counts(sweep, space, resolved)
     changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
     changes |= {f"heldout.{name}": value for name, value in _resolve_heldout(planned, roots).model_dump().items()}
-    share = space.baseline.data.n_train * space.baseline.data.n_frames / (resolved.n_train * resolved.n_frames)
+    share = declared.n_train * declared.n_frames / (resolved.n_train * resolved.n_frames)
     trained = {"train": planned.train} | ({"head_train": planned.head_train} if planned.continued() else {})
     for part, recipe in trained.items():
         for name in ("epochs", "patience"):
             n_epochs = getattr(recipe, name)
             if n_epochs is not None:
                 changes[f"{part}.{name}"] = max(1, round(n_epochs * share))
-    return replace(space, baseline=planned.with_fields(changes))
+    return planned.with_fields(changes)
 
 
 def _check_counts(sweep: Sweep, space: SearchSpace, resolved: DataConfig) -> None:

@@ -1,5 +1,6 @@
 """The Tune class trainable. One process runs many trials: torch, the staged features and LPIPS stay loaded between them."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from ray import tune
 from foresight.claim import Claim
 from foresight.runlog import RunLog
 from foresight.tuning.context import worker_context
-from foresight.tuning.record import Planned, describe, record_trial, write_failure
+from foresight.tuning.record import Planned, describe, environment_columns, record_trial, write_failure
 from foresight.tuning.sweep import Placement
+
+RACED = "raced"  # what a scheduler reads of an epoch; only trials that may be stopped report it
 
 
 class TrialActor(tune.Trainable):
@@ -35,15 +38,21 @@ class TrialActor(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.key = new_config["key"]
-        self.epochs = self._run(new_config["planned"])
+        self.planned: Planned = new_config["planned"]
+        self.epochs = self._run(self.planned)  # a trial that was stopped ends here, without a row of its own
         return True
 
     def step(self) -> dict[str, Any]:
         row = next(self.epochs, None)
-        if row is not None:
-            return {"key": self.key, "done": False, "epoch": row["epoch"]}
-        return {"key": self.key, "done": True}
+        if row is None:
+            return {"key": self.planned.key, "done": True}
+        result = {"key": self.planned.key, "done": False, "epoch": row["epoch"]}
+        if self.planned.raced:
+            result |= {"row": row, "environment": environment_columns() | {"env/device": self.context.device}}
+            is_last = row["epoch"] >= self.planned.trial.config.recipe.epochs
+            if not is_last and math.isfinite(row.get(self.planned.raced, math.nan)):
+                result[RACED] = row[self.planned.raced]
+        return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: the run log is the truth, and a trial that did not finish runs again."""
