@@ -125,6 +125,7 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--budget-hours",
         "--one",
         "--runs",
+        "--workers",
         "--retry-failed",
         "--data",
         "--coco-root",

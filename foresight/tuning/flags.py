@@ -1,6 +1,5 @@
 """What the flags mean that several commands share."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,12 +8,14 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.tuning.ray_runtime import cluster_cpus, in_cluster
 from foresight.tuning.sweep import Placement
 
 DataName = Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"]
 CocoRoot = Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")]
 Ssv2Root = Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")]
 DavisRoot = Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")]
+Workers = Annotated[int, typer.Option(min=1, max=8, help="Processes, or GPUs, that share a trial.")]
 
 
 def check_flags(plan: bool, json: bool) -> None:
@@ -39,12 +40,31 @@ def choose_scale(n_gpus: float, console: Console) -> Literal["tiny", "full"]:
     return scale
 
 
-def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None]) -> Placement:
-    """As many slots as there are GPUs at full scale, otherwise as there are cores. `roots` by the data set's name."""
+def check_placement(scale: str, n_gpus: float, workers: int, one: str | None) -> None:
+    """Raises RequestError for trials that cannot run as they were asked to, before any is started."""
+    if scale == "full" and not n_gpus and in_cluster():
+        raise RequestError(
+            "this cluster has no GPU, and on CPUs --scale full would take years; put 'python -m "
+            "foresight.tuning.with_gpus N' before the command to wait for N, or choose --scale tiny"
+        )
+    if one is not None and workers > 1:
+        raise RequestError("--one runs a trial in this process alone; leave out --one or --workers")
+
+
+def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None], workers: int = 1) -> Placement:
+    """A slot for every GPU at full scale, otherwise for every core, or for so many of them as share a trial.
+
+    `roots` by the data set's name. Raises RequestError for more workers than there are GPUs or cores.
+    """
     on_gpus = scale == "full" and n_gpus > 0
+    n_here = max(1, int(n_gpus)) if on_gpus else cluster_cpus()
+    if workers > n_here:
+        unit = "GPUs" if on_gpus else "CPU cores"
+        raise RequestError(f"--workers {workers} needs as many {unit}, and here are {n_here}; give {n_here} or fewer")
     return Placement(
         runs=runs.absolute(),
-        slots=max(1, int(n_gpus)) if on_gpus else os.cpu_count() or 1,
+        slots=n_here // workers,
         gpus=1.0 if on_gpus else 0.0,
+        workers=workers,
         roots={name: root.absolute() for name, root in roots.items() if root is not None},
     )

@@ -79,6 +79,7 @@ def make_plan(study: Study, n_whole: int | None = None, until_decided: bool = Fa
         "arms": [{"arm": name, "arm_key": config.arm_key, **sizes[name]} for name, config in arms.items()],
         "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": placement.slots,
+        "workers": placement.workers,
         "cost": estimate_cost(pending, sizes, log, placement),
     }
 

@@ -53,6 +53,10 @@ class SweepProgress:
         if self.live is not None:
             self.live.__exit__(kind, error, trace)
 
+    def say(self, sentence: str) -> None:
+        """What a person should know of meanwhile."""
+        self.console.print(Text(sentence, style="yellow"), soft_wrap=True)
+
     def expect(self, n_left: int) -> None:
         """How many trials are still to end, where that is only known on the way."""
         self.n_pending = self.done + self.failed + n_left

@@ -12,7 +12,17 @@ from foresight.runlog import RunLog
 from foresight.tuning import preflight
 from foresight.tuning.amend import amend_claim
 from foresight.tuning.exit_codes import one_sentence
-from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, check_flags, choose_scale, place
+from foresight.tuning.flags import (
+    CocoRoot,
+    DataName,
+    DavisRoot,
+    Ssv2Root,
+    Workers,
+    check_flags,
+    check_placement,
+    choose_scale,
+    place,
+)
 from foresight.tuning.plan_report import plan_json
 from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.search import Search
@@ -56,6 +66,7 @@ def build_search_app(search: Search) -> typer.Typer:
             list[Path] | None,
             typer.Option(metavar="RUNS/STUDY", help="A run log whose finished trials are told and reused; repeatable."),
         ] = None,
+        workers: Workers = 1,
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the search is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -77,7 +88,10 @@ def build_search_app(search: Search) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root})
+            if not plan:
+                check_placement(scale, n_gpus, workers, one)
+            roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
+            placement = place(scale, n_gpus, runs, roots, workers)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:

@@ -43,6 +43,7 @@ class Study:
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
         preflight.check_budgets(trial.config for trial in self.trials)
+        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
 
     def session(self, console: Console) -> Session:
         return Session(self.sweep, self.space, self.trials, self.log, self.placement, console)

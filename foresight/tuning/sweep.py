@@ -18,6 +18,9 @@ from foresight.space import SearchSpace, Trial
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
 
 
+RETRIES = 3  # of a trial whose process or machine was lost, before that is a failed row
+
+
 @dataclass(frozen=True)
 class Sweep:
     """A study: its name (the stem of its files), its question, what varies, the claim, and the seeds run by default."""
@@ -35,17 +38,28 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how fast. `slots` trials run at once, each with `gpus` GPUs; paths are of this machine."""
+    """Where and how fast. `slots` trials run at once, each on `workers` processes of `gpus` GPUs; paths are of this machine."""
 
     runs: Path
     slots: int
     gpus: float = 0.0
+    workers: int = 1  # processes that share a trial: one is Tune's own, more are Ray Train's
+    wait_s: float = 1800.0  # that a trial waits for its workers before it has failed
     cache: Path = field(default_factory=default_root)
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
 
     @property
     def device(self) -> str:
         return "cuda" if self.gpus else "cpu"
+
+    @property
+    def processes(self) -> int:
+        """How many processes train at once, and so how many may do other work at once."""
+        return self.slots * self.workers
+
+    def describe_workers(self) -> str:
+        """`2 workers with 1 CPU each`."""
+        return f"{self.workers} workers with {f'{self.gpus:g} GPU and ' if self.gpus else ''}1 CPU each"
 
 
 def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str, Path]) -> SearchSpace:
