@@ -132,6 +132,7 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--ssv2-root",
         "--davis-root",
         "--amend",
+        "--wandb",
     }
 
 

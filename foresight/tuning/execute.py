@@ -16,6 +16,7 @@ from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
@@ -78,6 +79,7 @@ class Runner:
         from ray import tune
 
         from foresight.tuning.recorder import TrialRecorder
+        from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
         from foresight.tuning.waiting import WorkerWatch
         from foresight.tuning.workers import SharedTrial
@@ -92,8 +94,14 @@ class Runner:
         )
         watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.trial_gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
-        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
+        with (
+            Mirror(self.log, self.placement, self.console).running(),
+            tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch,
+            progress,
+            _ended_in_a_sentence(recorder),
+        ):
             tune.Tuner(
                 tune.with_resources(trainable, self._trial_resources(is_shared)),
                 tune_config=tune.TuneConfig(
@@ -107,7 +115,7 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder, *watch],
+                    callbacks=[recorder, watched, *watch],  # in this order
                     failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()

@@ -13,6 +13,9 @@ from foresight.tuning.sweep import Placement
 
 DataName = Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"]
 CocoRoot = Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")]
+Wandb = Annotated[
+    bool, typer.Option("--wandb", help="Send finished trials to W&B; WANDB_MODE=offline keeps them here.")
+]
 Ssv2Root = Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")]
 DavisRoot = Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")]
 Workers = Annotated[int, typer.Option(min=1, max=8, help="Processes, or GPUs, that share a trial.")]
@@ -51,7 +54,14 @@ def check_placement(scale: str, n_gpus: float, workers: int, one: str | None) ->
         raise RequestError("--one runs a trial in this process alone; leave out --one or --workers")
 
 
-def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None], workers: int = 1) -> Placement:
+def place(
+    scale: str,
+    n_gpus: float,
+    runs: Path,
+    roots: Mapping[str, Path | None],
+    workers: int = 1,
+    wandb: bool = False,
+) -> Placement:
     """A slot for every GPU at full scale, otherwise for every core, or for so many of them as share a trial.
 
     `roots` by the data set's name. Raises RequestError for more workers than there are GPUs or cores.
@@ -67,4 +77,5 @@ def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None
         gpus=1.0 if on_gpus else 0.0,
         workers=workers,
         roots={name: root.absolute() for name, root in roots.items() if root is not None},
+        wandb=wandb,
     )

@@ -16,6 +16,7 @@ from foresight.tuning.flags import (
     DataName,
     DavisRoot,
     Ssv2Root,
+    Wandb,
     Workers,
     check_flags,
     check_looking_flags,
@@ -67,6 +68,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         coco_root: CocoRoot = None,
         ssv2_root: Ssv2Root = None,
         davis_root: DavisRoot = None,
+        wandb: Wandb = False,
         amend: Annotated[
             str | None, typer.Option(metavar="REASON", help="Record that the claim was changed, and run nothing.")
         ] = None,
@@ -87,7 +89,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             if not plan:
                 check_placement(scale, n_gpus, workers, one)
             roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
-            placement = place(scale, n_gpus, runs, roots, workers)
+            placement = place(scale, n_gpus, runs, roots, workers, wandb)
             if until_decided:
                 seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)

@@ -57,6 +57,11 @@ class SweepProgress:
         """What a person should know of meanwhile."""
         self.console.print(Text(sentence, style="yellow"), soft_wrap=True)
 
+    @property
+    def n_waiting(self) -> int:
+        """Trials that have not begun."""
+        return self.n_pending - self.done - self.failed - len(self.running)
+
     def expect(self, n_left: int) -> None:
         """How many trials are still to end, where that is only known on the way."""
         self.n_pending = self.done + self.failed + n_left

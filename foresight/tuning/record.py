@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
+from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.split_log import write_split
@@ -64,7 +65,7 @@ class Planned:
 
 def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     """A trial that failed is a row as well, with its message."""
-    row = planned.identity() | {"status": "failed", "error": message[:ERROR_LENGTH], **environment_columns()}
+    row = planned.identity() | {"status": "failed", "error": redact(message)[:ERROR_LENGTH], **environment_columns()}
     with _disk_errors_said(log, planned):
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 

@@ -17,6 +17,7 @@ from foresight.tuning.flags import (
     DataName,
     DavisRoot,
     Ssv2Root,
+    Wandb,
     Workers,
     check_flags,
     check_placement,
@@ -72,6 +73,7 @@ def build_search_app(search: Search) -> typer.Typer:
         coco_root: CocoRoot = None,
         ssv2_root: Ssv2Root = None,
         davis_root: DavisRoot = None,
+        wandb: Wandb = False,
         amend: Annotated[
             str | None, typer.Option(metavar="REASON", help="Record that the claim was changed, and run nothing.")
         ] = None,
@@ -91,7 +93,7 @@ def build_search_app(search: Search) -> typer.Typer:
             if not plan:
                 check_placement(scale, n_gpus, workers, one)
             roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
-            placement = place(scale, n_gpus, runs, roots, workers)
+            placement = place(scale, n_gpus, runs, roots, workers, wandb)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
@@ -132,6 +134,6 @@ def open_search(
         raise RequestError(f"'{search.name}' does not read --{name}-root here; add --data {name} or leave it out")
     preflight.check_budgets([space.baseline])
     log = RunLog(placement.runs / search.name)
-    own = replace(placement, slots=1) if search.alone else placement
+    own = replace(placement, slots=1, alone=True) if search.alone else placement
     sources = tuple(RunLog(path.absolute()) for path in warm_start)
     return SearchSession(search, space, objectives, n_proposals, log, own, sources, console)

@@ -47,6 +47,8 @@ class Placement:
     wait_s: float = 1800.0  # that a trial waits for its workers before it has failed
     cache: Path = field(default_factory=default_root)
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+    alone: bool = False  # nothing of ours may run beside a trial: what is measured is time
+    wandb: bool = False  # finished trials are sent to W&B
 
     @property
     def device(self) -> str:
@@ -56,6 +58,11 @@ class Placement:
     def processes(self) -> int:
         """How many processes train at once, and so how many may do other work at once."""
         return self.slots * self.workers
+
+    @property
+    def trial_gpus(self) -> float:
+        """GPUs of one trial."""
+        return self.gpus * self.workers
 
     def describe_workers(self) -> str:
         """`2 workers with 1 CPU each`."""

@@ -55,7 +55,7 @@ def take_part(config: dict[str, SharedJob]) -> None:
         planned = replace(planned, attempt=planned.attempt + scratch.count_start() - 1)
     if has_its_row(log, job.planned) or scratch.is_told_to_end():
         return
-    context = replace(worker_context(job.placement), gpus=job.placement.gpus * ranks.size)
+    context = replace(worker_context(job.placement), gpus=job.placement.trial_gpus)
     data = _stage(job, log, planned, context, ranks)
     saved = scratch.checkpoint(planned.trial.config, context, ranks.size, every_s=0.0)
     if ranks.is_first:

@@ -25,7 +25,9 @@ def space(scale: str) -> SearchSpace:
 
 
 CLAIM = Claim("A shared trial survives the loss of a worker.", "mask_iou", margin=0.02, alpha=0.05, seeds=2)
-SWEEP = Sweep("shared_study", "Does a trial that several processes share survive the loss of one?", space, CLAIM, seeds=2)
+SWEEP = Sweep(
+    "shared_study", "Does a trial that several processes share survive the loss of one?", space, CLAIM, seeds=2
+)
 
 if __name__ == "__main__":
     main(SWEEP)
