@@ -76,6 +76,17 @@ class StudyData:
     def is_factorial(self) -> bool:
         return self.sweep.get("space", {}).get("design") == "factorial"
 
+    @property
+    def search(self) -> dict[str, Any] | None:
+        """How the arms were searched for (`objectives`, `sampler`, `seeds`, ...); None where they were declared."""
+        found: dict[str, Any] | None = self.sweep.get("space", {}).get("search")
+        return found
+
+    @property
+    def searched_fields(self) -> tuple[str, ...]:
+        """The config fields that a search varied."""
+        return searched_fields(self.sweep)
+
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Every epoch of every complete trial with its arm and seed, read when first asked for; empty without any."""
@@ -152,6 +163,7 @@ def read_study(path: Path) -> StudyData:
     baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
     baseline |= sweep.get("space", {}).get("baseline", {})
     varied = {"seed", *(factor.field for factor in factors), *(name for f in factors for name in f.with_fields)}
+    varied |= set(searched_fields(sweep))
     fixed = {name: value for name, value in baseline.items() if name not in varied}
 
     foreign = _foreign_fields(recorded, fixed)
@@ -235,6 +247,11 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, 
     refusals.check_schema(recorded)
     refusals.check_identity(recorded)
     return sweep, recorded, finished
+
+
+def searched_fields(sweep: dict[str, Any]) -> tuple[str, ...]:
+    """The fields of a search's dimensions, as sweep.json declares them; none for a design."""
+    return tuple(str(dimension["field"]) for dimension in sweep.get("space", {}).get("dimensions", ()))
 
 
 def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:

@@ -25,7 +25,7 @@ SEARCH = Search(
     sampler="tpe",
     proposals=40,
     seeds=2,
-    asha=Asha(first_rung=1, reduction=3),
+    asha=Asha(first_rung=2, reduction=3),
 )
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ class ProposalSearcher(Searcher):
         self.proposals, self.log, self.planned, self.ended = proposals, log, planned, ended
         self.live: dict[str, Planned] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher into snapshots that are never read back."""
+        return {}
+
     def suggest(self, trial_id: str) -> Any:
         trial = self.proposals.next()
         if trial is None:

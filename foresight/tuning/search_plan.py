@@ -51,8 +51,9 @@ def print_search_plan(plan: dict[str, Any], console: Console) -> None:
     """The plan for people."""
     console.print(Text.assemble((plan["study"], "bold"), f" at {plan['scale']} scale: {plan['question']}"))
     goals = ", ".join(f"{goal['name']} ({goal['direction']} is better)" for goal in plan["objectives"])
+    each = f"at {plan['seeds']} seed{'s' * (plan['seeds'] > 1)}"
     console.print(
-        f"{plan['n_proposed']} of {plan['proposals']} proposals made, each at {plan['seeds']} seed{'s' * (plan['seeds'] > 1)}; sampler "
+        f"{plan['n_proposed']} of {plan['proposals']} proposals made, each {each}; sampler "
         f"{plan['sampler']} by {goals}, on validation images; an exploration: no verdicts",
         soft_wrap=True,
     )

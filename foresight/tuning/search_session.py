@@ -230,8 +230,15 @@ class SearchSession:
 
     def _check_sensitivity(self, runner: Any) -> None:
         """Checks that each dimension changes the model's output, before it costs anything."""
+        from foresight.train.sensitivity import probe_config  # needs torch, as the trials do
+
         known = (self.log.read_sweep() or {}).get("sensitivity", {})
-        unchecked = [Arm(field, "", "", config) for field, config in self.space.neighbours() if field not in known]
+        own = probe_config(self.space.baseline)
+        unchecked = [
+            Arm(field, "", "", config)
+            for field, config in self.space.neighbours()
+            if field not in known and probe_config(config) != own  # some show only over a longer training than a probe
+        ]
         if unchecked:
             baseline = Arm(BASELINE, "", "", self.space.baseline)
             self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
