@@ -20,6 +20,7 @@ from typing import Any
 from foresight.claim import Claim
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
+from foresight.tuning.progress import clock
 from foresight.tuning.record import Planned, has_its_row, write_failure
 from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import RETRIES, Placement
@@ -128,7 +129,7 @@ class SharedRun:
             why = f"its workers were lost or failed {RETRIES + 1} times, the last time: {_last_line(failures[0])}"
         elif "startup timed out" in str(self.error):
             placement = self.job.placement
-            why = f"{placement.describe_workers()} did not come within {placement.wait_s / 60:g} minutes"
+            why = f"{placement.describe_workers()} did not come within {clock(placement.wait_s)}"
         else:
             why = f"Ray Train could not run it: {_last_line(self.error)}"
         write_failure(self.log, self.job.planned, why)
