@@ -129,6 +129,7 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--price",
         "--one",
         "--runs",
+        "--workers",
         "--retry-failed",
         "--data",
         "--coco-root",

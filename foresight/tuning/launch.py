@@ -23,8 +23,10 @@ from foresight.tuning.flags import (
     Runs,
     Ssv2Root,
     Wandb,
+    Workers,
     check_flags,
     check_looking_flags,
+    check_placement,
     check_plan_flags,
     choose_scale,
     place,
@@ -73,6 +75,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         limit: Annotated[int | None, typer.Option(min=1, help="Only the first N trials of the plan.")] = None,
         one: Annotated[str | None, typer.Option(metavar="KEY", help="One trial, in this process, without Ray.")] = None,
         runs: Runs = "runs",
+        workers: Workers = 1,
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the study is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -99,7 +102,10 @@ def build_app(sweep: Sweep) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, wandb)
+            if not plan:
+                check_placement(scale, n_gpus, workers, one)
+            roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
+            placement = place(scale, n_gpus, runs, roots, workers, wandb)
             if until_decided:
                 seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)

@@ -78,6 +78,7 @@ def make_plan(
         "arms": [{"arm": name, "arm_key": config.arm_key, **sizes[name]} for name, config in arms.items()],
         "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": placement.slots,
+        "workers": placement.workers,
         "cost": estimate_cost(pending, sizes, log, placement, probed).as_json(budget.price),
         "budget": _describe_budget(study, pending, budget),
         "power": plan_power(study),

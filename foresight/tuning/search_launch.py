@@ -24,7 +24,9 @@ from foresight.tuning.flags import (
     Runs,
     Ssv2Root,
     Wandb,
+    Workers,
     check_flags,
+    check_placement,
     check_plan_flags,
     choose_scale,
     place,
@@ -73,6 +75,7 @@ def build_search_app(search: Search) -> typer.Typer:
             list[str] | None,
             typer.Option(metavar="RUNS/STUDY", help="A run log whose finished trials are told and reused; repeatable."),
         ] = None,
+        workers: Workers = 1,
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the search is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -98,7 +101,10 @@ def build_search_app(search: Search) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, wandb)
+            if not plan:
+                check_placement(scale, n_gpus, workers, one)
+            roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
+            placement = place(scale, n_gpus, runs, roots, workers, wandb)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:

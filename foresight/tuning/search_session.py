@@ -53,6 +53,10 @@ class SearchSession:
         preflight.check_disk(self.log.root, 0, "the run log")
         preflight.check_ownership(self.log, self.search, self.space.baseline)
         preflight.check_measurable(self.search.claim, self.space.baseline)
+        smallest = {
+            d.field: min(d.extremes()) for d in self.space.dimensions if d.field in ("train.batch_size", "data.n_train")
+        }
+        preflight.check_shared([self.space.baseline.with_fields(smallest)], self.placement.workers)
         for source in self.sources:
             if source.read_sweep() is None:
                 raise RequestError(
@@ -87,7 +91,7 @@ class SearchSession:
                 self.console,
             )
             if proposals.n_left or self._unmeasured(proposals):
-                with running_ray(self.placement.slots) as ray:
+                with running_ray(self.placement.processes) as ray:
                     runner = Runner(ray, self.log, self.placement, self.search.claim, self.console)
                     if proposals.n_left:
                         probes = [Trial(Arm("", "", "", config), config) for config in features]

@@ -48,6 +48,7 @@ class Study:
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
+        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
 
     def logs(self) -> list[RunLog]:
         """The run logs of the studies that it needs, the deepest first, and its own."""

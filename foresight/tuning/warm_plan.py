@@ -49,9 +49,9 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
             for request in requests
         ],
         "bytes": sum(sizes.values()),
-        "bytes_needed": missing_bytes(configs, store, placement.slots),
-        "slots": placement.slots,
-        "cost": {"extraction_slot_s": seconds, "wall_s": seconds / placement.slots},
+        "bytes_needed": missing_bytes(configs, store, placement.processes),
+        "slots": placement.processes,
+        "cost": {"extraction_slot_s": seconds, "wall_s": seconds / placement.processes},
     }
     if configs[0].scale == "full":
         hours = seconds / 3600
