@@ -28,9 +28,11 @@ from analysis.looks import build_looks
 from analysis.objectives import DEFAULT_OBJECTIVES, check_objectives
 from analysis.pareto import build_fronts, build_pareto
 from analysis.per_image import build_image_extremes, build_per_image
+from analysis.proposals import build_proposals
 from analysis.recommend import build_recommendation
 from analysis.replicates import build_replicates
 from analysis.scaling_law import ScalingFit, build_scaling, build_scaling_curve, fit_scaling
+from analysis.search_importance import build_search_importance
 from analysis.shares import build_shares
 from analysis.simplify import build_simplification
 from analysis.table import build_table
@@ -73,6 +75,16 @@ class Study:
     def table(self) -> pd.DataFrame:
         """The ablation table: one row per arm (and trivial predictor) and test metric."""
         return build_table(self.data, self.looks())
+
+    @computed_once
+    def proposals(self) -> pd.DataFrame:
+        """One row per configuration that a search proposed, the best by validation first; empty for a declared design."""
+        return build_proposals(self.data)
+
+    @computed_once
+    def search_importance(self) -> pd.DataFrame:
+        """One row per method and field that a search varied; empty for a declared design."""
+        return build_search_importance(self.data, self.proposals())
 
     @computed_once
     def pareto(self) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from analysis.relative import add_relative_metrics
 from analysis.test_set import TIMED, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
-from foresight.declared import FactorInfo, find_foreign_fields, list_arms, read_factors, varied_fields
+from foresight.declared import FactorInfo, find_foreign_fields, list_arms, read_factors, searched_fields, varied_fields
 from foresight.errors import RequestError, nearest_name
 from foresight.looks import from_json_rows
 from foresight.metrics import METRICS
@@ -58,6 +58,17 @@ class StudyData:
     @property
     def is_factorial(self) -> bool:
         return self.sweep.get("space", {}).get("design") == "factorial"
+
+    @property
+    def search(self) -> dict[str, Any] | None:
+        """How the arms were searched for (`objectives`, `sampler`, `seeds`, ...); None where they were declared."""
+        found: dict[str, Any] | None = self.sweep.get("space", {}).get("search")
+        return found
+
+    @property
+    def searched_fields(self) -> tuple[str, ...]:
+        """The config fields that a search varied."""
+        return searched_fields(self.sweep)
 
     @cached_property
     def curves(self) -> pd.DataFrame:

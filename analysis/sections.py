@@ -12,6 +12,7 @@ from analysis.looks import describe_looks
 from analysis.section import Section
 from analysis.sections_of_arms import ARM_SECTIONS
 from analysis.sections_of_factors import FACTOR_SECTIONS
+from analysis.sections_of_searches import SEARCH_SECTIONS
 
 SECTIONS = (
     Section(
@@ -47,6 +48,7 @@ SECTIONS = (
         },
         describe_looks,
     ),
+    *SEARCH_SECTIONS,
     *ARM_SECTIONS,
     *FACTOR_SECTIONS,
     Section(

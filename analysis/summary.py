@@ -8,6 +8,7 @@ from rich.table import Table
 
 from analysis import Study, wording
 from analysis.coverage import describe_coverage
+from analysis.proposals import describe_proposals
 
 WITHOUT_VERDICT = {"trivial": "trivial predictor", "ceiling": "ceiling"}
 
@@ -38,6 +39,8 @@ def print_summary(study: Study) -> None:
     for _, row in study.param_efficiency().query("basis == 'claim'").iterrows():
         shown = f"{wording.number(row['efficiency'])} {wording.interval(row['low'], row['high'])}".strip()
         console.print(f"{row['arm']}: {row['metric']} {shown}. {row['warnings']}".strip(), markup=False)
+    for note in describe_proposals(study.proposals()):
+        console.print(note, markup=False)
     for note in (data.sweep.get("scale_note"), *verdicts.loc[verdicts["kind"] == "criterion", "sentence"]):
         if note:
             console.print(note, markup=False)

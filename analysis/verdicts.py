@@ -28,6 +28,7 @@ VERDICT_COLUMNS = (
     "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "method",
     "more_seeds", "target", "acceptable", "failure", "band", "sentence", "keys",
 )  # fmt: skip
+EXPLORATION = "no verdict (exploration)"  # of a claim that says so: its arms were proposed by what earlier ones scored
 
 
 def build_verdicts(data: StudyData, table: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
@@ -91,6 +92,8 @@ def _arm_row(
         n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
         row["direction"] == "higher", count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
+    if claim.exploratory:
+        verdict = EXPLORATION
     alpha, next_alpha, items = claim.alpha, claim.alpha, data.items
     if test is not None and lacks_trials(test):
         verdict = f"no verdict ({seed_share(test['n_pairs'], test['n_seeds'], 0)} of look {test['look']})"

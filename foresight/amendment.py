@@ -125,7 +125,14 @@ def space_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any], n_
 
 def _levels(space: Mapping[str, Any]) -> list[str]:
     factors: Iterable[Mapping[str, Any]] = space["factors"]
-    return [f"{factor['name']} {level}" for factor in factors for level in factor["levels"]]
+    searched = [_range(dimension) for dimension in space.get("dimensions", ())]
+    return [f"{factor['name']} {level}" for factor in factors for level in factor["levels"]] + searched
+
+
+def _range(dimension: Mapping[str, Any]) -> str:
+    """What a search proposes of one field, as a phrase: `train.lr (low 0.0001, high 0.01, log True)`."""
+    told = [f"{name} {value}" for name, value in dimension.items() if name not in ("kind", "field") and value]
+    return f"{dimension['field']} ({', '.join(told)})"
 
 
 def compute_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

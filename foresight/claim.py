@@ -16,7 +16,7 @@ from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.space import BASELINE
 from foresight.spending import Look, Spending, plan_looks
 
-OPTIONAL_PARTS = ("reference", "judged", "spending")
+OPTIONAL_PARTS = ("reference", "judged", "spending", "exploratory")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Claim:
     which the number of further seeds is given for an undecided arm.
 
     With `spending` arms are looked at at several numbers of seeds, the first of them `seeds`; without it at `seeds` alone.
+    An `exploratory` claim gives no verdicts: its arms were proposed by what earlier ones scored.
     """
 
     statement: str
@@ -55,6 +56,7 @@ class Claim:
     judged: tuple[str, ...] = ()
     power: float = 0.8
     spending: Spending | None = None
+    exploratory: bool = False
 
     def check(self) -> None:
         """Raises RequestError for an unknown metric or levels that are not in order."""
@@ -77,6 +79,8 @@ class Claim:
             )
         if not 0 < self.power < 1:
             raise RequestError(f"a claim's power is a chance between 0 and 1, such as 0.8, got {self.power}")
+        if self.exploratory and (self.criteria or self.spending is not None):
+            raise RequestError("an exploratory claim gives no verdicts, so it has neither criteria nor looks")
         self._check_spending()
         for c in self.criteria:
             if c.on and c.on not in HELDOUT_SETS:

@@ -54,7 +54,13 @@ def read_factors(sweep: Mapping[str, Any]) -> tuple[FactorInfo, ...]:
 def varied_fields(sweep: Mapping[str, Any]) -> set[str]:
     """The config fields that differ between the trials of a study."""
     factors = read_factors(sweep)
-    return {"seed", *(factor.field for factor in factors), *(name for f in factors for name in f.with_fields)}
+    of_factors = {*(factor.field for factor in factors), *(name for f in factors for name in f.with_fields)}
+    return {"seed", *of_factors, *searched_fields(sweep)}
+
+
+def searched_fields(sweep: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields of a search's dimensions, as sweep.json declares them; none for a design."""
+    return tuple(str(dimension["field"]) for dimension in sweep.get("space", {}).get("dimensions", ()))
 
 
 def find_foreign_fields(rows: pd.DataFrame, sweep: Mapping[str, Any]) -> pd.Series:

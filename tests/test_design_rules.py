@@ -62,7 +62,10 @@ def test_only_foresight_tuning_imports_ray_or_optuna():
 
 
 def test_a_search_space_imports_only_the_config_the_space_the_claim_and_the_error():
-    allowed = ("foresight.config", "foresight.space", "foresight.claim", "foresight.errors", "search_spaces")
+    allowed = (
+        "foresight.config", "foresight.space", "foresight.proposal_space", "foresight.dimensions", "foresight.claim",
+        "foresight.errors", "search_spaces",
+    )  # fmt: skip
     found = importers(("search_spaces",), "foresight", "torch", "ray", "sweeps", "analysis", "pandas")
     assert [line for line in found if not line.split(": ")[1].startswith(allowed)] == []
 
@@ -89,11 +92,13 @@ def test_a_file_is_one_concept_and_short():
     [
         "foresight.config",
         "foresight.space",
+        "foresight.proposal_space",
         "foresight.claim",
         "foresight.runlog",
         "foresight.metrics",
         "foresight.features.requests",
         "foresight.tuning.launch",
+        "foresight.tuning.search_launch",
         "analysis",
         "analysis.__main__",
         *(f"search_spaces.{path.stem}" for path in python_files("search_spaces") if path.stem != "__init__"),
@@ -114,18 +119,24 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--scale",
         "--plan",
         "--json",
+        "--probe",
         "--seeds",
         "--limit",
         "--until-decided",
         "--budget-hours",
+        "--budget-gpu-hours",
+        "--budget-money",
+        "--price",
         "--one",
         "--runs",
+        "--workers",
         "--retry-failed",
         "--data",
         "--coco-root",
         "--ssv2-root",
         "--davis-root",
         "--amend",
+        "--wandb",
     }
 
 

@@ -26,7 +26,7 @@ from foresight.config.data import (
     VLMConfig,
 )
 from foresight.config.detector import DetectorConfig
-from foresight.config.fields import check_field, explain, field_names
+from foresight.config.fields import check_field, check_value, explain, field_names
 from foresight.config.heldout import HELDOUT_SETS, HeldoutConfig
 from foresight.config.part import Part
 from foresight.config.probe import ProbeConfig
@@ -63,6 +63,7 @@ __all__ = [
     "TrialConfig",
     "VLMConfig",
     "check_field",
+    "check_value",
     "explain",
     "field_names",
 ]

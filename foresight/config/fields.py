@@ -2,9 +2,11 @@
 
 import difflib
 from functools import cache
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from foresight.config.part import Part
 from foresight.config.trial import TrialConfig
 from foresight.errors import RequestError
 
@@ -21,6 +23,23 @@ def check_field(field: str) -> None:
     if field not in known:
         siblings = [name for name in known if name.split(".")[0] == field.split(".")[0]] or known
         raise RequestError(f"unknown field '{field}'{_nearest_field(field)}; the fields are {', '.join(siblings)}")
+
+
+def check_value(field: str, value: Any) -> None:
+    """Raises RequestError for a value that the field has in no config, whatever else that sets."""
+    check_field(field)
+    kind: Any = TrialConfig
+    *parts, leaf = field.split(".")
+    for part in parts:
+        kind = kind.model_fields[part].annotation
+    info = kind.model_fields[leaf]
+    kind = Annotated[info.annotation, info]
+    adapter: TypeAdapter[Any] = TypeAdapter(kind, config=Part.model_config)
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].lower()
+        raise RequestError(f"'{field}' cannot be {value!r} ({type(value).__name__}): {said}") from error
 
 
 def explain(error: ValidationError) -> str:

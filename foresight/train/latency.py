@@ -18,9 +18,9 @@ N_WARMUP, N_REPEATS = 5, 30
 class Pipeline:
     """Measures one arm after another on one device, and keeps the encoders loaded between them."""
 
-    def __init__(self, device: str):
+    def __init__(self, device: str, encoders: dict[str, nn.Module] | None = None):
         self.device = device
-        self.encoders: dict[str, nn.Module] = {}
+        self.encoders = {} if encoders is None else encoders
 
     def measure(self, config: TrialConfig) -> dict[str, Any]:
         """Median and quartiles in ms over repeats after a warm-up, with its two parts, and what it ran on."""

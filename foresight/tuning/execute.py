@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -11,17 +11,19 @@ from foresight.claim import Claim
 from foresight.errors import RunEndedError, find_disk_error
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
-from foresight.tuning.sweep import Placement
+from foresight.tuning.scratch import remove_all
+from foresight.tuning.sweep import RETRIES, Placement
 
 if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
     from foresight.tuning.recorder import TrialRecorder
 
 
@@ -40,7 +42,7 @@ class Runner:
     def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
         """Pretrains the toy decoder if it is missing, before anything of the trials: their models cannot be built without."""
         configs = [trial.config for trial in trials if "ltx" in entries_of(trial.config)]
-        store = ArrayStore(self.placement.cache)
+        store = self.placement.store()
         discard_corrupt(configs, store)
         if any(request.kind == "ltx" for stage in missing_requests(configs, store) for request in stage):
             self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
@@ -49,28 +51,60 @@ class Runner:
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
-        discard_corrupt(configs, ArrayStore(self.placement.cache))
+        discard_corrupt(configs, self.placement.store())
         fill_cache(self.ray, configs, self.placement, self.console)
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
+        from foresight.tuning.in_order import InOrder
+
+        self._tune(lambda progress: InOrder(planned), len(planned))
+
+    def run_search(
+        self, proposals: "Proposals", planned: Callable[[Trial], Planned], scheduler: Any, ended: Callable[[], None]
+    ) -> None:
+        """Runs what a search proposes, until it is over. `ended` is called after each trial."""
+        from foresight.tuning.search_alg import ProposalSearcher
+
+        def searcher(progress: SweepProgress) -> ProposalSearcher:
+            def tell(n_left: int) -> None:
+                progress.expect(n_left + 1)  # the trial that has just ended is counted next
+                ended()
+
+            return ProposalSearcher(proposals, self.log, planned, tell)
+
+        self._tune(searcher, proposals.n_left, scheduler)
+
+    def _tune(self, build_searcher: Callable[[SweepProgress], Any], n_pending: int, scheduler: Any = None) -> None:
         from ray import tune
 
         from foresight.tuning.recorder import TrialRecorder
+        from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
+        from foresight.tuning.waiting import WorkerWatch
+        from foresight.tuning.workers import SharedTrial
 
-        by_key = {item.key: item for item in planned}
-        progress = SweepProgress(self.console, len(by_key), self.placement.slots, self.claim.primary)
+        is_shared = self.placement.workers > 1
+        progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
         trainable = tune.with_parameters(
-            TrialActor, planned=by_key, placement=self.placement, claim=self.claim, study_dir=self.log.root
+            SharedTrial if is_shared else TrialActor, placement=self.placement, claim=self.claim, log=self.log
         )
-        recorder = TrialRecorder(self.log, by_key, self.claim.primary, progress)
+        watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
+        recorder = TrialRecorder(self.log, self.claim.primary, progress)
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.trial_gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
-        with tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch, progress, _ended_in_a_sentence(recorder):
+        with (
+            Mirror(self.log, self.placement, self.console).running(),
+            tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch,
+            progress,
+            _ended_in_a_sentence(recorder),
+        ):
             tune.Tuner(
-                tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
-                param_space={"key": tune.grid_search(list(by_key))},
+                tune.with_resources(trainable, self._trial_resources(is_shared)),
                 tune_config=tune.TuneConfig(
+                    search_alg=build_searcher(progress),
+                    scheduler=scheduler,
+                    num_samples=-1,  # as many as the searcher has
                     reuse_actors=True,
                     max_concurrent_trials=self.placement.slots,
                     trial_dirname_creator=lambda trial: trial.trial_id,
@@ -78,16 +112,26 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder],
-                    failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
+                    callbacks=[recorder, watched, *watch],  # in this order
+                    failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()
+            remove_all(self.log)
+
+    def _trial_resources(self, is_shared: bool) -> Any:
+        """What Tune's process of a trial takes: where workers do the work nothing of what they need."""
+        from ray import tune
+
+        if is_shared:  # Ray refuses a process that asks for nothing at all
+            return tune.PlacementGroupFactory([{"node:__internal_head__": 0.001}])
+        return {"cpu": 1, "gpu": self.placement.gpus}
 
     def measure_latency(self, arms: list[Arm]) -> None:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log.root))
+            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
+            self.log.refresh()
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.
@@ -104,6 +148,8 @@ def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
         full = find_disk_error(error)
         if recorder.ended is not None:
             raise recorder.ended from error
+        if isinstance(error, RunEndedError):
+            raise
         if full is not None:
             raise RunEndedError(
                 f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "

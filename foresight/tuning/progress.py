@@ -53,6 +53,20 @@ class SweepProgress:
         if self.live is not None:
             self.live.__exit__(kind, error, trace)
 
+    def say(self, sentence: str) -> None:
+        """What a person should know of meanwhile."""
+        self.console.print(Text(sentence, style="yellow"), soft_wrap=True)
+
+    @property
+    def n_waiting(self) -> int:
+        """Trials that have not begun."""
+        return self.n_pending - self.done - self.failed - len(self.running)
+
+    def expect(self, n_left: int) -> None:
+        """How many trials are still to end, where that is only known on the way."""
+        self.n_pending = self.done + self.failed + n_left
+        self.bar.update(self.task, total=self.n_pending)
+
     def start(self, key: str) -> None:
         """One trial began."""
         self.running.add(key)

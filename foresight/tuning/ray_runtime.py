@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import warnings
@@ -21,6 +22,7 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the run log is the record; Tune's own would be a second one
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it must end within seconds
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # trials that no scheduler may stop report nothing to it
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's snapshot is never read back
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
@@ -40,6 +42,8 @@ def start_ray(slots: int | None) -> Any:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if not in_cluster():
+        _keep_to_this_machine()
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     import ray
 
@@ -75,9 +79,18 @@ def _interrupt(signum: int, frame: object) -> None:
 
 
 def result_of(ray: Any, task: Any) -> Any:
-    """What a task returns. An error that a sentence can say is raised here without Ray's account of it."""
+    """What a task returns. An error that a sentence can say is raised here without Ray's account of it.
+
+    Raises RunEndedError for a process that was lost with its machine or for want of memory; that of an actor stays Ray's own.
+    """
+    lost = ray.exceptions
     try:
         return ray.get(task)
+    except (lost.WorkerCrashedError, lost.NodeDiedError, lost.LocalRayletDiedError, lost.OutOfMemoryError) as error:
+        raise RunEndedError(
+            f"a process that worked for this run was lost ({type(error).__name__}), with its machine or for want of memory; "
+            "what is finished is kept, and the same command goes on here"
+        ) from error
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, RequestError | RunEndedError):
             raise error.cause from error
@@ -89,6 +102,13 @@ def cluster_gpus() -> float:
     if in_cluster():
         return float(start_ray(None).cluster_resources().get("GPU", 0))
     return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def cluster_cpus() -> int:
+    """CPU cores of the cluster this process belongs to, or of this machine."""
+    if in_cluster():
+        return int(start_ray(None).cluster_resources().get("CPU", 0))
+    return os.cpu_count() or 1
 
 
 def _init(ray: Any, slots: int | None) -> None:
@@ -107,10 +127,19 @@ def _init(ray: Any, slots: int | None) -> None:
         address="local",
         num_cpus=slots,
         include_dashboard=False,
-        _node_ip_address="127.0.0.1",  # nothing of a laptop's sweep listens beyond this machine
+        _node_ip_address="127.0.0.1",
         object_store_memory=256 * 2**20,  # features travel by memory map, not through Ray
         **quiet,
     )
+
+
+def _keep_to_this_machine() -> None:
+    """What a laptop's Ray is told before it is imported: to listen on the loopback alone, and to answer only this run."""
+    # Ray's own name for it. Without it Ray takes the machine's address where it is given 127.0.0.1, and listens on all.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # of this run; Ray would keep one in a file
 
 
 def _check_answers(address: str) -> None:

@@ -8,13 +8,15 @@ import shutil
 import socket
 import subprocess
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
+from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.split_log import write_split
@@ -22,6 +24,8 @@ from foresight.tuning.ray_runtime import REPOSITORY
 
 if TYPE_CHECKING:
     from foresight.features.stage import StagedData
+    from foresight.train.loop import SavedTraining
+    from foresight.train.parallel import Ranks
     from foresight.train.task import Context
 
 ERROR_LENGTH = 2000  # characters of a failure's message that the run log keeps
@@ -36,6 +40,8 @@ class Planned:
     attempt: int
     keep_weights: bool = False  # another study continues with the trained model
     claim_hash: str | None = None  # of the claim that was registered when the trial began
+    raced: str = ""  # column of the epochs by which a scheduler may stop it; empty: it runs to its end
+    timed: bool = False  # its latency is measured with it, for a search that weighs it
 
     @property
     def key(self) -> str:
@@ -62,7 +68,7 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     """A trial that failed is a row as well, with its message."""
     row = planned.identity() | {
         "status": "failed",
-        "error": message[:ERROR_LENGTH],
+        "error": redact(message)[:ERROR_LENGTH],
         **environment_columns(),
         **end_columns(),
     }
@@ -70,43 +76,80 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
 
+def write_stopped(
+    log: RunLog, planned: Planned, epochs: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
+) -> None:
+    """A trial that a scheduler stopped is a row as well: how far it came, and what the validation images said then.
+
+    Written by the driver, which hears of the decision first: the trial's process only learns of it with its next trial.
+    """
+    last = epochs[-1]
+    row = planned.identity() | {"status": "stopped", **environment}
+    row |= {name: value for name, value in last.items() if name.startswith("val/")}
+    row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"]}
+    with _disk_errors_said(log, planned):
+        log.write_trial(row, config=planned.trial.config.model_dump(mode="json"), epochs=epochs)
+
+
 def record_trial(
-    log: RunLog, planned: Planned, data: "StagedData | None", context: "Context"
-) -> Iterator[dict[str, float]]:
-    """Runs a trial and writes it to the run log. Yields its epoch rows.
+    log: RunLog,
+    planned: Planned,
+    data: "StagedData | None",
+    context: "Context",
+    saved: "SavedTraining | None" = None,
+    ranks: "Ranks | None" = None,
+) -> Generator[dict[str, float], None, Exception | None]:
+    """Runs a trial and writes it to the run log. Yields its epoch rows; returns what made it fail, if it did.
 
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
-    arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume.
+    arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume. Nor is
+    being told to end, which leaves its row to who told it. `saved` and `ranks` are `run_trial`'s.
     Raises RunEndedError when the row cannot be written: then the next ones cannot be, either.
     """
     import safetensors.torch
 
+    from foresight.train.loop import ToldToEndError
     from foresight.train.trial import run_trial
 
-    running = run_trial(planned.trial.config, data, context)
+    running = run_trial(planned.trial.config, data, context, saved, ranks)
     try:
         result = yield from running
+        if planned.timed:
+            result.columns["cost/latency_ms"] = measure_latency(planned.trial.config, context)
+    except ToldToEndError:
+        return None
     except Exception as error:
         write_failure(log, planned, describe(error))
-        return
+        return error
+    environment = environment_columns() | {"env/device": context.device, "env/workers": ranks.size if ranks else 1}
     with _disk_errors_said(log, planned):
         for split in (data.train, data.val, data.test) if data is not None else ():
-            write_split(log.root, split.sample_hash)
+            write_split(log, split.sample_hash)
         log.write_trial(
-            planned.identity()
-            | {
-                "status": "complete",
-                **result.columns,
-                **environment_columns(),
-                "env/device": context.device,
-                **end_columns(),
-            },
+            planned.identity() | {"status": "complete", **result.columns, **environment, **end_columns()},
             config=planned.trial.config.model_dump(mode="json"),
             epochs=result.epochs,
             samples=result.samples,
             pictures=result.pictures,
             weights=safetensors.torch.save(result.weights) if planned.keep_weights else None,
         )
+    return None
+
+
+def has_its_row(log: RunLog, planned: Planned) -> bool:
+    """Whether this attempt of the trial, or one of its retries, has ended with a row: then nothing of it runs again."""
+    log.refresh_trial(planned.key)  # its process may have run on another machine
+    try:
+        return bool(log.read_trial(planned.key)["attempt"] >= planned.attempt)
+    except FileNotFoundError:
+        return False
+
+
+def measure_latency(config: TrialConfig, context: "Context") -> float:
+    """Milliseconds of the whole pipeline, measured after the training in its process; its encoders are kept for the next."""
+    from foresight.train.latency import Pipeline
+
+    return float(Pipeline(context.device, context.encoders).measure(config)["latency_ms"])
 
 
 @contextlib.contextmanager
@@ -116,7 +159,7 @@ def _disk_errors_said(log: RunLog, planned: Planned) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunEndedError(
-            f"trial {planned.key} cannot be written to {log.root} ({error.strerror or error}); every trial that is "
+            f"trial {planned.key} cannot be written to {log} ({error.strerror or error}); every trial that is "
             "there is kept, and the same command goes on once the others can be written"
         ) from error
 

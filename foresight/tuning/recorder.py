@@ -1,6 +1,8 @@
-"""Tune's callback: keeps the display, and writes the row of a trial whose process died without writing one."""
+"""Tune's callback: keeps the display, and writes the rows of trials that were stopped, or whose process died without one."""
 
+import dataclasses
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,15 @@ from ray import tune
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress
-from foresight.tuning.record import Planned, write_failure
+from foresight.tuning.record import Planned, has_its_row, write_failure, write_stopped
 
 
 class TrialRecorder(tune.Callback):
-    """Runs in the driver. A trial's own process writes its row; only a dead one's is written here."""
+    """Runs in the driver. A trial's own process writes its row; those of dead and of stopped ones are written here."""
 
-    def __init__(self, log: RunLog, planned: dict[str, Planned], primary: str, progress: SweepProgress):
-        self.log, self.planned, self.primary, self.progress = log, planned, primary, progress
+    def __init__(self, log: RunLog, primary: str, progress: SweepProgress):
+        self.log, self.primary, self.progress = log, primary, progress
+        self.epochs: dict[str, list[dict[str, Any]]] = {}  # of running trials that may be stopped
         self.ended: RunEndedError | None = None  # why no trial can go on; Tune hides it in an error of its own
 
     def __getstate__(self) -> dict[str, Any]:
@@ -26,32 +29,61 @@ class TrialRecorder(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.progress.start(trial.config["key"])
 
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "row" in result:
+            row, key = result["row"], trial.config["key"]
+            # A process that took another's place may repeat the epochs after the checkpoint.
+            before = [known for known in self.epochs.get(key, []) if known["epoch"] < row["epoch"]]
+            self.epochs[key] = [*before, row]
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._finish(trial.config["key"])
+        item: Planned = trial.config["planned"]
+        epochs = self.epochs.pop(item.key, [])
+        if is_stopped(item, trial.last_result):
+            try:
+                write_stopped(self.log, item, epochs, trial.last_result["environment"])
+            except RunEndedError as error:
+                self.ended = error
+                raise
+        self._finish(item)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial whose process or machine was lost runs again, from its checkpoint, as the next attempt."""
+        item: Planned = trial.config["planned"]
+        cause = cause_of_death(trial)
+        if isinstance(cause, RunEndedError):
+            self.ended = cause
+            raise cause
+        if not has_its_row(self.log, item):
+            trial.config["planned"] = dataclasses.replace(item, attempt=item.attempt + 1)
+            self.progress.say(f"{item.key} lost its process and goes on as attempt {item.attempt + 1}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        item = self.planned[trial.config["key"]]
+        item: Planned = trial.config["planned"]
+        self.epochs.pop(item.key, None)
         cause = cause_of_death(trial)
         try:
             if isinstance(cause, RunEndedError):
                 raise cause
-            if not self._wrote_its_row(item):
+            if not has_its_row(self.log, item):
                 write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
         except RunEndedError as error:
             self.ended = error
             raise
-        self._finish(item.key)
+        self._finish(item)
 
-    def _wrote_its_row(self, item: Planned) -> bool:
-        """Whether the process died after the trial had ended: then its own row stands."""
-        row = self.log.read_trial(item.key) if item.key in self.log.statuses() else None
-        return row is not None and row["attempt"] == item.attempt
-
-    def _finish(self, key: str) -> None:
-        row = self.log.read_trial(key)
+    def _finish(self, item: Planned) -> None:
+        row = self.log.read_trial(item.key)
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None
-        self.progress.finish(key, self.planned[key].trial.arm.name, row["error"], value)
+        self.progress.finish(item.key, item.trial.arm.name, row["error"], value)
+
+
+def is_stopped(item: Planned, last_result: Mapping[str, Any] | None) -> bool:
+    """Whether a scheduler ended the trial: one that ends by itself reports no epoch last."""
+    return bool(item.raced) and last_result is not None and "epoch" in last_result
 
 
 def cause_of_death(trial: Any) -> BaseException | None:

@@ -1,38 +1,29 @@
 """One invocation of a study's command: what is not finished of it is run, by Ray or as one trial in this process."""
 
-import importlib.metadata
-import math
-import sys
-import tempfile
+import shlex
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from foresight.amendment import space_changes
 from foresight.errors import RequestError, nearest_name
-from foresight.features.requests import discard_corrupt, missing_requests
-from foresight.features.store import ArrayStore
-from foresight.runlog import RunLog, config_columns
+from foresight.features.requests import missing_requests
+from foresight.runlog import RunLog
 from foresight.space import Arm, SearchSpace, Trial
+from foresight.storage.place import Place
 from foresight.tuning import preflight
-from foresight.tuning.context import worker_context
+from foresight.tuning.declaration import manifest_row, write_sweep
 from foresight.tuning.level_notes import level_notes
+from foresight.tuning.one_trial import run_here
 from foresight.tuning.ray_runtime import running_ray
-from foresight.tuning.record import Planned, git_commit, record_trial
+from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Placement, Sweep, run_order
 
 if TYPE_CHECKING:
     from foresight.tuning.execute import Runner
 
 DONE, SOME_FAILED = 0, 1
-TINY_NOTE = (
-    "Toy encoders with random weights: these numbers show that the whole path works and how noisy it is. "
-    "They say nothing about pretrained encoders."
-)
-RECORDED_VERSIONS = ("torch", "ray", "transformers", "timm", "diffusers", "lpips", "torchmetrics", "pandas", "numpy")
 
 
 class Session:
@@ -66,11 +57,11 @@ class Session:
             self.write_declaration()
             self.console.print(
                 f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
-                f"{self.placement.slots} at a time, into {_shown(self.log.root)}",
+                f"{self.placement.slots} at a time, into {shown(self.log.place)}",
                 soft_wrap=True,
             )
             if pending or unmeasured:
-                with running_ray(self.placement.slots) as ray:
+                with running_ray(self.placement.processes) as ray:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
                         runner.pretrain_decoders(pending)
@@ -108,80 +99,26 @@ class Session:
         with preflight.only_driver(self.log):
             self.check_machine([trial], [])
             self.write_declaration()
-            from foresight.features.extract import compute
-            from foresight.features.stage import stage
-
-            context = worker_context(self.placement)
-            store, device = ArrayStore(self.placement.cache), self.placement.device
-            discard_corrupt([trial.config], store)
-            for requests in missing_requests([trial.config], store):
-                for request in requests:
-                    self.console.print(f"computing {request.label} ...")
-                    compute(request, store, self.placement.roots, device)
-            data = stage(trial.config, store, device) if trial.config.is_trained else None
-            recorded = self.log.statuses().get(key) == "complete"
-            with tempfile.TemporaryDirectory(prefix="foresight-one-") as scratch:
-                log = RunLog(Path(scratch)) if recorded else self.log
-                for row in record_trial(log, self.planned([trial])[0], data, context):
-                    shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
-                    self.console.print(shown, soft_wrap=True)
-                ended = log.read_trial(key)
-            tests = "  ".join(f"{name} {value:.4g}" for name, value in ended.items() if name.startswith("test/"))
-            self.console.print(f"{ended['status']}  {ended['error'] or tests}", soft_wrap=True, markup=False)
-            if recorded:
-                self.console.print("not recorded: the run log already holds this trial complete", soft_wrap=True)
+            was_complete = self.log.statuses().get(key) == "complete"
+            ended = run_here(self.planned([trial])[0], self.log, self.placement, self.console)
+            if was_complete:
                 return DONE if ended["status"] == "complete" else SOME_FAILED
         return self.summarise([trial])
 
     def check_machine(self, pending: list[Trial], unmeasured: list[Arm]) -> None:
         """Raises RequestError when this machine cannot run the pending trials or measure the unmeasured arms."""
         configs = [trial.config for trial in pending]
-        cached = not missing_requests(configs, ArrayStore(self.placement.cache))
+        cached = not missing_requests(configs, self.placement.store())
         preflight.check_machine(configs, self.placement, self.log)
         run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if c.runs_encoders or not cached]
         preflight.check_checkpoints(run_encoders)
         preflight.check_decoders(configs)
-        preflight.check_continued(configs, self.placement.runs)
+        preflight.check_continued(configs, self.placement.place_of_runs)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""
-        stored = self.log.read_sweep() or {}
-        space = self.space_tree()
-        declaration: dict[str, Any] = {
-            "study": self.sweep.name,
-            "question": self.sweep.question,
-            "scale": self.space.baseline.scale,
-            "scale_note": TINY_NOTE if self.space.baseline.vlm.checkpoint == "random" else "",
-            "data": {"name": self.space.baseline.data.name, "fingerprint": self.space.baseline.data.fingerprint},
-            "claim": self.sweep.claim.to_json(),
-            "claim_hash": self.sweep.claim.hash,
-            "space": space,
-            "amendments": stored.get("amendments", []),
-            "space_changes": [
-                *stored.get("space_changes", ()),
-                *space_changes(stored.get("space"), space, list(self.log.statuses().values()).count("complete")),
-            ],
-            "versions": {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
-            "git_commit": git_commit(),
-            "created": stored.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-            "sensitivity": _storable(sensitivity) if sensitivity else stored.get("sensitivity", {}),
-        }
-        self.log.write_sweep(declaration)
-        self.log.write_manifest(
-            [
-                {
-                    "key": trial.key,
-                    "arm": trial.arm.name,
-                    "factor": trial.arm.factor,
-                    "level": trial.arm.level,
-                    "seed": trial.seed,
-                    "arm_key": trial.config.arm_key,
-                    **config_columns(trial.config.flat()),
-                }
-                for trial in self.trials
-            ]
-        )
+        write_sweep(self.log, self.sweep, self.space.baseline, self.space_tree(), sensitivity)
+        self.log.write_manifest([manifest_row(trial) for trial in self.trials])
 
     def space_tree(self) -> dict[str, Any]:
         """What varies, as sweep.json holds it."""
@@ -222,16 +159,13 @@ class Session:
         if failed or unfinished:
             return SOME_FAILED
         self.console.print(
-            f"next: python -m analysis {self.sweep.name} --runs {_shown(self.log.root.parent)}", soft_wrap=True
+            f"next: python -m analysis {self.sweep.name} --runs {shown(self.log.place.above)}", soft_wrap=True
         )
         return DONE
 
 
-def _storable(sensitivity: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no infinity: an arm whose output cannot be compared (it diverged, or has another shape) is null."""
-    return {arm: change if math.isfinite(change) else None for arm, change in sensitivity.items()}
-
-
-def _shown(path: Path) -> str:
-    """A path as a person would type it from here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def shown(place: Place) -> str:
+    """A place as a person would type it from here."""
+    if place.url is not None:
+        return shlex.quote(place.url)
+    return str(place.path.relative_to(Path.cwd()) if place.path.is_relative_to(Path.cwd()) else place.path)

@@ -11,11 +11,18 @@ from foresight.claim import Claim
 from foresight.config import GENERATED_DATA, DataConfig, HeldoutConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.errors import RequestError
-from foresight.features.store import default_root
+from foresight.features.store import ArrayStore, default_root
+from foresight.run_folder import open_log
+from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
+from foresight.storage.place import Place
+from foresight.tuning.budget import Budget
 
 # Given the space and the trials of each needed study, the space with what they decided.
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
+
+
+RETRIES = 3  # of a trial whose process or machine was lost, before that is a failed row
 
 
 @dataclass(frozen=True)
@@ -31,21 +38,63 @@ class Sweep:
     choose: Choose | None = None  # what the needed studies decide; without them the space is as declared
     keep_weights: bool = False  # trained models are kept, for a study that continues with them
     alone: bool = False  # one trial at a time: what is measured is time
+    budget: Budget | None = None  # where a command stops by itself, unless flags say otherwise
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how fast. `slots` trials run at once, each with `gpus` GPUs; paths are of this machine."""
+    """Where and how fast. `slots` trials run at once, each on `workers` processes of `gpus` GPUs.
+
+    Paths are the same on all machines. Of an object store they are those of the copies, and the URL goes with them.
+    """
 
     runs: Path
     slots: int
     gpus: float = 0.0
-    cache: Path = field(default_factory=default_root)
+    workers: int = 1  # processes that share a trial: one is Tune's own, more are Ray Train's
+    wait_s: float = 1800.0  # that a trial waits for its workers before it has failed
+    cache: Path = field(default_factory=default_root)  # of features
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+    runs_url: str | None = None
+    cache_url: str | None = None
+    alone: bool = False  # nothing of ours may run beside a trial: what is measured is time
+    wandb: bool = False  # finished trials are sent to W&B
+
+    def log(self, study: str) -> RunLog:
+        """The run log of a study."""
+        return open_log(self.place_of_runs.below(study))
+
+    def store(self) -> ArrayStore:
+        """The feature cache."""
+        return ArrayStore.at(self.place_of_features)
+
+    @property
+    def place_of_features(self) -> Place:
+        """The folder of all features."""
+        return Place(self.cache, self.cache_url)
+
+    @property
+    def place_of_runs(self) -> Place:
+        """The folder of all run logs."""
+        return Place(self.runs, self.runs_url)
 
     @property
     def device(self) -> str:
         return "cuda" if self.gpus else "cpu"
+
+    @property
+    def processes(self) -> int:
+        """How many processes train at once, and so how many may do other work at once."""
+        return self.slots * self.workers
+
+    @property
+    def trial_gpus(self) -> float:
+        """GPUs of one trial."""
+        return self.gpus * self.workers
+
+    def describe_workers(self) -> str:
+        """`2 workers with 1 CPU each`."""
+        return f"{self.workers} workers with {f'{self.gpus:g} GPU and ' if self.gpus else ''}1 CPU each"
 
 
 def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str, Path]) -> SearchSpace:
@@ -56,21 +105,27 @@ def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str
     Raises RequestError for a folder that cannot be used (see `foresight.data.resolve_data`).
     """
     space = sweep.space(scale)
-    planned = space.baseline
+    baseline = resolve_baseline(space.baseline, data, roots)
+    _check_counts(sweep, space, baseline.data)
+    return replace(space, baseline=baseline)
+
+
+def resolve_baseline(planned: TrialConfig, data: str | None, roots: Mapping[str, Path]) -> TrialConfig:
+    """A planned baseline on the data that was asked for, trained for as many steps: see `resolve_space`."""
+    declared = planned.data
     if data is not None:
-        planned = planned.with_fields({f"data.{name}": value for name, value in planned.data.with_name(data).items()})
+        planned = planned.with_fields({f"data.{name}": value for name, value in declared.with_name(data).items()})
     resolved = resolve_data(planned.data, roots.get(planned.data.name))
-    _check_counts(sweep, space, resolved)
     changes = {f"data.{name}": value for name, value in resolved.model_dump().items()}
     changes |= {f"heldout.{name}": value for name, value in _resolve_heldout(planned, roots).model_dump().items()}
-    share = space.baseline.data.n_train * space.baseline.data.n_frames / (resolved.n_train * resolved.n_frames)
+    share = declared.n_train * declared.n_frames / (resolved.n_train * resolved.n_frames)
     trained = {"train": planned.train} | ({"head_train": planned.head_train} if planned.continued() else {})
     for part, recipe in trained.items():
         for name in ("epochs", "patience"):
             n_epochs = getattr(recipe, name)
             if n_epochs is not None:
                 changes[f"{part}.{name}"] = max(1, round(n_epochs * share))
-    return replace(space, baseline=planned.with_fields(changes))
+    return planned.with_fields(changes)
 
 
 def _check_counts(sweep: Sweep, space: SearchSpace, resolved: DataConfig) -> None:
@@ -103,8 +158,9 @@ def read_roots(config: TrialConfig) -> set[str]:
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     """Every trial of the sweep, block after block. Raises RequestError for a claim or a space that is wrong."""
     sweep.claim.check()
-    sweep.claim.check_arms([arm.name for arm in space.arms()])
-    return space.trials(n_seeds)
+    trials = space.trials(n_seeds)
+    sweep.claim.check_arms(list(dict.fromkeys(trial.arm.name for trial in trials)))
+    return trials
 
 
 def run_order(sweep: Sweep, trials: list[Trial]) -> list[Trial]:

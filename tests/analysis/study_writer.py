@@ -93,7 +93,7 @@ class StudyWriter:
         declared = {"design": self.space.design, "baseline": baseline, "factors": factors}
         log.write_sweep({**self.sweep, "study": self.root.name, "space": declared, **self._claimed()})
         for images in SPLITS.values():
-            write_split(self.root, images)
+            write_split(log, images)
         trials = self.space.trials(self.n_seeds)
         log.write_manifest([self._planned(trial) for trial in trials])
         for trial in trials:

@@ -90,10 +90,10 @@ class FakeProgress:
 
 
 @pytest.fixture
-def recorder(log, planned):
+def recorder(log):
     from foresight.tuning.recorder import TrialRecorder
 
-    return TrialRecorder(log, {planned.key: planned}, "mask_iou", FakeProgress())
+    return TrialRecorder(log, "mask_iou", FakeProgress())
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def dead_trial(planned: Planned, tmp_path: Path) -> SimpleNamespace:
     trace = "Traceback (most recent call last):\n  File ...\n\nActorDiedError: the actor died.\n  cause: killed\n"
     (tmp_path / "error.txt").write_text(trace)
     path = str(tmp_path / "error.txt")
-    return SimpleNamespace(config={"key": planned.key}, error_file=path, pickled_error_file=None)
+    return SimpleNamespace(config={"key": planned.key, "planned": planned}, error_file=path, pickled_error_file=None)
 
 
 def test_a_process_that_died_gets_its_row_from_the_driver(log, planned, recorder, dead_trial):

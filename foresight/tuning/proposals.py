@@ -1,0 +1,218 @@
+"""Proposals: which trial a search runs next, and what its sampler is told. It knows the run log and Optuna, and no Ray.
+
+A proposal has a number, and its trials, one a seed, are an arm named after it: `p007`, or `baseline` for number 0. The
+manifest holds a trial before it runs, so the numbers of a run log say how far its search had come: on resuming each recorded
+proposal is told again in the order of the numbers, and a number without one (its proposal was refused, or repeated another)
+is asked for again.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from foresight.config import TrialConfig
+from foresight.errors import RequestError
+from foresight.proposal_space import ProposalSpace
+from foresight.space import BASELINE, Arm, Trial
+from foresight.tuning.outcome import Outcome
+from foresight.tuning.preflight import check_budgets
+from foresight.tuning.recorded import Recorded, outcome_of
+from foresight.tuning.search import Objective, Search, describe_change
+from foresight.tuning.search_study import SearchStudy
+
+
+@dataclass
+class Block:
+    """One proposal's trials, a seed each, and the rows of those that have ended."""
+
+    number: int
+    arm: Arm
+    trials: list[Trial]
+    asked: list[int] = field(default_factory=list)  # trials of the Optuna study that wait for its outcome
+    rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    outcome: Outcome | None = None
+
+
+class Proposals:
+    """A search between its sampler and what runs its trials: `next` gives a trial, `end` takes its row.
+
+    `finished` are the rows of this run log that stand, by key; `plan` is called with a trial before it is given out, and
+    `answer` may know the row of one that need not run. `may_propose` says whether there is time for another proposal, and
+    `most_trials` how many may be given out.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        space: ProposalSpace,
+        objectives: Sequence[Objective],
+        n_proposals: int,
+        finished: Mapping[str, Mapping[str, Any]],
+        plan: Callable[[Trial], None],
+        answer: Callable[[Trial], Mapping[str, Any] | None] = lambda trial: None,
+        may_propose: Callable[[], bool] = lambda: True,
+        most_trials: int | None = None,
+    ):
+        self.search, self.space, self.objectives, self.n_proposals = search, space, objectives, n_proposals
+        self.finished, self.plan, self.answer, self.may_propose = finished, plan, answer, may_propose
+        self.trials_left = most_trials
+        self.study = SearchStudy(space, objectives, search.sampler, search.seed, search.proposals)
+        self.blocks: dict[str, Block] = {}  # by arm_key, in the order of the numbers
+        self.by_key: dict[str, Block] = {}
+        self.waiting: deque[Trial] = deque()
+        self.running: set[str] = set()
+        self.next_number = 0
+        self.refused: dict[int, str] = {}  # number to the config's sentence
+        self.repeated: dict[int, int] = {}  # number to the one that it repeats
+        self.n_told = 0  # of other run logs
+        self.stopped_early = False  # there was no time for all proposals
+
+    # --- what is known before the first trial ------------------------------------------------------------------------
+
+    def tell_known(self, arms: Mapping[str, Sequence[Recorded]]) -> None:
+        """Tells the sampler of complete configurations of other run logs that lie in this space: a warm start."""
+        for trials in arms.values():
+            config = trials[0].config
+            rows = [trial.row for trial in trials if trial.row["status"] == "complete"]
+            if rows and not self.space.why_outside(config):
+                outcome = outcome_of(rows, len(rows), self.objectives)
+                assert outcome is not None
+                self.study.tell(self.study.add(self.space.params(config)), outcome)
+                self.n_told += 1
+
+    def resume(self, recorded: Mapping[int, TrialConfig]) -> list[int]:
+        """Tells what this run log holds, proposals by number, and takes up what was begun.
+
+        Returns the numbers whose configuration the space no longer holds: they stay in the log, and no sampler hears of them.
+        """
+        outside = [number for number, config in sorted(recorded.items()) if self.space.why_outside(config)]
+        for number, config in sorted(recorded.items()):
+            self._add_block(number, config)
+        for number in range(max(recorded, default=-1) + 1):
+            self.next_number = number + 1
+            if number not in recorded:
+                self._propose(number)
+            elif number not in outside:
+                block = self.blocks[recorded[number].arm_key]
+                self._tell(block, self.study.add(self.space.params(recorded[number])))
+                self._queue(block)
+        return outside
+
+    # --- one trial after the other -----------------------------------------------------------------------------------
+
+    def next(self) -> Trial | None:
+        """The next trial to run; None where there is none now, or none any more (`is_over`)."""
+        while not self.waiting and self.next_number < self.n_proposals:
+            if self.trials_left == 0 or not self.may_propose():
+                self.stopped_early = True
+                return None
+            self.next_number += 1
+            self._propose(self.next_number - 1)
+        if self.trials_left == 0:
+            self.waiting.clear()
+            self.stopped_early = True
+        if not self.waiting:
+            return None
+        if self.trials_left is not None:
+            self.trials_left -= 1
+        trial = self.waiting.popleft()
+        self.running.add(trial.key)
+        self.plan(trial)
+        return trial
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `next` will never give another trial."""
+        proposed = self.stopped_early or self.next_number >= self.n_proposals
+        return proposed and not self.waiting and not self.running
+
+    @property
+    def n_left(self) -> int:
+        """How many trials may still run, those that do included, if none of them fails or is stopped."""
+        open_blocks = [block for block in self.blocks.values() if block.outcome is None]
+        proposed = sum(len(block.trials) - len(block.rows) for block in open_blocks)
+        to_come = 0 if self.stopped_early else max(0, self.n_proposals - self.next_number)
+        n_left = proposed + to_come * self.search.seeds
+        return n_left if self.trials_left is None else min(n_left, self.trials_left + len(self.running))
+
+    def end(self, key: str, row: Mapping[str, Any]) -> None:
+        """Takes the row of a trial that has ended, whatever its status, and tells the sampler when its block has."""
+        block = self.by_key[key]
+        self.running.discard(key)
+        block.rows[key] = row
+        self._settle(block)
+        self._queue(block)
+
+    @property
+    def planned(self) -> list[Trial]:
+        """Every trial that was given out or is on record."""
+        return [trial for block in self.blocks.values() for trial in block.trials if trial.key in block.rows]
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _propose(self, number: int) -> None:
+        if number == 0:
+            asked, params = self.study.add(at_baseline := self.space.params(self.space.baseline)), at_baseline
+        else:
+            asked, params = self.study.ask(number)
+        try:
+            config = self.space.config(params)
+            check_budgets([config])
+        except RequestError as error:
+            self.refused[number] = str(error)
+            self.study.tell(asked, Outcome("failed"))
+            return
+        block = self.blocks.get(config.arm_key)
+        if block is None:
+            block = self._add_block(number, config)
+        else:
+            self.repeated[number] = block.number
+        self._tell(block, asked)
+        self._queue(block)
+
+    def _add_block(self, number: int, config: TrialConfig) -> Block:
+        is_baseline = config.arm_key == self.space.baseline.arm_key
+        change = describe_change(self.space, config)
+        arm = Arm(BASELINE if is_baseline else f"p{number:03d}", "" if is_baseline else "proposal", change, config)
+        first = self.space.baseline.seed
+        trials = [Trial(arm, config.at_seed(seed)) for seed in range(first, first + self.search.seeds)]
+        block = Block(number, arm, trials)
+        block.rows = {trial.key: self.finished[trial.key] for trial in trials if trial.key in self.finished}
+        self.blocks[config.arm_key] = block
+        self.by_key |= {trial.key: block for trial in trials}
+        self._settle(block)
+        return block
+
+    def _tell(self, block: Block, asked: int) -> None:
+        """Tells the outcome now, or when there is one."""
+        if block.outcome is None:
+            block.asked.append(asked)
+        else:
+            self.study.tell(asked, block.outcome)
+
+    def _settle(self, block: Block) -> None:
+        block.outcome = outcome_of(list(block.rows.values()), len(block.trials), self.objectives)
+        if block.outcome is not None:
+            for asked in block.asked:
+                self.study.tell(asked, block.outcome)
+            block.asked = []
+            # A proposal that has failed or was stopped at one seed is decided: its others would only cost.
+            mine = {trial.key for trial in block.trials}
+            self.waiting = deque(trial for trial in self.waiting if trial.key not in mine)
+
+    def _queue(self, block: Block) -> None:
+        """Lets the trials of a block wait that may run now: with asha its first alone, until that one has come through."""
+        for trial in block.trials:
+            if block.outcome is not None:
+                return
+            is_open = trial.key not in block.rows and trial.key not in self.running and trial not in self.waiting
+            if is_open:
+                known = self.answer(trial)
+                if known is None:
+                    self.waiting.append(trial)
+                else:
+                    block.rows[trial.key] = known
+                    self._settle(block)
+            if self.search.asha is not None and trial.key not in block.rows:
+                return

@@ -1,0 +1,93 @@
+"""What a run log knows of configurations: each trial's config rebuilt from its columns, and means over the seeds of one."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from foresight.config import TrialConfig
+from foresight.runlog import RunLog
+from foresight.tuning.outcome import Outcome
+from foresight.tuning.search import Objective
+
+CONFIG = "config/"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A finished trial: its row, and its config."""
+
+    row: Mapping[str, Any]
+    config: TrialConfig
+
+    @property
+    def key(self) -> str:
+        return self.config.key
+
+
+def rebuild_config(row: Mapping[str, Any]) -> TrialConfig | None:
+    """The config of a row of the manifest or of the trials; None where it is not that of the row's key.
+
+    A table gives whole numbers of a column with gaps as floats, and its gaps as nan, so the key is what proves the config.
+    Another version of the config has other keys.
+    """
+    tree: dict[str, Any] = {}
+    for name, value in row.items():
+        if name.startswith(CONFIG):
+            *parts, leaf = name.removeprefix(CONFIG).split(".")
+            node = tree
+            for part in parts:
+                node = node.setdefault(part, {})
+            node[leaf] = None if isinstance(value, float) and math.isnan(value) else value
+    try:
+        config = TrialConfig.model_validate(tree, strict=False)
+    except ValidationError:
+        return None
+    return config if config.key == row["key"] else None
+
+
+def read_recorded(log: RunLog) -> dict[str, Recorded]:
+    """The finished trials of a run log by key, whatever their status, but for those of another version of the config."""
+    found = {}
+    for row in log.trials().to_dict("records"):
+        named = {str(name): value for name, value in row.items()}
+        config = rebuild_config(named)
+        if config is not None:
+            found[config.key] = Recorded(named, config)
+    return found
+
+
+def by_arm(recorded: Iterable[Recorded]) -> dict[str, list[Recorded]]:
+    """The trials of each configuration apart from its seed, by its arm_key and in the order of their seeds."""
+    found: dict[str, list[Recorded]] = defaultdict(list)
+    for trial in sorted(recorded, key=lambda trial: (trial.config.arm_key, trial.config.seed)):
+        found[trial.config.arm_key].append(trial)
+    return dict(found)
+
+
+def outcome_of(rows: Sequence[Mapping[str, Any]], n_seeds: int, objectives: Sequence[Objective]) -> Outcome | None:
+    """What became of a configuration whose finished trials are `rows`; None while some of its seeds are to come.
+
+    One that failed at a seed is no choice, whatever it did at the others, nor is one without a value.
+    """
+    if any(row["status"] == "failed" for row in rows):
+        return Outcome("failed")
+    stopped = [row for row in rows if row["status"] == "stopped"]
+    if not stopped and len(rows) < n_seeds:
+        return None
+    means = [_mean([row.get(objective.column) for row in stopped or rows]) for objective in objectives]
+    if any(math.isnan(mean) for mean in means):
+        return Outcome("failed")
+    if stopped:
+        return Outcome("stopped", tuple(means), epoch=int(stopped[0]["train/epochs_run"]))
+    return Outcome("complete", tuple(means))
+
+
+def _mean(values: Sequence[Any]) -> float:
+    """nan where one of the values is missing or no finite number."""
+    numbers = [math.nan if value is None else float(value) for value in values]
+    mean = sum(numbers) / len(numbers)
+    return mean if math.isfinite(mean) else math.nan

@@ -1,0 +1,96 @@
+"""`--plan` of a search: what it may propose, how far it is, and what the rest would cost. Starts nothing."""
+
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from foresight.dimensions import Choice
+from foresight.features.requests import needed_entries
+from foresight.space import BASELINE, Arm, Trial
+from foresight.tuning.budget import NO_LIMIT, Budget
+from foresight.tuning.estimate import estimate_cost
+from foresight.tuning.plan_print import estimate_lines
+from foresight.tuning.search_session import PARTS_OF_FEATURES, SearchSession
+
+
+def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[str, Any]:
+    """The plan as a plain tree (`--plan --json`). The cost takes every proposal for the baseline, and none as stopped."""
+    from foresight.train.size import measure_size  # the only part of a plan that needs torch
+
+    search, space, log = session.search, session.space, session.log
+    recorded, statuses = session.recorded(), log.statuses()
+    n_left = max(0, session.n_proposals - len(recorded)) * search.seeds
+    trials = session.planned_trials()
+    begun = [trial for trial in trials if trial.key not in statuses]
+    arm = Arm(BASELINE, "", "", space.baseline)
+    size = measure_size(space.baseline)
+    sizes = {BASELINE: size} | {trial.arm.name: measure_size(trial.config) for trial in begun}
+    entries = needed_entries(space.combinations(*PARTS_OF_FEATURES))
+    store = session.placement.store()
+    pending = begun + [Trial(arm, space.baseline)] * n_left
+    return {
+        "study": search.name,
+        "question": search.question,
+        "scale": space.baseline.scale,
+        "data": space.baseline.data.model_dump(),
+        **session.space_tree()["search"],
+        "dimensions": space.to_json(),
+        "n_proposed": len(recorded),
+        "status": dict(Counter(statuses.get(trial.key, "pending") for trial in trials)),
+        "features": {"n_entries": len(entries), "n_cached": sum(store.has(key) for key in entries)},
+        "baseline": size,
+        "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
+        "slots": session.placement.slots,
+        "cost": estimate_cost(pending, sizes, log, session.placement).as_json(budget.price),
+    }
+
+
+def print_search_plan(plan: dict[str, Any], console: Console) -> None:
+    """The plan for people."""
+    console.print(Text.assemble((plan["study"], "bold"), f" at {plan['scale']} scale: {plan['question']}"))
+    goals = ", ".join(f"{goal['name']} ({goal['direction']} is better)" for goal in plan["objectives"])
+    each = f"at {plan['seeds']} seed{'s' * (plan['seeds'] > 1)}"
+    console.print(
+        f"{plan['n_proposed']} of {plan['proposals']} proposals made, each {each}; sampler "
+        f"{plan['sampler']} by {goals}, on validation images; an exploration: no verdicts",
+        soft_wrap=True,
+    )
+    if plan["rungs"]:
+        told = ", ".join(map(str, plan["rungs"]))
+        console.print(
+            f"the first trial of a proposal may be stopped after epoch {told}; the others run only if it was not"
+        )
+    if plan["status"]:
+        console.print("trials: " + ", ".join(f"{n} {name}" for name, n in sorted(plan["status"].items())))
+    data = plan["data"]
+    console.print(
+        f"data {data['name']}: {data['n_train']} training, {data['n_val']} validation and {data['n_test']} test images"
+    )
+    table = Table("field", "values", "only where", title="What is proposed", title_justify="left")
+    for dimension in plan["dimensions"]:
+        when = "; ".join(f"{name} is {' or '.join(map(str, values))}" for name, values in dimension["when"].items())
+        table.add_row(dimension["field"], _values(dimension), when)
+    console.print(table)
+    size, features = plan["baseline"], plan["features"]
+    console.print(
+        f"the baseline trains {size['params_trained']:,.0f} parameters, decoder apart ({size['params_decoder']:,.0f})"
+    )
+    console.print(f"features of the whole space: {features['n_cached']} of {features['n_entries']} entries cached")
+    for line in estimate_lines(plan, "at most about, if every proposal costs what the baseline does,"):
+        console.print(line, soft_wrap=True)
+
+
+def _values(dimension: dict[str, Any]) -> str:
+    if dimension["kind"] == Choice.__name__:
+        return ", ".join(map(str, dimension["values"]))
+    scale = (
+        ", by its logarithm"
+        if dimension["log"]
+        else f", every {dimension['step']}"
+        if dimension["step"] not in (None, 1)
+        else ""
+    )
+    return f"{dimension['low']:g} to {dimension['high']:g}{scale}"

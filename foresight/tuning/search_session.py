@@ -1,0 +1,264 @@
+"""One invocation of a search's command: proposals are made, run and told until there are as many as were asked for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console
+
+from foresight.config import TrialConfig
+from foresight.errors import RequestError, nearest_name
+from foresight.features.requests import missing_requests
+from foresight.proposal_space import ProposalSpace
+from foresight.runlog import RunLog
+from foresight.space import BASELINE, Arm, Trial
+from foresight.tuning import preflight
+from foresight.tuning.adopt import adopt
+from foresight.tuning.budget import Budget
+from foresight.tuning.declaration import manifest_row, write_sweep
+from foresight.tuning.one_trial import run_here
+from foresight.tuning.ray_runtime import running_ray
+from foresight.tuning.record import Planned
+from foresight.tuning.recorded import Recorded, by_arm, read_recorded, rebuild_config
+from foresight.tuning.search import Objective, Search
+from foresight.tuning.search_budget import SearchBudget
+from foresight.tuning.search_words import say_state, summarise
+from foresight.tuning.session import DONE, SOME_FAILED, shown
+from foresight.tuning.sweep import Placement
+
+if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
+
+# The parts of a config that decide what the encoders are given, and so which features a proposal needs.
+PARTS_OF_FEATURES = ("data", "vlm", "dinov2", "streams", "decoder")
+
+
+@dataclass(frozen=True)
+class SearchSession:
+    """A search on this machine's data and run log. `sources` are run logs whose finished trials are told, and reused."""
+
+    search: Search
+    space: ProposalSpace
+    objectives: tuple[Objective, ...]
+    n_proposals: int
+    log: RunLog
+    placement: Placement
+    sources: tuple[RunLog, ...]
+    console: Console
+
+    def check(self) -> None:
+        """Raises RequestError for a run directory of something else, or a full disk."""
+        preflight.check_readable(self.log)
+        preflight.check_disk(self.log.root, 0, "the run log")
+        preflight.check_ownership(self.log, self.search, self.space.baseline)
+        preflight.check_measurable(self.search.claim, self.space.baseline)
+        smallest = {
+            d.field: min(d.extremes()) for d in self.space.dimensions if d.field in ("train.batch_size", "data.n_train")
+        }
+        preflight.check_shared([self.space.baseline.with_fields(smallest)], self.placement.workers)
+        for source in self.sources:
+            if source.read_sweep() is None:
+                raise RequestError(
+                    f"--warm-start: '{source.root}' holds no study; name a folder such as runs/p2_ablations"
+                )
+            preflight.check_readable(source)
+
+    def run(self, retry_failed: bool, limits: Budget, most_trials: int | None) -> int:
+        """Goes on with the search from what its run log holds. Returns the exit code."""
+        from foresight.tuning.execute import Runner
+
+        budget = SearchBudget(limits, self.log, self.placement, self.search.seeds)
+        with preflight.only_driver(self.log):
+            known = [read_recorded(source) for source in self.sources]
+            proposals = self._proposals(known, retry_failed, budget, most_trials)
+            features = list(self.space.combinations(*PARTS_OF_FEATURES))
+            self._check_machine(features)
+            self.write_declaration()
+            for source, trials in zip(self.sources, known, strict=True):
+                proposals.tell_known(by_arm(trials.values()))
+                self.console.print(
+                    f"warm start: {len(trials)} finished trials of {shown(source.place)}", soft_wrap=True
+                )
+            outside = proposals.resume(self.recorded())
+            say_state(
+                self.search,
+                self.space.baseline.train.epochs,
+                proposals,
+                outside,
+                self.placement.slots,
+                self.log,
+                self.console,
+            )
+            if proposals.n_left or self._unmeasured(proposals):
+                with running_ray(self.placement.processes) as ray:
+                    runner = Runner(ray, self.log, self.placement, self.search.claim, self.console)
+                    if proposals.n_left:
+                        probes = [Trial(Arm("", "", "", config), config) for config in features]
+                        runner.pretrain_decoders(probes)
+                        self._check_sensitivity(runner)
+                        runner.compute_features(probes)
+                        budget.begin()
+                        runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial)
+                    runner.measure_latency(self._unmeasured(proposals))
+        code = summarise(self.search, proposals, self.log, self.console)
+        if budget.lack is not None:
+            self.console.print(f"the budget ends before the next proposal: {budget.lack}", soft_wrap=True)
+            return SOME_FAILED
+        return code
+
+    def run_one(self, key: str) -> int:
+        """Runs one trial that was proposed before in this process, so that a breakpoint works. Returns the exit code."""
+        by_key = {trial.key: trial for trial in self.planned_trials()}
+        if key not in by_key:
+            raise RequestError(
+                f"no proposed trial '{key}'{nearest_name(key, by_key)}; a search has the trials that it has proposed so far, and "
+                "--plan --json lists them"
+            )
+        with preflight.only_driver(self.log):
+            self._check_machine([by_key[key].config])
+            row = run_here(self._planner()(by_key[key]), self.log, self.placement, self.console)
+        return DONE if row["status"] == "complete" else SOME_FAILED
+
+    # --- what is on record -------------------------------------------------------------------------------------------
+
+    def recorded(self) -> dict[int, TrialConfig]:
+        """The proposals of the manifest by number. Raises RequestError for a row that is no trial of this version."""
+        found: dict[int, TrialConfig] = {}
+        for row in self.log.read_manifest().to_dict("records"):
+            config = rebuild_config({str(name): value for name, value in row.items()})
+            if config is None:
+                raise RequestError(
+                    f"{self.log} was searched with another version of the config: the key of {row['key']} is not that of "
+                    "its fields any more; use another --runs, and --warm-start cannot read it either"
+                )
+            found[number_of(str(row["arm"]))] = config
+        return found
+
+    def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
+        """sweep.json: what was claimed and what varies, on disk before the first trial."""
+        write_sweep(self.log, self.search, self.space.baseline, self.space_tree(), sensitivity)
+
+    def space_tree(self) -> dict[str, Any]:
+        """What varies and how it is searched, as sweep.json holds it."""
+        return {
+            "design": "search",
+            "baseline": self.space.baseline.flat(),
+            "factors": [],
+            "dimensions": self.space.to_json(),
+            "search": {
+                "objectives": [
+                    {"name": o.name, "column": o.column, "direction": "higher" if o.higher else "lower"}
+                    for o in self.objectives
+                ],
+                "sampler": self.search.sampler,
+                "sampler_seed": self.search.seed,
+                "proposals": self.n_proposals,
+                "seeds": self.search.seeds,
+                "rungs": list(self.search.asha.rungs(self.space.baseline.train.epochs)) if self.search.asha else [],
+                "warm_start": [source.root.name for source in self.sources],
+            },
+        }
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _proposals(
+        self, known: Sequence[Mapping[str, Recorded]], retry_failed: bool, budget: SearchBudget, most_trials: int | None
+    ) -> "Proposals":
+        finished = {
+            key: trial.row
+            for key, trial in read_recorded(self.log).items()
+            if not (retry_failed and trial.row["status"] == "failed")
+        }
+
+        def answer(trial: Trial) -> Mapping[str, Any] | None:
+            for source, trials in zip(self.sources, known, strict=True):
+                if trial.key in trials and trials[trial.key].row["status"] == "complete":
+                    self.log.write_manifest([manifest_row(trial)])
+                    return adopt(
+                        self.log, source, Planned(trial, self.search.name, 1, claim_hash=self.search.claim.hash)
+                    )
+            return None
+
+        from foresight.tuning.proposals import Proposals  # needs optuna
+
+        return Proposals(
+            self.search,
+            self.space,
+            self.objectives,
+            self.n_proposals,
+            finished,
+            plan=lambda trial: self.log.write_manifest([manifest_row(trial)]),
+            answer=answer,
+            may_propose=budget.may_propose,
+            most_trials=most_trials,
+        )
+
+    def _planner(self) -> Callable[[Trial], Planned]:
+        """Trial -> Planned, with its attempt number and what the search asks of it."""
+        recorded = self.log.trials()
+        attempts = dict(zip(recorded["key"], recorded["attempt"], strict=True)) if len(recorded) else {}
+        search, first = self.search, self.space.baseline.seed
+
+        def plan(trial: Trial) -> Planned:
+            raced = self.objectives[0].column if search.asha is not None and trial.seed == first else ""
+            attempt = int(attempts.get(trial.key, 0)) + 1
+            return Planned(trial, search.name, attempt, claim_hash=search.claim.hash, raced=raced, timed=search.alone)
+
+        return plan
+
+    def _scheduler(self) -> Any:
+        if self.search.asha is None:
+            return None
+        from foresight.tuning.search_alg import build_scheduler
+
+        curves, epochs = self.log.epochs(), self.space.baseline.train.epochs
+        first = [trial.key for trial in self.planned_trials() if trial.seed == self.space.baseline.seed]
+        before: list[pd.DataFrame] = []
+        if len(curves):
+            of_trial = dict(list(curves.groupby("key", observed=True)))
+            before = [of_trial[key] for key in first if key in of_trial]
+        return build_scheduler(self.search.asha, self.objectives[0], epochs, before)
+
+    def planned_trials(self) -> list[Trial]:
+        """The manifest's trials in the order of their numbers, then seeds."""
+        rows = self.log.read_manifest().to_dict("records")
+        trials = []
+        for row in rows:
+            config = rebuild_config({str(name): value for name, value in row.items()})
+            if config is not None:
+                trials.append(Trial(Arm(row["arm"], row["factor"], row["level"], config), config))
+        return sorted(trials, key=lambda trial: (number_of(trial.arm.name), trial.seed))
+
+    def _check_machine(self, configs: Sequence[TrialConfig]) -> None:
+        preflight.check_machine(configs, self.placement, self.log)
+        cached = not missing_requests(configs, self.placement.store())
+        preflight.check_checkpoints([c for c in configs if c.runs_encoders or self.search.alone or not cached])
+        preflight.check_decoders(configs)
+
+    def _check_sensitivity(self, runner: Any) -> None:
+        """Checks that each dimension changes the model's output, before it costs anything."""
+        from foresight.train.sensitivity import probe_config  # needs torch, as the trials do
+
+        known = (self.log.read_sweep() or {}).get("sensitivity", {})
+        own = probe_config(self.space.baseline)
+        unchecked = [
+            Arm(field, "", "", config)
+            for field, config in self.space.neighbours()
+            if field not in known and probe_config(config) != own  # some show only over a longer training than a probe
+        ]
+        if unchecked:
+            baseline = Arm(BASELINE, "", "", self.space.baseline)
+            self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
+
+    def _unmeasured(self, proposals: "Proposals") -> list[Arm]:
+        """The arms with a complete trial whose latency is not on record."""
+        measured = self.log.read_latency()
+        known = set(measured["arm_key"]) if len(measured) else set()
+        complete = [b for b in proposals.blocks.values() if b.outcome is not None and b.outcome.state == "complete"]
+        return [b.arm for b in complete if b.arm.config.task == "reconstruction" and b.arm.config.arm_key not in known]
+
+
+def number_of(arm: str) -> int:
+    """The number of a proposal by its arm's name: 0 for `baseline`, 7 for `p007`."""
+    return 0 if arm == BASELINE else int(arm.removeprefix("p"))
