@@ -8,7 +8,7 @@ SYNCED := $(VENV)/.synced
 # Each study by the Command line of its docstring, with that line's numbers: a factorial names the share that is run.
 STUDIES = grep -lE '^(SWEEP|SEARCH)' sweeps/*.py | xargs sed -n 's/^Command  *python \(sweeps\/[a-z0-9_]*\.py\( --[a-z-]* [0-9]*\)*\).*/\1/p'
 
-.PHONY: ablations studies list-studies test check bench calibration report clean
+.PHONY: ablations studies list-studies test chaos check bench calibration report clean
 .DEFAULT_GOAL := help
 
 help:
@@ -49,6 +49,10 @@ report: $(SYNCED)
 ## make test        the whole test suite, one real sweep through Ray included
 test: $(SYNCED)
 	$(PY) -m pytest
+
+## make chaos       kills, tears and fills at 100 random moments of a tiny study; FAULTS=20 SEED=7 for others (hours)
+chaos: $(SYNCED)
+	$(PY) tests/chaos/chaos.py --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED))
 
 ## make check       formatting, lint and types: what pre-commit runs
 check: $(SYNCED)

@@ -16,7 +16,6 @@ from typer.core import TyperGroup
 
 from analysis import load
 from analysis.amendments import describe_amendments
-from analysis.cost import read_price
 from analysis.coverage import describe_coverage
 from analysis.gate import closed_by, waived_in
 from analysis.gates import build_gates, build_studies, describe_gates
@@ -28,6 +27,7 @@ from analysis.summary import print_summary
 from analysis.waivers import DEFAULT_FILE, known_studies, read_waivers
 from analysis.without_numbers import write_without_numbers
 from foresight.errors import RequestError
+from foresight.price import read_price
 from foresight.run_folder import open_log, open_runs
 from foresight.storage.objects import open_place
 

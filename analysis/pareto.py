@@ -37,7 +37,7 @@ from analysis.objectives import (
     read_objectives,
 )
 from analysis.resampling import add_spread, draw_means
-from analysis.wording import interval, metric_phrase, n_range, number
+from analysis.wording import interval, metric_phrase, n_range, number, whole_percent
 
 PARETO_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
@@ -111,7 +111,7 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
     over = ", ".join(phrases.get(name) or metric_phrase(name) for name in pareto["objectives"].iloc[0].split())
     sentences = [
         f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. A state counts draws of the means "
-        f"of all arms together, each arm looked at by itself: sure is {SURE:.0%} of the draws."
+        f"of all arms together, each arm looked at by itself: sure is {whole_percent(SURE)} of the draws."
     ]
     for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
         rows = pareto[pareto["state"] == state]
@@ -136,7 +136,7 @@ def describe_fronts(fronts: pd.DataFrame) -> list[str]:
         shown = f"{number(row['hypervolume'])} {interval(row['low'], row['high'])}".strip()
         knee = f"its knee is {row['knee']}" if row["knee"] else "it has no knee"
         if row["knee"] and not math.isnan(row["p_knee"]):
-            knee += f" (in {row['p_knee']:.0%} of the draws)"
+            knee += f" (in {whole_percent(row['p_knee'])} of the draws)"
         sentences.append(
             f"Over {row['phrases']}, {row['n_on_front']} of {row['n_arms']} arms are on the front of the means; "
             f"hypervolume {shown} with the reference point {row['reference']}; {knee}."

@@ -19,7 +19,8 @@ from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
-from foresight.tuning.sweep import Placement
+from foresight.tuning.scratch import remove_all
+from foresight.tuning.sweep import RETRIES, Placement
 
 if TYPE_CHECKING:
     from foresight.tuning.proposals import Proposals
@@ -80,11 +81,17 @@ class Runner:
         from foresight.tuning.recorder import TrialRecorder
         from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
+        from foresight.tuning.waiting import WorkerWatch
+        from foresight.tuning.workers import SharedTrial
 
+        is_shared = self.placement.workers > 1
         progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
-        trainable = tune.with_parameters(TrialActor, placement=self.placement, claim=self.claim, log=self.log)
+        trainable = tune.with_parameters(
+            SharedTrial if is_shared else TrialActor, placement=self.placement, claim=self.claim, log=self.log
+        )
+        watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
-        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.gpus)
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.trial_gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with (
             Mirror(self.log, self.placement, self.console).running(),
@@ -93,7 +100,7 @@ class Runner:
             _ended_in_a_sentence(recorder),
         ):
             tune.Tuner(
-                tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
+                tune.with_resources(trainable, self._trial_resources(is_shared)),
                 tune_config=tune.TuneConfig(
                     search_alg=build_searcher(progress),
                     scheduler=scheduler,
@@ -105,10 +112,19 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder, watched],  # in this order
-                    failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
+                    callbacks=[recorder, watched, *watch],  # in this order
+                    failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()
+            remove_all(self.log)
+
+    def _trial_resources(self, is_shared: bool) -> Any:
+        """What Tune's process of a trial takes: where workers do the work nothing of what they need."""
+        from ray import tune
+
+        if is_shared:  # Ray refuses a process that asks for nothing at all
+            return tune.PlacementGroupFactory([{"node:__internal_head__": 0.001}])
+        return {"cpu": 1, "gpu": self.placement.gpus}
 
     def measure_latency(self, arms: list[Arm]) -> None:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""

@@ -30,7 +30,7 @@ MOST_DEATHS = 2  # of processes at one step: a machine may be lost once, a secon
 def fill_cache(
     ray: Any, configs: Sequence[TrialConfig], placement: Placement, console: Console, kinds: Collection[str] = KINDS
 ) -> None:
-    """Computes every entry that these trials read and the cache lacks, `placement.slots` processes at once.
+    """Computes every entry that these trials read and the cache lacks, `placement.processes` at once.
 
     `kinds` are those of Request to compute.
     Raises RequestError for data that cannot be read, RunEndedError for a full disk or a step that kills its process.
@@ -133,7 +133,7 @@ class FeaturePool:
 
     def _deal(self, works: list[Work], progress: FeatureProgress) -> None:
         """Gives every process something to do, and starts more while there are free slots."""
-        while works and (self.idle or len(self.working) < self.placement.slots):
+        while works and (self.idle or len(self.working) < self.placement.processes):
             process = self.idle.pop() if self.idle else self.extractor.remote(self.placement)
             work = self.last_work.get(process)
             if work not in works:

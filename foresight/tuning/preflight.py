@@ -132,12 +132,23 @@ def check_budgets(configs: Iterable[TrialConfig]) -> None:
             solve_size(config.adapter, feature_shapes(config))
 
 
+def check_shared(configs: Iterable[TrialConfig], n_workers: int) -> None:
+    """Raises RequestError for a trial that so many workers cannot share with the numbers that one process would have."""
+    if n_workers > 1:
+        for config in configs:
+            why = config.why_not_shared(n_workers)
+            if why is not None:
+                raise RequestError(
+                    f"{n_workers} workers cannot share the trial {config.key}: {why}; give fewer --workers, or leave it out"
+                )
+
+
 def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog) -> None:
     """Raises RequestError for an LPIPS trunk that is none, or a disk without room for what the trials will write."""
     configs = list(configs)
     check_trunk(will_measure=bool(configs))
     check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
-    n_bytes = missing_bytes(configs, placement.store(), placement.slots)
+    n_bytes = missing_bytes(configs, placement.store(), placement.processes)
     check_disk(placement.cache, n_bytes, "the feature cache")
 
 

@@ -15,10 +15,11 @@ from foresight.config import TrialConfig
 from foresight.errors import RequestError
 from foresight.proposal_space import ProposalSpace
 from foresight.space import BASELINE, Arm, Trial
+from foresight.tuning.outcome import Outcome
 from foresight.tuning.preflight import check_budgets
 from foresight.tuning.recorded import Recorded, outcome_of
 from foresight.tuning.search import Objective, Search, describe_change
-from foresight.tuning.search_study import Outcome, SearchStudy
+from foresight.tuning.search_study import SearchStudy
 
 
 @dataclass

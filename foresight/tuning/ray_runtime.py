@@ -79,9 +79,18 @@ def _interrupt(signum: int, frame: object) -> None:
 
 
 def result_of(ray: Any, task: Any) -> Any:
-    """What a task returns. An error that a sentence can say is raised here without Ray's account of it."""
+    """What a task returns. An error that a sentence can say is raised here without Ray's account of it.
+
+    Raises RunEndedError for a process that was lost with its machine or for want of memory; that of an actor stays Ray's own.
+    """
+    lost = ray.exceptions
     try:
         return ray.get(task)
+    except (lost.WorkerCrashedError, lost.NodeDiedError, lost.LocalRayletDiedError, lost.OutOfMemoryError) as error:
+        raise RunEndedError(
+            f"a process that worked for this run was lost ({type(error).__name__}), with its machine or for want of memory; "
+            "what is finished is kept, and the same command goes on here"
+        ) from error
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, RequestError | RunEndedError):
             raise error.cause from error
@@ -93,6 +102,13 @@ def cluster_gpus() -> float:
     if in_cluster():
         return float(start_ray(None).cluster_resources().get("GPU", 0))
     return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def cluster_cpus() -> int:
+    """CPU cores of the cluster this process belongs to, or of this machine."""
+    if in_cluster():
+        return int(start_ray(None).cluster_resources().get("CPU", 0))
+    return os.cpu_count() or 1
 
 
 def _init(ray: Any, slots: int | None) -> None:

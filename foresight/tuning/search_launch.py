@@ -11,15 +11,23 @@ from foresight.run_folder import open_log, open_study_log
 from foresight.storage.objects import open_place
 from foresight.tuning import preflight
 from foresight.tuning.amend import amend_claim
+from foresight.tuning.budget import choose_budget
 from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.flags import (
+    BudgetGpuHours,
+    BudgetHours,
+    BudgetMoney,
     CocoRoot,
     DataName,
     DavisRoot,
+    GpuPrice,
     Runs,
     Ssv2Root,
     Wandb,
+    Workers,
     check_flags,
+    check_placement,
+    check_plan_flags,
     choose_scale,
     place,
 )
@@ -54,9 +62,10 @@ def build_search_app(search: Search) -> typer.Typer:
                 help=f"Configurations to propose, {search.proposals} by default, each run at {search.seeds} seeds.",
             ),
         ] = None,
-        budget_hours: Annotated[
-            float | None, typer.Option(min=0.0, help="Propose nothing that would end later; what has begun is ended.")
-        ] = None,
+        budget_hours: BudgetHours = None,
+        budget_gpu_hours: BudgetGpuHours = None,
+        budget_money: BudgetMoney = None,
+        price: GpuPrice = None,
         limit: Annotated[int | None, typer.Option(min=1, help="Run at most N trials now.")] = None,
         one: Annotated[
             str | None, typer.Option(metavar="KEY", help="One proposed trial, in this process, without Ray.")
@@ -66,6 +75,7 @@ def build_search_app(search: Search) -> typer.Typer:
             list[str] | None,
             typer.Option(metavar="RUNS/STUDY", help="A run log whose finished trials are told and reused; repeatable."),
         ] = None,
+        workers: Workers = 1,
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the search is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -80,6 +90,9 @@ def build_search_app(search: Search) -> typer.Typer:
         console = Console(stderr=plan and json, highlight=False, markup=False)
         with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
             check_flags(plan, json)
+            budget = choose_budget(search.budget, budget_hours, budget_gpu_hours, budget_money, price)
+            asked = any(flag is not None for flag in (budget_hours, budget_gpu_hours, budget_money))
+            check_plan_flags(plan, False, price, budget, one, asked)
             if amend is not None:
                 if plan or one is not None:
                     raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
@@ -88,11 +101,14 @@ def build_search_app(search: Search) -> typer.Typer:
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, wandb)
+            if not plan:
+                check_placement(scale, n_gpus, workers, one)
+            roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
+            placement = place(scale, n_gpus, runs, roots, workers, wandb)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
-                made = make_search_plan(session)
+                made = make_search_plan(session, budget)
                 if json:
                     print(plan_json(made))
                 else:
@@ -100,8 +116,7 @@ def build_search_app(search: Search) -> typer.Typer:
                 raise typer.Exit(DONE)
             if one is not None:
                 raise typer.Exit(session.run_one(one))
-            budget_s = None if budget_hours is None else 3600 * budget_hours
-            raise typer.Exit(session.run(retry_failed, budget_s, limit))
+            raise typer.Exit(session.run(retry_failed, budget, limit))
 
     command.__doc__ = search.question
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

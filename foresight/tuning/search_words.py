@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from foresight.runlog import RunLog
-from foresight.tuning.proposals import Proposals
 from foresight.tuning.search import Search
 from foresight.tuning.session import DONE, SOME_FAILED, shown
+
+if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
 
 
 def say_state(
     search: Search,
     epochs: int,
-    proposals: Proposals,
+    proposals: "Proposals",
     outside: Sequence[int],
     slots: int,
     log: RunLog,
@@ -38,7 +41,7 @@ def say_state(
         )
 
 
-def summarise(search: Search, proposals: Proposals, log: RunLog, console: Console) -> int:
+def summarise(search: Search, proposals: "Proposals", log: RunLog, console: Console) -> int:
     """Says how the proposals ended, and returns the exit code that goes with it."""
     states = Counter(block.outcome.state if block.outcome else "open" for block in proposals.blocks.values())
     told = ", ".join(f"{states[state]} {state}" for state in ("complete", "stopped", "failed", "open") if states[state])

@@ -61,7 +61,7 @@ class Session:
                 soft_wrap=True,
             )
             if pending or unmeasured:
-                with running_ray(self.placement.slots) as ray:
+                with running_ray(self.placement.processes) as ray:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
                         runner.pretrain_decoders(pending)

@@ -12,6 +12,7 @@ from foresight.space import SearchSpace, Trial
 from foresight.tuning import preflight
 from foresight.tuning.session import DONE, Session
 from foresight.tuning.sweep import Placement, Sweep, plan_trials, read_roots, resolve_space
+from foresight.tuning.within_budget import BudgetMeter, run_study
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Study:
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
+        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
+
+    def logs(self) -> list[RunLog]:
+        """The run logs of the studies that it needs, the deepest first, and its own."""
+        found = [log for need in self.needs for log in need.logs()] + [self.log]
+        return list({log.root: log for log in found}.values())
 
     def session(self, console: Console) -> Session:
         return Session(self.sweep, self.space, self.trials, self.log, self.placement, console)
@@ -80,10 +87,10 @@ def planned_results(needs: tuple[Study, ...]) -> Mapping[str, pd.DataFrame]:
     return results
 
 
-def run_needs(study: Study, console: Console) -> int:
+def run_needs(study: Study, console: Console, meter: BudgetMeter) -> int:
     """Runs what is missing of the needed studies, the deepest first. Returns the exit code of the first that fails."""
     for need in study.needs:
-        code = run_needs(need, console)
+        code = run_needs(need, console, meter)
         if code == DONE and need.provisional:
             need = open_study(
                 need.sweep, need.space.baseline.scale, need.space.baseline.data.name, None, need.placement
@@ -91,14 +98,15 @@ def run_needs(study: Study, console: Console) -> int:
         if code == DONE and need.unfinished(study.sweep):
             console.print(f"{study.sweep.name} needs {need.sweep.name}, which runs first", soft_wrap=True)
             need.check()
-            code = need.session(console).run(need.trials, retry_failed=False)
+            code = run_study(need.session(console), need.trials, False, meter)
             code = code if need.unfinished(study.sweep) else DONE
         if code != DONE:
-            console.print(
-                f"{study.sweep.name} needs {need.sweep.name}, which is not complete; "
-                f"python sweeps/{need.sweep.name}.py --retry-failed runs its failed trials again",
-                soft_wrap=True,
+            statuses = need.log.statuses()
+            failed = any(statuses.get(trial.key) == "failed" for trial in need.trials)
+            retry = (
+                f"; python sweeps/{need.sweep.name}.py --retry-failed runs its failed trials again" if failed else ""
             )
+            console.print(f"{study.sweep.name} needs {need.sweep.name}, which is not complete{retry}", soft_wrap=True)
             return code
     return DONE
 

@@ -16,9 +16,13 @@ from foresight.run_folder import open_log
 from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
 from foresight.storage.place import Place
+from foresight.tuning.budget import Budget
 
 # Given the space and the trials of each needed study, the space with what they decided.
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
+
+
+RETRIES = 3  # of a trial whose process or machine was lost, before that is a failed row
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,12 @@ class Sweep:
     choose: Choose | None = None  # what the needed studies decide; without them the space is as declared
     keep_weights: bool = False  # trained models are kept, for a study that continues with them
     alone: bool = False  # one trial at a time: what is measured is time
+    budget: Budget | None = None  # where a command stops by itself, unless flags say otherwise
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how fast. `slots` trials run at once, each with `gpus` GPUs.
+    """Where and how fast. `slots` trials run at once, each on `workers` processes of `gpus` GPUs.
 
     Paths are the same on all machines. Of an object store they are those of the copies, and the URL goes with them.
     """
@@ -46,6 +51,8 @@ class Placement:
     runs: Path
     slots: int
     gpus: float = 0.0
+    workers: int = 1  # processes that share a trial: one is Tune's own, more are Ray Train's
+    wait_s: float = 1800.0  # that a trial waits for its workers before it has failed
     cache: Path = field(default_factory=default_root)  # of features
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
     runs_url: str | None = None
@@ -74,6 +81,20 @@ class Placement:
     @property
     def device(self) -> str:
         return "cuda" if self.gpus else "cpu"
+
+    @property
+    def processes(self) -> int:
+        """How many processes train at once, and so how many may do other work at once."""
+        return self.slots * self.workers
+
+    @property
+    def trial_gpus(self) -> float:
+        """GPUs of one trial."""
+        return self.gpus * self.workers
+
+    def describe_workers(self) -> str:
+        """`2 workers with 1 CPU each`."""
+        return f"{self.workers} workers with {f'{self.gpus:g} GPU and ' if self.gpus else ''}1 CPU each"
 
 
 def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str, Path]) -> SearchSpace:

@@ -94,10 +94,10 @@ def warm(configs: list[TrialConfig], placement: Placement, console: Console) -> 
     """Computes what the cache lacks. Raises RequestError before anything starts, RunEndedError when it cannot go on."""
     store = placement.store()
     discard_corrupt(configs, store)
-    preflight.check_disk(placement.cache, missing_bytes(configs, store, placement.slots), "the feature cache")
+    preflight.check_disk(placement.cache, missing_bytes(configs, store, placement.processes), "the feature cache")
     if missing_requests(configs, store):
         preflight.check_checkpoints(configs)
-        with running_ray(placement.slots) as ray:
+        with running_ray(placement.processes) as ray:
             fill_cache(ray, configs, placement, console)
     sizes = entry_sizes(configs)
     console.print(

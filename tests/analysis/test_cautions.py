@@ -179,7 +179,7 @@ def test_a_metric_at_its_bound(cautions):
 
 def test_images_at_a_bound(cautions):
     text = cautions(edit=lambda log: rewrite(log, ODD, samples_of([1.0] * 150 + [0.2] * 50), **{"test/mask_iou": 0.8}))
-    assert f"Mask IoU is at its bound of 1 on most test images in {ODD} (75%)." in text["saturated"]
+    assert f"Mask IoU is at its bound of 1 on most test images in {ODD} (75 %)." in text["saturated"]
 
 
 def test_numbers_that_look_typed(cautions):
@@ -271,7 +271,7 @@ def test_a_curve_with_a_hole(cautions):
 
 def test_sizes_that_miss_their_label_or_vary_in_an_arm(cautions):
     text = cautions({"cost/budget_params": 10_000_000, "cost/params_trained": 8_109_952})["off_label"]
-    assert text.endswith(f"by more than 5% in {ODD} (8.11 M for 10 M).")
+    assert text.endswith(f"by more than 5 % in {ODD} (8.11 M for 10 M).")
     assert "off_label" not in cautions({"cost/budget_params": 8_000_000, "cost/params_trained": 8_109_952})
 
     def change(trial, row):

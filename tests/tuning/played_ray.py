@@ -3,13 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
-from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+from ray import exceptions
+from ray.exceptions import ActorDiedError, RayTaskError
 
 
 class PlayedRay:
     """`deaths` names the calls, counted from 0 over all processes, at which the process is lost."""
 
-    exceptions = SimpleNamespace(RayTaskError=RayTaskError, RayActorError=RayActorError)
+    exceptions = exceptions
 
     def __init__(self, deaths: tuple[int, ...] = ()):
         self.deaths = deaths

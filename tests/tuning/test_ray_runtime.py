@@ -1,8 +1,10 @@
 import socket
+from types import SimpleNamespace
 
 import pytest
+from ray import exceptions
 
-from foresight.errors import RequestError
+from foresight.errors import RequestError, RunEndedError
 from foresight.tuning import ray_runtime
 
 
@@ -35,3 +37,25 @@ def test_a_sigterm_while_ray_starts_is_an_interrupt(monkeypatch):
     monkeypatch.setattr(ray_runtime, "_init", init)
     with pytest.raises(KeyboardInterrupt):
         ray_runtime.start_ray(1)
+
+
+def failing(error: Exception) -> SimpleNamespace:
+    """A Ray whose tasks all end so."""
+
+    def get(task: object) -> None:
+        raise error
+
+    return SimpleNamespace(get=get, exceptions=exceptions)
+
+
+@pytest.mark.parametrize("lost", [exceptions.WorkerCrashedError(), exceptions.OutOfMemoryError("too much")])
+def test_a_task_whose_process_was_lost_ends_the_run_in_a_sentence(lost):
+    with pytest.raises(RunEndedError, match=f"was lost .{type(lost).__name__}., with its machine") as caught:
+        ray_runtime.result_of(failing(lost), "task")
+    assert "\n" not in str(caught.value)
+
+
+def test_our_own_mistake_in_a_task_is_not_hidden():
+    error = exceptions.RayTaskError("f", "a traceback", ZeroDivisionError("ours"))
+    with pytest.raises(exceptions.RayTaskError):
+        ray_runtime.result_of(failing(error), "task")
