@@ -112,8 +112,14 @@ class RunLog:
             self.files.refresh()
 
     def refresh_trial(self, key: str) -> None:
-        """As `refresh`, of one trial."""
-        self.files.refresh_folder(f"trials/{key}", "trial.parquet")
+        """As `refresh`, of one trial, amid a run. Raises RunEndedError for a storage that cannot be read any more."""
+        try:
+            self.files.refresh_folder(f"trials/{key}", "trial.parquet")
+        except OSError as error:
+            raise RunEndedError(
+                f"trial {key} cannot be read from {self} ({error.strerror or error}); every finished trial is kept, and the "
+                "same command goes on once it can be read"
+            ) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file of the study. Raises RunEndedError for a disk that does not take it, or another driver's folder."""

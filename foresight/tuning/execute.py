@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from foresight.claim import Claim
-from foresight.errors import RunEndedError, find_disk_error
+from foresight.errors import RunEndedError, find_disk_error, find_ended
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.runlog import RunLog
@@ -145,11 +145,9 @@ def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = find_disk_error(error)
-        if recorder.ended is not None:
-            raise recorder.ended from error
-        if isinstance(error, RunEndedError):
-            raise
+        full, ended = find_disk_error(error), recorder.ended or find_ended(error)
+        if ended is not None:
+            raise RunEndedError(str(ended)) from error
         if full is not None:
             raise RunEndedError(
                 f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "

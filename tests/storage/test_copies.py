@@ -22,6 +22,7 @@ from foresight.runlog import RunLog
 from foresight.split_log import read_split, write_split
 from foresight.storage.copies import ROW
 from foresight.storage.lease import hold
+from foresight.storage.objects import ObjectFiles
 from foresight.storage.place import Place
 
 PLANNED = {"key": "k", "sweep": "small", "arm": "baseline", "seed": 0, "provenance": "trained"}
@@ -266,3 +267,19 @@ def test_commands_that_read_bring_what_is_new(here, s3_url, tmp_path, monkeypatc
     assert RunLog(folder / study).statuses() == {"k": "failed"}
     assert (open_runs(f"{parent}?{query}") / study / "sweep.json").exists()
     assert open_runs(str(tmp_path)) == tmp_path
+
+
+def test_a_store_that_is_lost_amid_a_run_ends_it_in_a_sentence(here, monkeypatch):
+    write_attempt(here, 1)
+
+    def lost(*_: object) -> bytes:
+        raise OSError("AWS Error NETWORK_CONNECTION")
+
+    monkeypatch.setattr(ObjectFiles, "read", lost)
+    with pytest.raises(RunEndedError, match=r"trial k cannot be read from s3://bucket/.* goes on once it can be read"):
+        here.refresh_trial("k")
+    with pytest.raises(RequestError, match="cannot be reached from here"):
+        here.refresh()
+    monkeypatch.setattr(ObjectFiles, "_put", lost)
+    with pytest.raises(RunEndedError, match=r"sweep\.json cannot be written to s3://bucket/"):
+        here.write_sweep({"study": "small"})
