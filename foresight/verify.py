@@ -2,7 +2,8 @@
 
 What must hold at any moment: a planned trial has one record or none, a record belongs to the configuration its key says, its
 files are there and agree with it (`foresight.verify_trial`), splits are what their names say, latencies are of their arms, and
-looks are those of the claim. Trials that have not ended are no fault, and neither are files half-written, which are named.
+looks are those of the claim. Trials that have not ended are no fault (but with `--finished`), and neither are files half-written,
+which are named.
 Exit codes: 0 whole, 1 not (one line each), 2 the request is wrong.
 """
 
@@ -19,6 +20,7 @@ import typer
 
 from foresight.errors import RequestError, describe_damage
 from foresight.looks import from_json_rows
+from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
 from foresight.stored_claim import read_claim
@@ -30,16 +32,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def find_faults(log: RunLog) -> Iterator[str]:
     """One sentence for each thing that does not hold. Raises RequestError for a folder that holds no study."""
     if not (log.root / "sweep.json").is_file():
-        raise RequestError(
-            f"'{log.root}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
-        )
+        raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     yield from _faults_of_declaration(log.root / "sweep.json")
-    manifest, unreadable = read_table(log.root / "manifest.parquet")
-    if unreadable:
-        yield unreadable
-    else:
-        yield from _faults_of_manifest(manifest)
     directories = sorted(path for path in log.trials_dir.glob("*") if path.is_dir())
+    manifest, unreadable = read_table(log.root / "manifest.parquet")
+    if not unreadable:
+        yield from _faults_of_manifest(manifest)
+    elif directories or (log.root / "manifest.parquet").exists():  # else its driver died right after sweep.json
+        yield unreadable
     for directory in directories:
         if (directory / "trial.parquet").exists():
             yield from faults_of_trial(directory)
@@ -111,6 +111,16 @@ def _faults_of_looks(log: RunLog) -> Iterator[str]:
         yield f"looks.json holds the test of {test['arm']} at look {test['look']} twice"
 
 
+def find_unfinished(log: RunLog) -> Iterator[str]:
+    """One sentence for each planned trial without a final record, and each record that was never planned."""
+    recorded, planned = log.statuses(), log.read_manifest()["key"].tolist()
+    for key in planned:
+        if key not in recorded:
+            yield f"{key}: is planned and has no record"
+    for key in sorted(set(recorded) - set(planned)):
+        yield f"{key}: is recorded and was never planned"
+
+
 def leftovers(log: RunLog) -> list[Path]:
     """Temporary files of writers that died, or that write at this moment: nothing reads them, so they are no fault."""
     return sorted(path.relative_to(log.root) for path in log.root.rglob(".*.tmp"))
@@ -132,10 +142,17 @@ def _faults_of_consolidation(log: RunLog, directories: list[Path]) -> Iterator[s
 
 
 @app.command()
-def main(folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")]) -> None:
+def main(
+    folder: Annotated[
+        str, typer.Argument(help="A study's run log, such as runs/p2_ablations or s3://bucket/runs/p2_ablations.")
+    ],
+    finished: Annotated[bool, typer.Option("--finished", help="Every planned trial must have ended as well.")] = False,
+) -> None:
     """Whether a run log is whole: one line for each thing that does not hold."""
     try:
-        faults = list(find_faults(log := RunLog(folder)))
+        faults = list(find_faults(log := open_study_log(folder)))
+        if finished and not faults:
+            faults = list(find_unfinished(log))
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -16,10 +16,10 @@ from foresight.runlog import (
     SCHEMA_VERSION,
     TRIAL_COLUMNS,
     RunLog,
-    atomic_write_bytes,
     check_row,
     config_columns,
 )
+from foresight.storage.local import atomic_write_bytes
 
 ROW = {
     "key": "film-s0-0a",

@@ -19,7 +19,7 @@ from foresight.set_hash import compute_set_hash
 from foresight.spending import Spending
 from foresight.split_log import write_split
 from foresight.train.pictures import picture_strip
-from foresight.verify import app, find_faults
+from foresight.verify import app, find_faults, find_unfinished
 
 CLAIM = Claim("?", primary="mask_iou", margin=0.02, alpha=0.05, seeds=2, spending=Spending("pocock", (2, 4)))
 SPLITS = {"train": ["t1", "t2"], "val": ["v1"], "test": list("abcd")}
@@ -38,7 +38,7 @@ def log(tmp_path: Path) -> RunLog:
         log.write_trial(
             row
             | {"sweep": "small", "status": "complete", "provenance": "trained", "test/mask_iou": 0.5, "data/n_test": 4}
-            | {f"data/{split}_hash": write_split(log.root, images) for split, images in SPLITS.items()}
+            | {f"data/{split}_hash": write_split(log, images) for split, images in SPLITS.items()}
             | {"train/epochs_run": 2}
             | config_columns(config.flat()),
             config=config.model_dump(mode="json"),
@@ -232,3 +232,19 @@ def test_a_folder_without_a_study_is_refused(tmp_path):
     with pytest.raises(RequestError, match="holds no study"):
         list(find_faults(RunLog(tmp_path)))
     assert CliRunner().invoke(app, [str(tmp_path)]).exit_code == 2
+
+
+def test_a_study_whose_driver_died_before_it_wrote_the_plan_has_no_fault(tmp_path):
+    log = RunLog(tmp_path / "begun")
+    log.write_sweep({"study": "begun", "claim": CLAIM.to_json(), "claim_hash": CLAIM.hash})
+    assert list(find_faults(log)) == []
+
+
+def test_finished_asks_for_a_record_of_every_planned_trial_and_of_no_other(log):
+    left, *_ = (key for key in log.read_manifest()["key"] if key not in KEYS)
+    assert list(find_unfinished(log)) == [f"{left}: is planned and has no record"]
+    result = CliRunner().invoke(app, [str(log.root), "--finished"])
+    assert (result.exit_code, left in result.stdout) == (1, True)
+    manifest = log.read_manifest()
+    manifest[manifest["key"] == KEYS[0]].to_parquet(log.root / "manifest.parquet")
+    assert list(find_unfinished(log)) == [f"{KEYS[1]}: is recorded and was never planned"]

@@ -11,7 +11,6 @@ from foresight.claim import Claim
 from foresight.errors import RunEndedError, find_disk_error
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
@@ -42,7 +41,7 @@ class Runner:
     def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
         """Pretrains the toy decoder if it is missing, before anything of the trials: their models cannot be built without."""
         configs = [trial.config for trial in trials if "ltx" in entries_of(trial.config)]
-        store = ArrayStore(self.placement.cache)
+        store = self.placement.store()
         discard_corrupt(configs, store)
         if any(request.kind == "ltx" for stage in missing_requests(configs, store) for request in stage):
             self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
@@ -51,7 +50,7 @@ class Runner:
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
-        discard_corrupt(configs, ArrayStore(self.placement.cache))
+        discard_corrupt(configs, self.placement.store())
         fill_cache(self.ray, configs, self.placement, self.console)
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
@@ -116,6 +115,7 @@ class Runner:
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
             result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
+            self.log.refresh()
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.

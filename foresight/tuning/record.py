@@ -144,7 +144,7 @@ def _disk_errors_said(log: RunLog, planned: Planned) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunEndedError(
-            f"trial {planned.key} cannot be written to {log.root} ({error.strerror or error}); every trial that is "
+            f"trial {planned.key} cannot be written to {log} ({error.strerror or error}); every trial that is "
             "there is kept, and the same command goes on once the others can be written"
         ) from error
 

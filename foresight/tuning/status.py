@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.storage.lease import read_claims
 from foresight.tuning.preflight import check_readable
@@ -65,9 +65,7 @@ class Status:
 def read_status(log: RunLog, now: float) -> Status:
     """How the study stands at the time `now` (seconds since 1970). Raises RequestError for a folder that holds none."""
     if not (log.root / "sweep.json").is_file():
-        raise RequestError(
-            f"'{log.root}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
-        )
+        raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     check_readable(log)
     sweep = log.read_sweep() or {}
     planned = set(log.read_manifest()["key"])
@@ -158,12 +156,12 @@ def _describe_driver(log: RunLog) -> str:
 
 @app.command()
 def main(
-    folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")],
+    folder: Annotated[str, typer.Argument(help="A study's run log: runs/p2_ablations, s3://bucket/runs/p2_ablations.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
 ) -> None:
     """How a sweep stands: trials, throughput, time left, failures with their causes."""
     try:
-        status = read_status(RunLog(folder), time.time())
+        status = read_status(open_study_log(folder), time.time())
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
