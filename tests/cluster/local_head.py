@@ -36,7 +36,7 @@ def free_ports(n: int) -> list[int]:
 
 def documented(start: str) -> str:
     """The command of cluster/README.md's last part that begins so, on one line."""
-    part = README.split("## A cluster that is there")[1].replace("\\\n", " ")
+    part = README.split("\n## A cluster that is there\n")[1].replace("\\\n", " ")
     found = [line for line in part.splitlines() if re.match(start, line)]
     assert found, f"cluster/README.md has no command {start}"
     return " ".join(found[0].split())
