@@ -144,8 +144,14 @@ class StudyData:
 
     @cached_property
     def arms(self) -> list[str]:
-        """Every arm, planned or recorded, the baseline first, then in the order of the plan."""
+        """Every arm, planned or recorded, the baseline first, then in the order of the plan.
+
+        Without what a search stopped early: that has no number to set beside others (`analysis.proposals` lists it).
+        """
         names = dict.fromkeys([*self.planned["arm"].unique(), *self.trials["arm"].unique()])
+        if self.search is not None:
+            stopped = self.trials["status"].eq("stopped").groupby(self.trials["arm"]).any()
+            names = {name: None for name in names if not stopped.get(name, False)}
         return sorted(names, key=lambda name: name != BASELINE)
 
 
