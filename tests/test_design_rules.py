@@ -119,10 +119,14 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--scale",
         "--plan",
         "--json",
+        "--probe",
         "--seeds",
         "--limit",
         "--until-decided",
         "--budget-hours",
+        "--budget-gpu-hours",
+        "--budget-money",
+        "--price",
         "--one",
         "--runs",
         "--retry-failed",
@@ -131,6 +135,7 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--ssv2-root",
         "--davis-root",
         "--amend",
+        "--wandb",
     }
 
 

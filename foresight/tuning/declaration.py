@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from foresight.amendment import space_changes
 from foresight.claim import Claim
 from foresight.config import TrialConfig
+from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.tuning.record import git_commit
@@ -61,7 +62,7 @@ def write_sweep(
         "versions": {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS},
         "git_commit": git_commit(),
         "created": stored.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [redact(part) for part in (Path(sys.argv[0]).name, *sys.argv[1:])],
         "sensitivity": _storable(sensitivity) if sensitivity else stored.get("sensitivity", {}),
     }
     log.write_sweep(declaration)

@@ -53,6 +53,11 @@ class SweepProgress:
         if self.live is not None:
             self.live.__exit__(kind, error, trace)
 
+    @property
+    def n_waiting(self) -> int:
+        """Trials that have not begun."""
+        return self.n_pending - self.done - self.failed - len(self.running)
+
     def expect(self, n_left: int) -> None:
         """How many trials are still to end, where that is only known on the way."""
         self.n_pending = self.done + self.failed + n_left

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import warnings
@@ -41,6 +42,8 @@ def start_ray(slots: int | None) -> Any:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if not in_cluster():
+        _keep_to_this_machine()
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     import ray
 
@@ -108,10 +111,19 @@ def _init(ray: Any, slots: int | None) -> None:
         address="local",
         num_cpus=slots,
         include_dashboard=False,
-        _node_ip_address="127.0.0.1",  # nothing of a laptop's sweep listens beyond this machine
+        _node_ip_address="127.0.0.1",
         object_store_memory=256 * 2**20,  # features travel by memory map, not through Ray
         **quiet,
     )
+
+
+def _keep_to_this_machine() -> None:
+    """What a laptop's Ray is told before it is imported: to listen on the loopback alone, and to answer only this run."""
+    # Ray's own name for it. Without it Ray takes the machine's address where it is given 127.0.0.1, and listens on all.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # of this run; Ray would keep one in a file
 
 
 def _check_answers(address: str) -> None:

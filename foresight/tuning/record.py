@@ -9,12 +9,14 @@ import socket
 import subprocess
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
+from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.split_log import write_split
@@ -62,7 +64,12 @@ class Planned:
 
 def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     """A trial that failed is a row as well, with its message."""
-    row = planned.identity() | {"status": "failed", "error": message[:ERROR_LENGTH], **environment_columns()}
+    row = planned.identity() | {
+        "status": "failed",
+        "error": redact(message)[:ERROR_LENGTH],
+        **environment_columns(),
+        **end_columns(),
+    }
     with _disk_errors_said(log, planned):
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
@@ -75,7 +82,7 @@ def write_stopped(
     Written by the driver, which hears of the decision first: the trial's process only learns of it with its next trial.
     """
     last = epochs[-1]
-    row = planned.identity() | {"status": "stopped", **environment}
+    row = planned.identity() | {"status": "stopped", **environment, **end_columns()}
     row |= {name: value for name, value in last.items() if name.startswith("val/")}
     row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"]}
     with _disk_errors_said(log, planned):
@@ -105,10 +112,16 @@ def record_trial(
         return
     with _disk_errors_said(log, planned):
         for split in (data.train, data.val, data.test) if data is not None else ():
-            write_split(log.root, split.sample_hash)
+            write_split(log, split.sample_hash)
         log.write_trial(
             planned.identity()
-            | {"status": "complete", **result.columns, **environment_columns(), "env/device": context.device},
+            | {
+                "status": "complete",
+                **result.columns,
+                **environment_columns(),
+                "env/device": context.device,
+                **end_columns(),
+            },
             config=planned.trial.config.model_dump(mode="json"),
             epochs=result.epochs,
             samples=result.samples,
@@ -131,7 +144,7 @@ def _disk_errors_said(log: RunLog, planned: Planned) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunEndedError(
-            f"trial {planned.key} cannot be written to {log.root} ({error.strerror or error}); every trial that is "
+            f"trial {planned.key} cannot be written to {log} ({error.strerror or error}); every trial that is "
             "there is kept, and the same command goes on once the others can be written"
         ) from error
 
@@ -157,6 +170,11 @@ def environment_columns() -> dict[str, Any]:
         "env/git_commit": git_commit(),
         "env/pid": os.getpid(),
     }
+
+
+def end_columns() -> dict[str, Any]:
+    """When a trial ended, in the row itself: the time of its file is lost when a run log is copied."""
+    return {"env/ended": datetime.now(UTC).isoformat(timespec="milliseconds")}
 
 
 def git_commit(repository: Path = REPOSITORY) -> str:

@@ -68,6 +68,7 @@ class TrialRecorder(tune.Callback):
 
 def wrote_its_row(log: RunLog, item: Planned) -> bool:
     """Whether a process that died had ended its trial before: then its own row stands."""
+    log.refresh_trial(item.key)  # the process may have run on another machine
     row = log.read_trial(item.key) if item.key in log.statuses() else None
     return row is not None and row["attempt"] == item.attempt
 

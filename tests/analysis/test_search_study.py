@@ -146,6 +146,7 @@ def test_a_field_with_gaps_counts_as_a_choice():
     assert shares["b"] == pytest.approx(1)
 
 
+@pytest.mark.timeout(300)  # a page with the pictures of 25 arms
 def test_report_and_results_are_written(searched, tmp_path):
     study = load(searched)
     page = write_report(study, tmp_path / "results").read_text()

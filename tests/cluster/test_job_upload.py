@@ -72,6 +72,7 @@ def test_ray_reads_the_runtime_environment_and_takes_it():
         "FORESIGHT_CACHE": "/shared/cache",
         "HF_HOME": "/shared/huggingface",
         "TORCH_HOME": "/shared/torch",
+        "RAY_JOB_STOP_WAIT_TIME_S": "30",
     }
 
 
