@@ -84,7 +84,7 @@ def write_stopped(
     Written by the driver, which hears of the decision first: the trial's process only learns of it with its next trial.
     """
     last = epochs[-1]
-    row = planned.identity() | {"status": "stopped", **environment}
+    row = planned.identity() | {"status": "stopped", **environment, **end_columns()}
     row |= {name: value for name, value in last.items() if name.startswith("val/")}
     row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"]}
     with _disk_errors_said(log, planned):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from foresight.claim import Claim
-from foresight.config import TrialConfig
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 from foresight.proposal_space import ProposalSpace
@@ -138,12 +137,3 @@ class Search:
                 f"the first rung, {self.asha.first_rung} epochs, is not before the end of a training of "
                 f"{space.baseline.train.epochs}"
             )
-
-
-def describe_change(space: ProposalSpace, config: TrialConfig) -> str:
-    """How a proposal differs from the baseline: `fusion.layers=6, train.lr=0.0013`."""
-    flat, baseline = config.flat(), space.baseline.flat()
-    changed = [d.field for d in space.dimensions if flat[d.field] != baseline[d.field]]
-    return ", ".join(
-        f"{name}={flat[name]:.3g}" if isinstance(flat[name], float) else f"{name}={flat[name]}" for name in changed
-    )
