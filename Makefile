@@ -6,7 +6,7 @@ RUNS   ?= runs
 SYNCED := $(VENV)/.synced
 
 # Each study by the Command line of its docstring, with that line's numbers: a factorial names the share that is run.
-STUDIES = grep -l '^SWEEP' sweeps/*.py | xargs sed -n 's/^Command  *python \(sweeps\/[a-z0-9_]*\.py\( --[a-z-]* [0-9]*\)*\).*/\1/p'
+STUDIES = grep -lE '^(SWEEP|SEARCH)' sweeps/*.py | xargs sed -n 's/^Command  *python \(sweeps\/[a-z0-9_]*\.py\( --[a-z-]* [0-9]*\)*\).*/\1/p'
 
 .PHONY: ablations studies list-studies test check bench calibration report clean
 .DEFAULT_GOAL := help

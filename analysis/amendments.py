@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.wording import count
-from foresight.amendment import read_amendments
+from foresight.amendment import compute_changes, read_amendments
 from foresight.claim import hash_claim
 
 AMENDMENT_COLUMNS = ("kind", "made", "n_complete", "changes", "reason", "before", "after")
@@ -49,26 +49,3 @@ def amended_note(sweep: Mapping[str, Any]) -> str:
         return ""
     times = "" if len(seen) == 1 else f" {len(seen)} times, the last time"
     return f" The claim was amended{times} after {count(seen[-1], 'complete trial')}."
-
-
-def compute_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What differs between two claims, as `margin 0.02 -> 0.03`, each criterion by its metric."""
-    old, new = _flat(before), _flat(after)
-    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
-    return [f"{name} {_shown(old, name)} -> {_shown(new, name)}" for name in names]
-
-
-def _flat(claim: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: value for name, value in claim.items() if name != "criteria"}
-    for criterion in claim.get("criteria", ()):
-        on = f" on {criterion['on']}" if criterion.get("on") else ""
-        levels = {k: v for k, v in criterion.items() if k not in ("metric", "on")}
-        flat |= {f"{criterion['metric']}{on} {level}": value for level, value in levels.items()}
-    return flat
-
-
-def _shown(flat: Mapping[str, Any], name: str) -> str:
-    if name not in flat:
-        return "none"
-    value = flat[name]
-    return f"{value:g}" if isinstance(value, int | float) else repr(value) if isinstance(value, str) else str(value)

@@ -3,10 +3,9 @@
 Pure functions of statuses and verdicts, so that the schema recomputes each of them from what the file itself holds.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Literal
-
-import pandas as pd
 
 from analysis.load import StudyData
 
@@ -15,6 +14,10 @@ ArmStatus = Literal["completed", "in_progress", "skipped", "failed"]
 StudyStatus = Literal["not_started", "in_progress", "completed", "blocked", "failed", "pivoted"]
 Confidence = Literal["high", "medium", "low"]
 Recommendation = Literal["proceed", "pivot", "investigate", "block"]
+# What closes a gate whatever the criteria say, each a row of `analysis.gate`.
+ClosedBy = Literal[
+    "not complete", "imported", "simulated", "unproven", "no hash", "toy scale", "no criterion"
+]  # fmt: skip
 
 
 def arm_statuses(data: StudyData) -> dict[str, ArmStatus]:
@@ -53,46 +56,55 @@ def study_status(data: StudyData) -> StudyStatus:
     return compute_status(arm_statuses(data).values())
 
 
-def compute_success(status: str, is_own: bool, verdicts: Sequence[str]) -> bool | None:
-    """Whether every criterion is met; None, which is no verdict, unless the study is complete and its trials are our own.
+def compute_success(closed_by: Collection[str], states: Sequence[str]) -> bool | None:
+    """Whether every criterion is met; None, which is no verdict, where the gate is closed by anything but its criteria.
 
-    A claim without criteria has no verdict either. A waived criterion is not met.
+    `states` are those of the criteria at the gate: a waived one is not met.
     """
-    if status != "completed" or not is_own or not verdicts:
-        return None
-    return all(verdict == "met" for verdict in verdicts)
+    return None if closed_by else all(state == "met" for state in states)
 
 
-def compute_confidence(status: str, is_own: bool, verdicts: Sequence[str]) -> Confidence:
+def compute_confidence(closed_by: Collection[str], verdicts: Sequence[str]) -> Confidence:
     """`high` if every criterion is decided by its interval, `medium` if half of them are, else `low`.
 
-    Numbers that are not our own, and studies that are not complete, are `low`.
+    Whatever closes the gate beside the criteria, such as a toy scale, makes it `low`.
     """
     decided = sum(verdict in ("met", "not met") for verdict in verdicts)
-    if status != "completed" or not is_own or not verdicts or 2 * decided < len(verdicts):
+    if closed_by or not verdicts or 2 * decided < len(verdicts):
         return "low"
     return "high" if decided == len(verdicts) else "medium"
 
 
-def compute_recommendation(status: str, is_own: bool, verdicts: Sequence[str], judged_status: str) -> Recommendation:
-    """`block` if the judged arm's trials fail, `investigate` while there is no verdict; else by the criteria.
+def compute_recommendation(closed_by: Collection[str], states: Sequence[str], judged_status: str) -> Recommendation:
+    """`block` if the judged arm's trials fail, `investigate` while there is no verdict; else by the criteria at the gate.
 
-    `proceed` if all are met; `pivot` if one is not met by its whole interval, since nothing that is still undecided or not
-    measured could then make the claim succeed; `investigate` otherwise.
+    `proceed` exactly if the gate is open: all are met, or waived by name. `pivot` if one is not met by its whole interval,
+    since nothing that is still undecided or not measured could then make the claim succeed; `investigate` otherwise.
     """
     if judged_status == "failed":
         return "block"
-    if compute_success(status, is_own, verdicts) is None:
+    if closed_by or not states:
         return "investigate"
-    if all(verdict == "met" for verdict in verdicts):
+    if set(states) <= {"met", "waived"}:
         return "proceed"
-    return "pivot" if "not met" in verdicts else "investigate"
+    return "pivot" if "not met" in states else "investigate"
 
 
-def has_only_own(data: StudyData) -> bool:
-    """Whether every complete trial was run by this system."""
-    return bool((data.complete["provenance"] == "trained").all())
-
-
-def criterion_verdicts(verdicts: pd.DataFrame) -> list[str]:
-    return [str(verdict) for verdict in verdicts.loc[verdicts["kind"] == "criterion", "verdict"]]
+def describe_recommendation(recommendation: str, status: str, closed_by: Collection[str], states: Sequence[str]) -> str:
+    """Why the recommendation is what it is, by the rule of `compute_recommendation`."""
+    if recommendation == "block":
+        return "Trials of the judged arm failed, so nothing can be judged until they run."
+    because = {
+        "not complete": f"The study is {status.replace('_', ' ')}, so there is no verdict yet.",
+        "simulated": "Numbers that this system did not measure give no verdict.",
+        "imported": "Numbers that this system did not measure give no verdict.",
+        "unproven": "Test images that are not proved unseen give no verdict.",
+        "no hash": "A claim that is not shown to be older than its trials gives no verdict.",
+        "toy scale": "Toy encoders show nothing of pretrained ones, so there is no verdict.",
+        "no criterion": "The claim names no criterion, so there is no verdict.",
+    }
+    for reason, sentence in because.items():
+        if reason in closed_by:
+            return sentence
+    counts = ", ".join(f"{n} {state}" for state, n in Counter(states).items())
+    return f"Of {len(states)} criteria: {counts}{', which is no pass' if 'waived' in states else ''}."

@@ -1,7 +1,7 @@
 """What each arm scores on each type of scene.
 
-In: the samples of a study's complete trials. Out: a frame with BREAKDOWN_COLUMNS. Every mean stands with the number of
-test items of that type, its seeds and its interval; it has no verdict, since the claim is about all of them together.
+In: the samples of the trials at the registered seeds. Out: a frame with BREAKDOWN_COLUMNS. Every mean stands with the number
+of test items of that type, its seeds and its interval; it has no verdict, since the claim is about all of them together.
 """
 
 from functools import partial
@@ -21,11 +21,11 @@ def build_breakdown(data: StudyData) -> pd.DataFrame:
     Empty for a factorial, whose arms are too many to read, and where there are fewer than two types.
     """
     empty = pd.DataFrame(columns=list(BREAKDOWN_COLUMNS))
-    by_trial = [] if data.is_factorial else [_scene_means(data, key) for key in data.complete["key"]]
+    by_trial = [] if data.is_factorial else [_scene_means(data, key) for key in data.registered["key"]]
     found = [frame for frame in by_trial if len(frame)]
     if not found:
         return empty
-    values = pd.concat(found, ignore_index=True).merge(data.complete[["key", "arm", "seed"]], on="key")
+    values = pd.concat(found, ignore_index=True).merge(data.registered[["key", "arm", "seed"]], on="key")
     if values["scene"].nunique() < 2:
         return empty
     rows = []

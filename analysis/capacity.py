@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.coverage import rows_at
-from analysis.load import FactorInfo, StudyData
+from analysis.load import StudyData
 from analysis.objectives import SAME_COST, read_costs
+from foresight.declared import FactorInfo
 
 CAPACITY_FIELDS = ("adapter.budget_params", "adapter.layers", "fusion.layers", "fusion.width")
 MOST_AXES = 12  # a large factorial has hundreds, which nobody reads

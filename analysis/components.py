@@ -1,7 +1,8 @@
 """Where time and memory go: each component of the pipeline in each arm of a study that measures time.
 
-In: the complete trials. Out: a frame with COMPONENT_COLUMNS, a row per arm and component. Memory is of weights and, on a GPU,
-the peak with what the component allocates beside them; a CPU does not tell its peak.
+In: the complete trials at the registered seeds. Out: a frame with COMPONENT_COLUMNS, a row per arm and
+component. Memory is of weights and, on a GPU, the peak with what the component allocates beside them; a CPU does not tell
+its peak.
 """
 
 import pandas as pd
@@ -20,7 +21,7 @@ def build_components(data: StudyData) -> pd.DataFrame:
     """One row per arm and component that was timed, latency with its 95 % interval over seeds; else empty."""
     rows = []
     for arm in data.arms:
-        trials = data.complete[data.complete["arm"] == arm]
+        trials = data.registered[data.registered["arm"] == arm]
         total_ms = trials.get("test/latency_ms", pd.Series(dtype=float)).astype(float)
         for name, label in COMPONENTS.items():
             times = trials.get(f"test/latency_{name}_ms", pd.Series(dtype=float)).dropna().astype(float)

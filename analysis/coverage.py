@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.load import FactorInfo, StudyData
+from analysis.load import StudyData
+from foresight.declared import FactorInfo
 
 COVERAGE_COLUMNS = (
     "scope",

@@ -55,13 +55,15 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
         "seeds": "", "n_test": data.n_test_of(arm), "target": criterion.target, "acceptable": criterion.acceptable,
         "failure": criterion.failure, "keys": "",
     }  # fmt: skip
+    if not data.is_of_test_rows(metric):
+        row["n_test"] = None
     values = _criterion_values(data, criterion, arm)
     if values.empty:
         measured = ", ".join(data.metrics)
         where = f" on the further set '{criterion.on}'" if criterion.on else f" (the run log has {measured})"
         sentence = f"{metric} was not measured of {who}{where}, so its criterion is not met."
         return row | {"verdict": "not measured", "sentence": sentence}
-    tested = data.tested_on(arm)
+    tested = data.tested_on(arm, metric)
     if criterion.on:
         row["n_test"] = heldout_size(data.complete, criterion.on)
         tested = f"{row['n_test']} of the further set {criterion.on}"
@@ -80,7 +82,7 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
     seeds = count(estimate.n, "seed") if enough else seed_share(estimate.n, data.claim.seeds, n_failed)
     sentence = (
         f"Criterion {metric_phrase(metric)} at {'least' if higher else 'most'} {criterion.acceptable:g} is {verdict}: "
-        f"{who} has {shown} ({seeds}, {tested}; target {criterion.target:g})."
+        f"{who} has {shown} ({seeds}{tested and f', {tested}'}; target {criterion.target:g})."
     )
     keys = [*values["key"], *partner_keys(data.complete, data.claim.reference, metric, values["seed"])]
     return row | {

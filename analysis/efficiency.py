@@ -28,7 +28,7 @@ PARITY = 1.0
 
 
 def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
-    """One row per arm but the reference and efficiency metric, then one per pair of sizes; over all seeds both have."""
+    """One row per arm but the reference and metric, then one per pair of sizes; over the registered seeds that both have."""
     claimed = [(CLAIMED, arm, data.claim.reference) for arm in data.arms if arm != data.claim.reference]
     pairs = claimed if data.claim.reference else []
     named = {frozenset(pair[1:]) for pair in pairs}
@@ -40,8 +40,8 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for metric in (name for name, formula in FORMULAS.items() if formula is compute_param_efficiency):
         source = METRICS[metric].compares
-        for basis, arm, reference in pairs if source in data.complete else []:
-            values = efficiency_by_seed(data.complete, arm, reference, source)
+        for basis, arm, reference in pairs if source in data.registered else []:
+            values = efficiency_by_seed(data.registered, arm, reference, source)
             if values.empty:
                 continue
             found = compute_estimate(values.tolist())
@@ -87,7 +87,7 @@ def _warnings(data: StudyData, table: pd.DataFrame, row: dict[str, object]) -> l
 
 
 def _not_converged(data: StudyData, reference: str) -> list[str]:
-    of_reference = data.complete[data.complete["arm"] == reference]
+    of_reference = data.registered[data.registered["arm"] == reference]
     recorded = of_reference.get("train/converged", pd.Series(dtype=float)).dropna().astype(float)
     if recorded.empty:
         return [f"No trial of the reference {reference} records whether its training had converged."]
@@ -97,7 +97,7 @@ def _not_converged(data: StudyData, reference: str) -> list[str]:
 
 
 def _off_its_label(data: StudyData, arm: str) -> list[str]:
-    mine = data.complete[data.complete["arm"] == arm]
+    mine = data.registered[data.registered["arm"] == arm]
     if "cost/budget_params" not in mine or mine["cost/budget_params"].isna().all():
         return []
     measured = float(mine["cost/params_trained"].astype(float).mean())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.load import FactorInfo
+from foresight.declared import FactorInfo
 
 NULL = 1e-8  # an eigenvalue, or a share of a direction, below this is zero
 MOST_ALIASES = 3  # named of one effect

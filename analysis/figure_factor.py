@@ -1,6 +1,6 @@
 """One figure per factor: the primary metric at every level, seed by seed, and the other metrics in small panels.
 
-In: per-seed values of the complete trials. Drawn: every seed a faint dot, the dots of one block joined by a grey line,
+In: values at the registered seeds. Drawn: every seed a faint dot, the dots of one block joined by a grey line,
 the mean and its 95 % interval over seeds, and the trivial predictors as dashed lines.
 """
 
@@ -27,10 +27,11 @@ from analysis.figure_style import (
     mark,
     new_figure,
 )
-from analysis.load import FactorInfo, StudyData
+from analysis.load import StudyData
 from analysis.table import predictor_score
 from analysis.wording import better_arrow, decimals_of, metric_axis, metric_phrase, n_range, number, with_interval
 from foresight.compare import Estimate, compute_estimate
+from foresight.declared import FactorInfo
 from foresight.metrics import METRICS
 
 PANELS_PER_ROW = 3
@@ -93,7 +94,7 @@ def level_values(data: StudyData, factor: FactorInfo, metric: str) -> pd.DataFra
 
     In a factorial the value is the mean over all arms with that level, and a seed counts only if it has all of them.
     """
-    measured = data.complete[data.complete[f"test/{metric}"].notna()]
+    measured = data.registered[data.registered[f"test/{metric}"].notna()]
     rows = []
     for i, level in enumerate(factor.levels):
         mine = measured[rows_at(measured, data, factor, level)]

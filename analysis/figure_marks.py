@@ -12,8 +12,10 @@ MOST_TRIALS = 10  # listed for one point; the tables have all of them
 
 
 def arm_values(data: StudyData, arm: str, metric: str) -> pd.DataFrame:
-    """Seed, value and key of the arm's complete trials that measured the metric, by seed."""
-    trials = data.complete[(data.complete["arm"] == arm) & data.complete[f"test/{metric}"].notna()].sort_values("seed")
+    """Seed, value and key of the arm's complete trials at the registered seeds that measured the metric, by seed."""
+    trials = data.registered[(data.registered["arm"] == arm) & data.registered[f"test/{metric}"].notna()].sort_values(
+        "seed"
+    )
     return pd.DataFrame({"seed": trials["seed"], "value": trials[f"test/{metric}"].astype(float), "key": trials["key"]})
 
 

@@ -23,10 +23,11 @@ from analysis.figure_pictures import (
 from analysis.figure_scaling import plot_scaling
 from analysis.figure_style import Drawing, capitalised, draw
 from analysis.figure_tradeoff import plot_tradeoff, plotted_costs
-from analysis.load import FactorInfo, StudyData
+from analysis.load import StudyData
 from analysis.pareto import describe_pareto
 from analysis.scaling_law import describe_scaling
 from analysis.wording import decimals_of, metric_phrase, number
+from foresight.declared import FactorInfo
 
 
 def draw_figures(study: Study) -> list[Drawing]:

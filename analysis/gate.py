@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis.claim import without_claim
 from analysis.load import StudyData
 from analysis.waivers import Waiver
 from analysis.wording import count
@@ -64,6 +65,7 @@ def state_of(gate: pd.DataFrame) -> str:
         "not met",
         "simulated",
         "imported",
+        "unproven",
         "toy scale",
         "not measured",
         "undecided",
@@ -83,8 +85,9 @@ def _other_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list
     found = []
     if not (verdicts["kind"] == "criterion").any():
         found.append(("no criterion", "The claim names no criterion, so nothing was shown."))
-    copied = _not_our_own(data, verdicts)
-    found += copied
+    behind = _trials_behind(data, verdicts)
+    copied = _not_our_own(data, behind)
+    found += copied + _unproven(data, behind)
     if not copied and (data.sweep.get("scale") != "full" or data.sweep.get("scale_note")):
         text = "Toy scale: opens no gate, since toy encoders show nothing of pretrained ones."
         found.append(("toy scale", text))
@@ -93,17 +96,40 @@ def _other_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list
     if not data.sweep.get("claim_hash"):
         text = "No hash was stored with the claim, so nothing shows that it was fixed before the trials."
         found.append(("no hash", text))
+    unclaimed = behind[behind["key"].isin(without_claim(data.complete)["key"])]
+    if data.sweep.get("claim_hash") and len(unclaimed):
+        text = (
+            f"{count(len(unclaimed), 'trial')} of the judged arm, or behind a criterion, without the hash of the claim"
+        )
+        found.append(("no hash", f"{text}, so nothing shows that it was fixed before them."))
     return found
 
 
-def _not_our_own(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
-    """One reason for each arm and provenance but `trained` of the judged arm and of every trial behind a criterion."""
+def _trials_behind(data: StudyData, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The complete trials of the judged arm, and every other one that a criterion rests on."""
+    keys = set(" ".join(verdicts.loc[verdicts["kind"] == "criterion", "keys"]).split())
     judged = data.claim.judged_arm(data.arms)
-    behind = set(" ".join(verdicts.loc[verdicts["kind"] == "criterion", "keys"]).split())
-    used = data.complete[(data.complete["arm"] == judged) | data.complete["key"].isin(behind)]
-    used = used[used["provenance"] != "trained"]
+    return data.complete[(data.complete["arm"] == judged) | data.complete["key"].isin(keys)]
+
+
+def _unproven(data: StudyData, behind: pd.DataFrame) -> list[tuple[str, str]]:
+    """One reason for each thing that is missing to prove that the test images were not trained on."""
+    own, found = set(behind.loc[behind["provenance"] == "trained", "key"]), []
+    for unproven in data.unproven:
+        n = len(own & set(unproven.keys))
+        if n:
+            text = (
+                f"Nothing proves the test images of {count(n, 'trial')} of the judged arm, or behind a criterion, to be"
+            )
+            found.append(("unproven", f"{text} unseen in training ({unproven.reason}): such numbers open no gate."))
+    return found
+
+
+def _not_our_own(data: StudyData, behind: pd.DataFrame) -> list[tuple[str, str]]:
+    """One reason for each arm and provenance but `trained` of the trials that the criteria rest on."""
+    judged = data.claim.judged_arm(data.arms)
     found = []
-    for (arm, provenance), trials in used.groupby(["arm", "provenance"]):
+    for (arm, provenance), trials in behind[behind["provenance"] != "trained"].groupby(["arm", "provenance"]):
         which = "the judged arm" if arm == judged else f"{arm}, on which a criterion rests,"
         were = "was" if len(trials) == 1 else "were"
         text = f"{count(len(trials), 'trial')} of {which} {were} {provenance}, not run by this system"

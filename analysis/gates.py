@@ -15,7 +15,7 @@ from analysis.amendments import describe_amendments
 from analysis.assessment import study_status
 from analysis.gate import closed_by, state_of, waived_in
 from analysis.gate_definitions import GATES, GateDefinition
-from analysis.waivers import Waiver
+from analysis.waivers import Waiver, WaiverError
 from foresight.errors import RequestError
 
 STUDY_COLUMNS = ("study", "status", "state", "criteria_met", "criteria", "reasons")
@@ -26,13 +26,16 @@ def build_studies(runs: Path, waivers: Iterable[Waiver] = ()) -> pd.DataFrame:
     """One row per study in `runs`: its status, what its own gate came to, and the sentences of that.
 
     `reasons` ends with every amendment of the claim and change of the space, whatever the gate came to.
-    A run log that cannot be analysed is a row as well, `not measured` with the sentence that says why.
+    A run log that cannot be analysed is a row as well, `not measured` with the sentence that says why. Raises WaiverError
+    for a waiver of no criterion: the study is not to blame.
     """
     rows = []
     waivers = tuple(waivers)
     for path in sorted(sweep.parent for sweep in runs.glob("*/sweep.json")):
         try:
             study = load(path, waivers=waivers)
+        except WaiverError:
+            raise
         except RequestError as error:
             found = {"status": "not readable", "state": "not measured", "criteria_met": 0, "criteria": 0}
             rows.append(found | {"study": path.name, "reasons": [str(error)]})

@@ -17,11 +17,11 @@ HELDOUT_COLUMNS = ("kind", "arm", "set", "metric", "n", "hash", "n_seeds", "mean
 
 
 def build_heldout(data: StudyData) -> pd.DataFrame:
-    """One row per set, arm (then trivial predictor) and metric, with its 95 % interval over seeds; empty without sets."""
+    """One row per set, arm (then trivial predictor) and metric, with its interval over the registered seeds."""
     rows = []
     for name in heldout_sets(data):
         for arm in data.arms:
-            trials = data.complete[data.complete["arm"] == arm]
+            trials = data.registered[data.registered["arm"] == arm]
             for metric in METRICS:
                 values = heldout_values(trials, name, metric)
                 if len(values):

@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.load import StudyData
 from analysis.reading import read_checked
+from analysis.test_set import TIMED
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
 PAIR_COLUMNS = ("arm", "seed", "place", "sample_hash", "scene", "difference", "gain")
-TIMED = "timed repeats"  # test rows that are no images
 
 
 def read_image_pairs(data: StudyData) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def read_image_pairs(data: StudyData) -> pd.DataFrame:
     one of single images, and where trials recorded no samples.
     """
     metric = data.claim.primary
-    wanted = data.complete[data.complete["seed"].isin(data.registered_seeds)]
+    wanted = data.registered
     empty = pd.DataFrame(columns=list(PAIR_COLUMNS))
     if data.is_factorial or data.items == TIMED or BASELINE not in set(wanted["arm"]):
         return empty

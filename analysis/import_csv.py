@@ -12,7 +12,9 @@ Nothing is assumed: without a hash of their test images arms are not compared, o
 number opens a gate (`analysis.imported` says in words what is lacking). Importing the same file again changes nothing.
 """
 
+import csv
 import hashlib
+import io
 import json
 import re
 from datetime import UTC, datetime
@@ -21,11 +23,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claim import read_claim
 from foresight.claim import Claim
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.runlog import RunLog
+from foresight.stored_claim import read_claim
 
 COLUMNS = {"seed": "seed", "n_test": "data/n_test", "params": "cost/params_trained"}  # of the CSV -> of the run log
 MOST = 2**53  # whole numbers above are not all told apart as the text of a table
@@ -83,9 +85,12 @@ def _read_table(path: Path) -> tuple[bytes, pd.DataFrame]:
     """The bytes of the file, and its cells as text, empty ones as missing."""
     try:
         content = path.read_bytes()
+        _check_shape(path, content)
         table = pd.read_csv(path, dtype=str, skipinitialspace=True)
     except OSError as error:
         raise RequestError(f"'{path}' cannot be read: {error.strerror}") from error
+    except RequestError:
+        raise
     except ValueError as error:  # pandas' own errors of parsing and of decoding
         raise RequestError(f"'{path}' is no CSV: {' '.join(str(error).split())}") from error
     table.columns = [str(name).strip() for name in table.columns]
@@ -94,13 +99,30 @@ def _read_table(path: Path) -> tuple[bytes, pd.DataFrame]:
         if name not in allowed:
             hint = nearest_name(name, allowed)
             raise RequestError(f"'{path}' has an unknown column '{name}'{hint}; it may have {', '.join(allowed)}")
-    if "arm" not in table or not set(table) & set(METRICS) or table.empty:
-        raise RequestError(
-            f"'{path}' needs a column 'arm', a column with a metric's name and a row, and has {', '.join(map(str, table))}"
-        )
+    listed = ", ".join(map(str, table))
+    if "arm" not in table:
+        raise RequestError(f"'{path}' has no column 'arm', which names what each row is about; it has {listed}")
+    if not set(table) & set(METRICS):
+        raise RequestError(f"'{path}' has no column with a metric's name, such as lpips or mask_iou; it has {listed}")
+    if table.empty:
+        raise RequestError(f"'{path}' has a header ({listed}) and no row under it")
     if table.columns.duplicated().any() or table["arm"].isna().any():
         raise RequestError(f"'{path}' has a column twice, or a row without the name of its arm")
     return content, table.assign(arm=table["arm"].str.strip())
+
+
+def _check_shape(path: Path, content: bytes) -> None:
+    """Raises RequestError for a row with more cells than the header has columns: which is which cannot be told."""
+    reader = csv.reader(io.StringIO(content.decode()), skipinitialspace=True)
+    header = next(reader, [])
+    if len(header) == 1 and {";", "\t"} & set(header[0]):
+        raise RequestError(f"'{path}' is separated by semicolons or tabs; write it with commas")
+    for row in reader:
+        if len(row) > len(header):
+            raise RequestError(
+                f"'{path}' has {len(row)} cells in line {reader.line_num} and {len(header)} columns in its header; put a "
+                "cell that has a comma in it between double quotes, or name the column"
+            )
 
 
 def _trial_rows(table: pd.DataFrame, metrics: list[str], study: str) -> list[dict[str, Any]]:

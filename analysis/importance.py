@@ -16,9 +16,10 @@ import pandas as pd
 from analysis.blocks import compute_jackknife, fit_blocks, leave_out_blocks
 from analysis.factorial import factorial_values
 from analysis.factorial_design import find_aliases, read_design
-from analysis.load import FactorInfo, StudyData
+from analysis.load import StudyData
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
+from foresight.declared import FactorInfo
 from foresight.estimates import CONFIDENCE, ROUNDING
 from foresight.metrics import METRICS
 from foresight.seeding import keyed_seed

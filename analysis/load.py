@@ -13,41 +13,24 @@ from typing import Any
 import pandas as pd
 
 from analysis import refusals
-from analysis.claim import check_trial_claims, read_claim
+from analysis.claim import check_trial_claims
 from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
-from analysis.test_set import TEST_SET_COLUMNS, check_test_set, count_test_rows
+from analysis.test_set import TIMED, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
+from foresight.declared import FactorInfo, find_foreign_fields, list_arms, read_factors, searched_fields, varied_fields
 from foresight.errors import RequestError, nearest_name
 from foresight.looks import from_json_rows
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog, usable_trials
-from foresight.space import BASELINE
+from foresight.same_images import TEST_SET_COLUMNS
+from foresight.stored_claim import read_claim
 
 
 class NothingCompleteError(RequestError):
     """A run log whose trials failed or still run: it has a status (`analysis.without_numbers`) and no numbers."""
-
-
-@dataclass(frozen=True)
-class FactorInfo:
-    """A declared factor. `baseline_level` is the baseline's value of its field, one of `levels`.
-
-    Where no level is the baseline's, because each sets a further field otherwise, the baseline stands as the first level.
-    """
-
-    name: str
-    field: str
-    levels: tuple[Any, ...]
-    level_notes: dict[str, str]
-    baseline_level: Any
-    with_fields: tuple[str, ...] = ()  # further fields that change with the level
-
-    def arm_at(self, level: Any) -> str:
-        """The arm's name in a one-at-a-time design."""
-        return BASELINE if level == self.baseline_level else f"{self.field}={level}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,7 @@ class StudyData:
     factors: tuple[FactorInfo, ...]
     planned: pd.DataFrame  # manifest rows of the declared sweep
     trials: pd.DataFrame  # its recorded trials, any status
-    complete: pd.DataFrame  # those whose numbers enter tables
+    complete: pd.DataFrame  # those of known provenance that ended; numbers of arms are of the `registered` ones
     latency: pd.DataFrame  # indexed by arm
     metrics: tuple[str, ...]  # measured on the test images and declared in METRICS, the primary first
     predictors: tuple[str, ...]  # trivial baselines and ceilings scored on the same images
@@ -98,10 +81,16 @@ class StudyData:
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
         return str(named.iloc[0]) if len(named) else "test images"
 
-    def tested_on(self, arm: str = "") -> str:
-        """How many test rows of what: `200 test images`, of the study or of one arm."""
+    def tested_on(self, arm: str = "", metric: str = "") -> str:
+        """How many test rows of what: `200 test images`, of the study or of one arm; nothing for a metric of none."""
+        if metric and not self.is_of_test_rows(metric):
+            return ""
         n_test = self.n_test_of(arm) if arm else self.n_test
         return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
+
+    def is_of_test_rows(self, metric: str) -> bool:
+        """Whether a metric is measured on the test rows: a time is not, unless these are timed repeats."""
+        return self.items == TIMED or not METRICS[metric].is_time
 
     def n_test_of(self, arm: str) -> int | None:
         """The number of test rows that an arm was or will be scored on; None where its trials do not say."""
@@ -113,6 +102,15 @@ class StudyData:
     def comparable(self) -> pd.DataFrame:
         """The complete trials that are known to be scored on the same test images: all but imported ones."""
         return self.complete[self.complete["data/test_hash"].notna()]
+
+    @cached_property
+    def registered(self) -> pd.DataFrame:
+        """The complete trials at the registered seeds, which every number of an arm is over: means and verdicts alike.
+
+        All complete ones where nothing is planned, so that no seed is registered and no arm has a verdict.
+        """
+        seeds = self.registered_seeds
+        return self.complete[self.complete["seed"].isin(seeds)] if seeds else self.complete
 
     @cached_property
     def described(self) -> dict[str, dict[str, str]]:
@@ -132,6 +130,12 @@ class StudyData:
         """
         return self.planned_seeds[: self.claim.seeds]
 
+    @property
+    def over_seeds(self) -> str:
+        """What every mean is over, in words: `the 5 registered seeds`."""
+        n = len(self.registered_seeds)
+        return f"the {n} registered seed{'s' if n > 1 else ''}" if n else "all complete seeds (none is registered)"
+
     @cached_property
     def judged_seeds(self) -> tuple[int, ...]:
         """Every block that a verdict may be judged on: those of the last look, or the registered ones."""
@@ -145,8 +149,7 @@ class StudyData:
     @cached_property
     def arms(self) -> list[str]:
         """Every arm, planned or recorded, the baseline first, then in the order of the plan."""
-        names = dict.fromkeys([*self.planned["arm"].unique(), *self.trials["arm"].unique()])
-        return sorted(names, key=lambda name: name != BASELINE)
+        return list_arms(self.planned, self.trials)
 
 
 def read_study(path: Path) -> StudyData:
@@ -158,15 +161,8 @@ def read_study(path: Path) -> StudyData:
     log = RunLog(path)
     sweep, recorded, finished = _read_files(log, path)
     claim = read_claim(sweep)
-    check_trial_claims(recorded, sweep)
-    factors = _read_factors(sweep)
-    baseline = {"scale": sweep["scale"]} if "scale" in sweep else {}
-    baseline |= sweep.get("space", {}).get("baseline", {})
-    varied = {"seed", *(factor.field for factor in factors), *(name for f in factors for name in f.with_fields)}
-    varied |= set(searched_fields(sweep))
-    fixed = {name: value for name, value in baseline.items() if name not in varied}
-
-    foreign = _foreign_fields(recorded, fixed)
+    check_trial_claims(recorded, sweep | {"claim_hash": claim.hash})
+    foreign = find_foreign_fields(recorded, sweep)
     trials = recorded[foreign == ""].reset_index(drop=True)
     complete = usable_trials(trials)
     if complete.empty:
@@ -179,7 +175,7 @@ def read_study(path: Path) -> StudyData:
     refusals.check_blocks(complete)
     refusals.check_definitions(complete)
     n_test = check_test_set(complete)
-    refusals.check_training_set(complete, varied)
+    refusals.check_training_set(complete, varied_fields(sweep))
     refusals.check_further_sets(complete)
     samples = read_sample_summaries(log, finished, complete)
     unproven = prove_unseen(path, complete, samples)
@@ -187,24 +183,20 @@ def read_study(path: Path) -> StudyData:
     columns = [str(name) for name in complete]
     measured = [name.removeprefix("test/") for name in columns if name.startswith("test/")]
     measured = [name for name in measured if complete[f"test/{name}"].notna().any()]
-    if claim.primary not in measured:
-        raise RequestError(
-            f"the claim's primary metric '{claim.primary}' is in no complete trial of '{path.name}', "
-            f"which measured {', '.join(measured) or 'nothing'}"
-        )
     refusals.check_ranges(complete)
+    refusals.check_further_sets_named(complete)
     manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
     refusals.check_manifest(manifest)
-    planned = manifest[_foreign_fields(manifest, fixed) == ""].reset_index(drop=True)
+    planned = manifest[find_foreign_fields(manifest, sweep) == ""].reset_index(drop=True)
     if planned.empty:
         planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
-    claim.check_arms([str(arm) for arm in dict.fromkeys([*planned["arm"], *trials["arm"]])])
-    return StudyData(
+    claim.check_arms(list_arms(planned, trials))
+    data = StudyData(
         log=log,
         name=path.name,
         sweep=sweep,
         claim=claim,
-        factors=factors,
+        factors=read_factors(sweep),
         planned=planned,
         trials=trials,
         complete=complete,
@@ -220,6 +212,23 @@ def read_study(path: Path) -> StudyData:
         unproven=unproven,
         finished=finished,
     )
+    _check_registered(data, measured)
+    return data
+
+
+def _check_registered(data: StudyData, measured: list[str]) -> None:
+    """Raises RequestError unless a complete trial at a registered seed measured the claim's primary metric."""
+    if data.registered.empty:
+        seeds = ", ".join(map(str, data.registered_seeds))
+        raise NothingCompleteError(
+            f"study '{data.name}' has no complete trial at its registered seeds ({seeds}), and no other seed enters a table"
+        )
+    column = f"test/{data.claim.primary}"
+    if column not in data.registered or data.registered[column].isna().all():
+        raise RequestError(
+            f"the claim's primary metric '{data.claim.primary}' is in no complete trial of '{data.name}', "
+            f"which measured {', '.join(measured) or 'nothing'}"
+        )
 
 
 def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, str]]:
@@ -247,40 +256,3 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, 
     refusals.check_schema(recorded)
     refusals.check_identity(recorded)
     return sweep, recorded, finished
-
-
-def searched_fields(sweep: dict[str, Any]) -> tuple[str, ...]:
-    """The fields of a search's dimensions, as sweep.json declares them; none for a design."""
-    return tuple(str(dimension["field"]) for dimension in sweep.get("space", {}).get("dimensions", ()))
-
-
-def _read_factors(sweep: dict[str, Any]) -> tuple[FactorInfo, ...]:
-    space = sweep.get("space", {})
-    factors = []
-    for factor in space.get("factors", ()):
-        instead = factor.get("instead", {})
-        further = {name for fields in factor.get("with_level", {}).values() for name in fields}
-        factors.append(
-            FactorInfo(
-                name=factor["name"],
-                field=factor["field"],
-                levels=(BASELINE, *factor["levels"]) if instead else tuple(factor["levels"]),
-                level_notes=factor.get("level_notes", {}),
-                baseline_level=BASELINE if instead else space["baseline"].get(factor["field"]),
-                with_fields=tuple(further | set(instead)),
-            )
-        )
-    return tuple(factors)
-
-
-def _foreign_fields(rows: pd.DataFrame, fixed: dict[str, Any]) -> pd.Series:
-    """Per row, the first config field that differs from the declared sweep, or ''; one not recorded does not differ."""
-    found = pd.Series("", index=rows.index, dtype=object)
-    for field, value in fixed.items():
-        column = f"config/{field}"
-        if column in rows:
-            stored = rows[column]
-            differs = (stored != value).to_numpy(dtype=bool, na_value=False) & stored.notna().to_numpy()
-            if differs.any():
-                found[differs & (found == "").to_numpy()] = field
-    return found

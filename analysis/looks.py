@@ -55,12 +55,15 @@ def last_tests(looks: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def compare_at_looks(data: StudyData, differences: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
     """Difference rows of the primary metric with the numbers of each arm's last test in place of today's.
 
-    An arm that was not tested, or whose test lacks trials by now, keeps its difference and has no adjusted p-value.
+    An arm that was not tested keeps its difference and has no adjusted p-value. One whose test lacks trials by now has no
+    numbers at all: what is left of them is not what the look compared.
     """
     tests, rows = last_tests(looks), []
     for row in differences.to_dict("records"):
         test = tests.get(row["arm"])
-        if test is None or lacks_trials(test):
+        if test is not None and lacks_trials(test):
+            rows.append(row | dict.fromkeys(NUMBERS, math.nan) | {"n_pairs": 0, "pair_seeds": (), "method": ""})
+        elif test is None:
             rows.append(row | {"p_holm": math.nan, "p_noninferior_holm": math.nan})
         else:
             n_seeds = int(test["n_seeds"])
@@ -99,8 +102,8 @@ def describe_looks(looks: pd.DataFrame) -> list[str]:
     if sentences:
         sentences.append(
             "An arm gets no more seeds once it is better, worse, or non-inferior with no room for being better by the "
-            "margin, so means of arms rest on different seeds: compare "
-            "differences, which are paired."
+            "margin. Means of all arms are over the seeds of the first look; each difference is over those of the look "
+            "that gave its verdict."
         )
     recorded = looks[looks["is_recorded"].astype(bool)]
     for _, row in recorded[recorded["n_pairs"] < recorded["n_seeds"]].iterrows():

@@ -51,7 +51,7 @@ class Objectives:
 
     used: tuple[Objective, ...]
     left_out: tuple[str, ...]  # a phrase for each: which, and why
-    means: pd.DataFrame  # indexed by arm, over all complete seeds, a column per objective used
+    means: pd.DataFrame  # indexed by arm, over the registered seeds that are complete, a column per objective used
     judged: tuple[str, ...]
     seeds: tuple[int, ...]
     values: np.ndarray
@@ -67,9 +67,9 @@ def check_objectives(data: StudyData, names: Sequence[str]) -> tuple[Objective, 
     allowed = (QUALITY, *COSTS, *data.metrics)
     for name in names:
         if name not in allowed:
-            raise RequestError(
-                f"'{name}' is no objective of study '{data.name}'{nearest_name(name, allowed)}; known: {', '.join(allowed)}"
-            )
+            what = f"no trial of study '{data.name}' measured '{name}'"
+            what = what if name in METRICS else f"'{name}' is no objective of study '{data.name}'"
+            raise RequestError(f"{what}{nearest_name(name, allowed)}; its objectives are {', '.join(allowed)}")
     metrics = [data.claim.primary if name == QUALITY else name for name in names]
     if len(set(metrics)) < max(2, len(names)):
         raise RequestError(f"a trade-off needs two or more different objectives, got {', '.join(names) or 'none'}")
@@ -79,7 +79,7 @@ def check_objectives(data: StudyData, names: Sequence[str]) -> tuple[Objective, 
 def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> Objectives:
     """The objectives that tell this study's arms apart. Raises RequestError as `check_objectives` does."""
     asked = check_objectives(data, names)
-    rows = data.complete[data.complete[f"test/{data.claim.primary}"].notna()]
+    rows = data.registered[data.registered[f"test/{data.claim.primary}"].notna()]
     columns = pd.DataFrame({objective.name: _column(data, rows, objective.name) for objective in asked})
     by_arm = columns.groupby(rows["arm"].to_numpy(), sort=False)
     means = _means(by_arm)
@@ -116,9 +116,9 @@ def merge_costs(costs: pd.Series) -> pd.Series:
 
 
 def read_costs(data: StudyData) -> pd.DataFrame:
-    """The mean of every cost over complete trials, indexed by arm; empty cells where it was not recorded."""
-    columns = pd.DataFrame({name: cost_column(data, data.complete, name) for name in COSTS})
-    return _means(columns.groupby(data.complete["arm"].to_numpy(), sort=False))
+    """The mean of every cost over the registered seeds, indexed by arm; empty cells where it was not recorded."""
+    columns = pd.DataFrame({name: cost_column(data, data.registered, name) for name in COSTS})
+    return _means(columns.groupby(data.registered["arm"].to_numpy(), sort=False))
 
 
 def cost_column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:

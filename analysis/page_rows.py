@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import Study
 
+NOT_SHOWN = ("env/pid", "env/ended")  # another value for each trial, of which a reader learns nothing
 MOST_VALUES = 6  # of one column of the environment that are listed
 
 
@@ -63,7 +64,11 @@ def distinct_values(rows: pd.DataFrame, prefix: str) -> list[tuple[str, str]]:
     """Each column with that prefix and the values found in it, so that a mixed environment shows."""
     found = []
     for column in map(str, rows.columns):
-        values = sorted(map(str, rows[column].dropna().unique())) if column.startswith(prefix) else []
+        values = (
+            sorted(map(str, rows[column].dropna().unique()))
+            if column.startswith(prefix) and column not in NOT_SHOWN
+            else []
+        )
         if values:
             listed = ", ".join(values) if len(values) <= MOST_VALUES else f"{len(values)} different values"
             found.append((column.removeprefix(prefix), listed))

@@ -53,7 +53,7 @@ DRAWS_FOR_VOLUME, DRAWS_FOR_VOLUME_OF_MANY, MANY_ARMS = 500, 100, 200  # a volum
 
 
 def build_pareto(data: StudyData, table: pd.DataFrame, names: Sequence[str] = DEFAULT_OBJECTIVES) -> pd.DataFrame:
-    """PARETO_COLUMNS; `quality` is the primary metric with its interval, costs are means over complete trials.
+    """PARETO_COLUMNS; `quality` is the primary metric with its interval; it and the costs are means over the registered seeds.
 
     `objectives` names what the front was computed over: an objective enters only if it is known for every arm and differs
     between arms. Raises RequestError for an unknown objective or fewer than two.
@@ -153,7 +153,7 @@ def describe_fronts(fronts: pd.DataFrame) -> list[str]:
 
 def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
     states: dict[str, dict[str, Any]] = {}
-    n_of = data.complete[data.complete["seed"].isin(data.registered_seeds)]["arm"].value_counts()
+    n_of = data.registered["arm"].value_counts()
     for arm in found.means.index:
         short = f"no verdict ({n_of.get(arm, 0)} of {data.claim.seeds} seeds)"
         states[arm] = {"p_front": np.nan, "state": short, "dominated_by": "", "p_dominated": np.nan, "n_rivals": np.nan}

@@ -8,9 +8,8 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foresight.errors import RequestError
+from foresight.errors import RequestError, describe_damage
 
-MESSAGE_CHARACTERS = 120  # of what a reader of files says about a damaged one
 Content = TypeVar("Content")
 
 
@@ -25,8 +24,7 @@ def read_checked(read: Callable[[], Content], files: Iterable[Path]) -> Content:
             try:
                 json.loads(file.read_text()) if file.suffix == ".json" else pq.read_table(file)
             except (pa.ArrowException, OSError, ValueError) as error:
-                reason = " ".join(str(error).split())[:MESSAGE_CHARACTERS].rstrip(".")
                 advice = "delete it, it is derived and comes back" if file.name.startswith("consolidated") else ""
                 advice = advice or "restore it from a copy, or delete it if what it held can be made again"
-                raise RequestError(f"'{file}' cannot be read ({reason}); {advice}") from error
+                raise RequestError(f"'{file}' cannot be read ({describe_damage(error)}); {advice}") from error
         raise

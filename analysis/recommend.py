@@ -18,7 +18,7 @@ from analysis.objectives import COSTS, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.errors import RequestError, nearest_name
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 RECOMMENDATION_COLUMNS = (
     "budget", "arm", "key", "metric", "quality", "low", "high", "n_seeds", "seeds", "n_test", "n_affordable", "n_arms",
@@ -28,16 +28,23 @@ FILE_NAME = "recommended.json"
 
 
 def read_budget(texts: list[str]) -> dict[str, float]:
-    """`params_trained=1e6` as a cost and its limit. Raises RequestError for an unknown cost or a limit that is no number."""
-    budget = {}
+    """`params_trained=1e6` as a cost and its limit, of several costs a limit each.
+
+    Raises RequestError for an unknown cost, a limit that is no number, and two limits of one cost.
+    """
+    budget: dict[str, float] = {}
     for text in texts:
         name, _, limit = text.partition("=")
         if name not in COSTS:
             raise RequestError(f"'{name}' is no cost{nearest_name(name, COSTS)}; a budget limits {', '.join(COSTS)}")
+        if name in budget:
+            raise RequestError(f"--budget limits '{name}' twice, to {budget[name]:g} and by '{text}'; keep one of them")
         try:
             budget[name] = float(limit)
         except ValueError as error:
             raise RequestError(f"the budget '{text}' sets no limit; write it as {name}=1e6") from error
+        if math.isinf(budget[name]):
+            raise RequestError(f"the budget '{text}' sets no limit; leave it out, or write it as {name}=1e6")
         if not budget[name] > 0:
             raise RequestError(f"the budget '{text}' pays for nothing; a limit is above 0")
     return budget

@@ -151,5 +151,25 @@ def check_further_sets(complete: pd.DataFrame) -> None:
             )
 
 
+def check_further_sets_named(complete: pd.DataFrame) -> None:
+    """Refuses trials of our own that do not say on which further set they were measured."""
+    own = complete[complete["provenance"] != "imported"]
+    measured = {
+        name: own[[column for column in map(str, own) if column.startswith(f"heldout/{name}/")]].drop(
+            columns=[f"heldout/{name}/hash", f"heldout/{name}/n"], errors="ignore"
+        )
+        for name in {str(column).split("/")[1] for column in own if str(column).startswith("heldout/")}
+    }
+    for name, values in measured.items():
+        for column in (f"heldout/{name}/hash", f"heldout/{name}/n"):
+            said = own.get(column, pd.Series(None, index=own.index, dtype=object))
+            without = own[values.notna().any(axis=1) & said.isna()]
+            if len(without):
+                raise RequestError(
+                    f"trial {without['key'].iloc[0]} was measured on the further set '{name}' and does not record {column}, so "
+                    "what it was measured on is unknown; run it again"
+                )
+
+
 def _counted(counts: Iterable[tuple[object, int]]) -> str:
     return ", ".join(f"{value} in {n} trials" for value, n in counts)

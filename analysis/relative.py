@@ -41,7 +41,7 @@ def efficiency_by_seed(complete: pd.DataFrame, arm: str, reference: str, source:
         complete[complete["arm"] == name].set_index("seed")[source].astype(float).dropna() for name in (arm, reference)
     )
     of_reference = of_reference[of_reference > 0]
-    named = complete.assign(**{TEST_HASH: complete[TEST_HASH].fillna("")})
+    named = complete.assign(**{TEST_HASH: complete[TEST_HASH].astype(object).fillna("")})
     mine, others = (named[named["arm"] == name].set_index("seed")[TEST_HASH].to_dict() for name in (arm, reference))
     same_test = {seed for seed in mine if mine[seed] == others.get(seed)}
     shared = sorted(set(of_arm.index) & set(of_reference.index) & same_test)
@@ -67,7 +67,7 @@ def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame
     if not reference:
         return complete
     is_reference = complete["arm"] == reference
-    tested_on = complete[TEST_HASH].fillna("")
+    tested_on = complete[TEST_HASH].astype(object).fillna("")
     same_test = tested_on == complete["seed"].map(tested_on[is_reference].set_axis(complete.loc[is_reference, "seed"]))
     derived = {}
     for name in RELATIVE_METRICS:

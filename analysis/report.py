@@ -13,7 +13,7 @@ from markupsafe import Markup
 from analysis import Study, wording
 from analysis.amendments import amended_note
 from analysis.cells import build_cells, shown_columns
-from analysis.cost import Price, build_cost, describe_cost
+from analysis.cost import build_cost, describe_cost
 from analysis.coverage import describe_coverage
 from analysis.figure_style import Drawing, capitalised
 from analysis.figures import draw_figures
@@ -23,7 +23,8 @@ from analysis.pictures import read_pictures
 from analysis.section import Section
 from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
-from foresight.runlog import atomic_write_bytes
+from foresight.price import Price
+from foresight.storage.local import atomic_write_bytes
 
 MOST_ROWS = 30  # of a section that stand open; more of them fold
 MOST_SENTENCES = 40  # verdicts that stand open on the page; more of them fold

@@ -6,7 +6,6 @@ file. A study that is not complete has numbers and no verdict; nothing in the fi
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,24 +21,16 @@ from analysis.assessment import (
     compute_recommendation,
     compute_status,
     compute_success,
-    criterion_verdicts,
+    describe_recommendation,
 )
 from analysis.coverage import describe_coverage
 from analysis.gate import closed_by
 from analysis.load import StudyData
 from analysis.relative import partner_keys
-from analysis.results_schema import (
-    Assessment,
-    Comparison,
-    CriterionResult,
-    DetailedAnalysis,
-    Evidence,
-    Results,
-    ResultsFile,
-    SubExperiment,
-)
+from analysis.results_evidence import Comparison, CriterionResult, Evidence, SubExperiment
+from analysis.results_schema import Assessment, DetailedAnalysis, Results, ResultsFile
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 RESULTS_NAME = "results.yaml"
 ARTIFACT_SUFFIXES = (".html", ".csv", ".png", ".svg")
@@ -65,11 +56,10 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
     data, verdicts, gate = study.data, study.verdicts(), study.gate()
     statuses = arm_statuses(data)
     judged = data.claim.judged_arm(data.arms)
-    status, found = compute_status(statuses.values()), criterion_verdicts(verdicts)
-    provenance = sorted(set(map(str, data.complete["provenance"])))
-    is_own = provenance == ["trained"]
-    criteria = _criteria(verdicts, gate)
-    recommendation = compute_recommendation(status, is_own, found, statuses.get(judged, "skipped"))
+    status, criteria = compute_status(statuses.values()), _criteria(verdicts, gate)
+    found, states = [c.verdict for c in criteria], [c.state for c in criteria]
+    closed = gate.loc[gate["what"] != "criterion", "what"].tolist()
+    recommendation = compute_recommendation(closed, states, statuses.get(judged, "skipped"))
     return ResultsFile(
         experiment_id=experiment_id(data.name),
         claim=data.claim.statement,
@@ -79,20 +69,21 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
         success_criteria={f"{criterion.name}_threshold": criterion.acceptable for criterion in criteria},
         results=Results(experiments=_experiments(study, statuses), artifacts=list(artifacts)),
         assessment=Assessment(
-            success_criteria_met=compute_success(status, is_own, found),
-            confidence=compute_confidence(status, is_own, found),
+            success_criteria_met=compute_success(closed, states),
+            confidence=compute_confidence(closed, found),
             confidence_notes=_confidence_note(found),
             **{f"{c.name}_achieved": c.evidence.value for c in criteria if c.evidence},
         ),
         recommendation=recommendation,
-        recommendation_notes=recommendation_note(recommendation, status, is_own, found),
+        recommendation_notes=describe_recommendation(recommendation, status, closed, states),
         blockers=closed_by(gate),
         issues=[*describe_coverage(study.coverage())[1:], *(caution.text for caution in study.cautions())],
         detailed_analysis=DetailedAnalysis(
             study=data.name,
             primary=data.claim.primary,
             judged_arm=judged,
-            provenance=provenance,
+            provenance=sorted(set(map(str, data.complete["provenance"]))),
+            closed_by=closed,
             registered_seeds=data.claim.seeds,
             claim_hash=data.sweep.get("claim_hash"),
             amendments=describe_amendments(study.amendments()),
@@ -113,21 +104,7 @@ def experiment_id(study: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", study.lower()).strip("-")
 
 
-def recommendation_note(recommendation: str, status: str, is_own: bool, verdicts: list[str]) -> str:
-    """Why the recommendation is what it is; the rule is `analysis.assessment.compute_recommendation`."""
-    if recommendation == "block":
-        return "Trials of the judged arm failed, so nothing can be judged until they run."
-    if status != "completed":
-        return f"The study is {status.replace('_', ' ')}, so there is no verdict yet."
-    if not is_own:
-        return "Numbers that this system did not measure give no verdict."
-    if not verdicts:
-        return "The claim names no criterion, so there is no verdict."
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in Counter(verdicts).items())
-    return f"Of {len(verdicts)} criteria: {counts}."
-
-
-def _confidence_note(verdicts: list[str]) -> str:
+def _confidence_note(verdicts: Sequence[str]) -> str:
     n_decided = sum(verdict in ("met", "not met") for verdict in verdicts)
     if not verdicts:
         return "The claim names no criterion."

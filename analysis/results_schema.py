@@ -7,16 +7,14 @@ empty: a study that is not complete, or not our own, has no verdict. Ours beyond
 behind each number, and the `detailed_analysis` that every derived field is recomputed from.
 """
 
-import datetime
-import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from analysis.assessment import (
-    ArmStatus,
+    ClosedBy,
     Confidence,
     Recommendation,
     StudyStatus,
@@ -25,137 +23,24 @@ from analysis.assessment import (
     compute_status,
     compute_success,
 )
-from analysis.criteria import decide_criterion
-from foresight.errors import RequestError, nearest_name
-from foresight.metrics import METRICS
-from foresight.runlog import PROVENANCES
-
-ROUNDING = 1e-6  # as far outside its range as a float32 mean may end
-
-
-def check_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"unknown metric '{name}'{nearest_name(name, METRICS)}")
-    return name
-
-
-def check_relative(path: str) -> str:
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ValueError(f"artifact '{path}' must lie in the experiment's folder")
-    return path
-
-
-def check_time(text: str) -> str:
-    datetime.datetime.fromisoformat(text)
-    return text
-
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-MetricName = Annotated[str, AfterValidator(check_metric)]
-Artifact = Annotated[str, AfterValidator(check_relative)]
-Time = Annotated[str, AfterValidator(check_time)]
-
-
-def check_provenance(name: str) -> str:
-    if name not in PROVENANCES:
-        raise ValueError(f"unknown provenance '{name}'; known: {', '.join(PROVENANCES)}")
-    return name
-
-
-Provenance = Annotated[str, AfterValidator(check_provenance)]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Evidence(Strict):
-    """A number with its interval over seeds and the keys of the trials behind it; one seed has no interval.
-
-    The interval is the 95 % one, of a criterion that of confidence 1 - alpha of the claim.
-    """
-
-    value: Number
-    low: Number | None
-    high: Number | None
-    n_seeds: int = Field(ge=1)
-    n_test: int | None = Field(ge=1)  # None: published without it
-    keys: list[str] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def check(self) -> Self:
-        if (self.low is None) != (self.high is None):
-            raise ValueError("an interval has both ends or none")
-        if self.low is not None and self.high is not None and not self.low <= self.value <= self.high:
-            raise ValueError(f"{self.value} lies outside its interval [{self.low}, {self.high}]")
-        if len(set(self.keys)) != len(self.keys):
-            raise ValueError(f"a trial stands twice behind one number: {', '.join(self.keys)}")
-        return self
-
-
-class SubExperiment(Strict):
-    """One arm: what its registered trials came to, and the mean of each metric over its complete seeds."""
-
-    status: ArmStatus
-    finding: str = Field(min_length=1)
-    metrics: dict[MetricName, Number]
-    evidence: dict[MetricName, Evidence]
-    artifacts: list[Artifact] = []
-    error: str | None = None
-
-    @model_validator(mode="after")
-    def check(self) -> Self:
-        if {name: found.value for name, found in self.evidence.items()} != self.metrics:
-            raise ValueError("metrics and evidence do not hold the same numbers")
-        for name, found in self.evidence.items():
-            check_range(name, found.value)
-            trials_per_seed = 2 if METRICS[name].compares else 1  # a relative metric is the reference's trial's as well
-            if len(found.keys) != trials_per_seed * found.n_seeds:
-                raise ValueError(f"{name} names {len(found.keys)} trials and {found.n_seeds} seeds")
-        if self.status == "completed" and not self.metrics:
-            raise ValueError("a completed arm has numbers")
-        return self
+from analysis.results_evidence import (
+    Artifact,
+    Comparison,
+    CriterionResult,
+    MetricName,
+    Number,
+    Provenance,
+    Strict,
+    SubExperiment,
+    Time,
+    check_range,
+)
+from foresight.errors import RequestError
 
 
 class Results(Strict):
     experiments: dict[str, SubExperiment]
     artifacts: list[Artifact]
-
-
-class CriterionResult(Strict):
-    """One criterion as it was judged; `evidence` is empty where no registered seed measured it."""
-
-    metric: MetricName
-    on: str
-    target: Number
-    acceptable: Number
-    failure: Number
-    verdict: Literal["met", "not met", "undecided", "not measured"]
-    evidence: Evidence | None
-    sentence: str = Field(min_length=1)
-    waived: str | None  # by whom, when and why; a waiver changes no verdict
-
-    @property
-    def name(self) -> str:
-        return f"{self.metric}_on_{self.on}" if self.on else self.metric
-
-    def recomputed(self, registered_seeds: int) -> str:
-        """The verdict that its own numbers give."""
-        if self.evidence is None:
-            return "undecided" if self.verdict == "undecided" else "not measured"
-        low, high = self.evidence.low, self.evidence.high
-        if self.evidence.n_seeds < registered_seeds or low is None or high is None:
-            return "undecided"
-        return decide_criterion(low, high, self.acceptable, METRICS[self.metric].direction == "higher")
-
-
-class Comparison(Strict):
-    """One arm's difference from the baseline on the primary metric; `difference` is empty where they share no seed."""
-
-    arm: str
-    verdict: str
-    difference: Evidence | None
-    sentence: str
 
 
 class DetailedAnalysis(Strict):
@@ -165,6 +50,7 @@ class DetailedAnalysis(Strict):
     primary: MetricName
     judged_arm: str
     provenance: list[Provenance]
+    closed_by: list[ClosedBy]  # what closes the gate beside the criteria, once for each reason
     registered_seeds: int = Field(ge=2)
     claim_hash: str | None
     amendments: list[str]
@@ -218,14 +104,19 @@ class ResultsFile(Strict):
         thresholds = {f"{criterion.name}_threshold": criterion.acceptable for criterion in criteria}
         achieved = {f"{c.name}_achieved": c.evidence.value for c in criteria if c.evidence}
         status = compute_status([arm.status for arm in arms.values()])
-        verdicts, is_own = [criterion.verdict for criterion in criteria], detailed.provenance == ["trained"]
+        verdicts, states = [criterion.verdict for criterion in criteria], [criterion.state for criterion in criteria]
+        closed = detailed.closed_by
         judged_status = arms[detailed.judged_arm].status if detailed.judged_arm in arms else "skipped"
-        recommended = compute_recommendation(status, is_own, verdicts, judged_status)
+        recommended = compute_recommendation(closed, states, judged_status)
         _agree("success_criteria", self.success_criteria, thresholds)
         _agree("the achieved values", assessed.achieved, achieved)
         _agree("status", self.status, status)
-        _agree("success_criteria_met", assessed.success_criteria_met, compute_success(status, is_own, verdicts))
-        _agree("confidence", assessed.confidence, compute_confidence(status, is_own, verdicts))
+        _agree("success_criteria_met", assessed.success_criteria_met, compute_success(closed, states))
+        _agree("confidence", assessed.confidence, compute_confidence(closed, verdicts))
+        n_closed = len(closed) + sum(state not in ("met", "waived") for state in states)
+        _agree("the number of blockers", len(self.blockers), n_closed)
+        _agree("closed_by 'not complete'", "not complete" in closed, status != "completed")
+        _agree("closed_by 'no criterion'", "no criterion" in closed, not criteria)
         _agree("recommendation", self.recommendation, recommended)
         return self
 
@@ -245,12 +136,6 @@ def read_results(path: Path) -> ResultsFile:
     if absent:
         raise RequestError(f"{path} names artifacts that are not there: {', '.join(absent)}")
     return found
-
-
-def check_range(metric: str, value: float) -> None:
-    declared = METRICS[metric]
-    if not math.isfinite(value) or not declared.low - ROUNDING <= value <= declared.high + ROUNDING:
-        raise ValueError(f"{metric} {value} is outside its range [{declared.low:g}, {declared.high:g}]")
 
 
 def _agree(what: str, stated: object, recomputed: object) -> None:

@@ -1,7 +1,7 @@
 """What each arm takes from which stream: means over seeds of the `share/*` columns that a study recorded.
 
-In: the complete trials of a study. Out: a frame with SHARE_COLUMNS. A share is neither better nor worse, so it has no
-verdict and enters no claim.
+In: the trials of a study at the registered seeds. Out: a frame with SHARE_COLUMNS. A share is neither better nor worse, so
+it has no verdict and enters no claim.
 """
 
 import pandas as pd
@@ -17,7 +17,7 @@ def build_shares(data: StudyData) -> pd.DataFrame:
     """One row per arm and recorded share, with its 95 % interval over seeds; no row for an arm that recorded none."""
     rows = []
     for arm in data.arms:
-        trials = data.complete[data.complete["arm"] == arm]
+        trials = data.registered[data.registered["arm"] == arm]
         for name in SHARES:
             values = trials.get(f"share/{name}", pd.Series(dtype=float)).dropna().astype(float).tolist()
             if values:

@@ -121,7 +121,7 @@ def _is_cheaper(frame: pd.DataFrame, cost: str) -> pd.Series:
 
 
 def _cost_by_seed(data: StudyData, arm: str, cost: str) -> pd.Series:
-    rows = data.complete[(data.complete["arm"] == arm) & data.complete["seed"].isin(data.registered_seeds)]
+    rows = data.registered[data.registered["arm"] == arm]
     return cost_column(data, rows, cost).set_axis(rows["seed"])
 
 

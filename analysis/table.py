@@ -37,16 +37,18 @@ TRAINING_COLUMNS = {
 def build_table(data: StudyData, looks: pd.DataFrame) -> pd.DataFrame:
     """TABLE_COLUMNS for every arm, the trivial predictors last; adjusted p-values only for the claim's primary metric.
 
-    Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over all complete seeds, differences
-    over the registered ones among `pair_seeds`, or over those of each arm's test in `looks`. TRAINING_COLUMNS are means
-    over trials.
+    Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over the registered seeds that are
+    complete, and so are TRAINING_COLUMNS; differences over those of them that both have, `pair_seeds`, or, where the claim
+    has looks, over the seeds of each arm's test in `looks`.
     """
     described = pd.DataFrame.from_dict(data.described, orient="index")
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
     frames = []
     for metric in data.metrics:
         numbers = of_arms.join(_arm_numbers(data, metric, looks)).reset_index().assign(**_metric_fields(data, metric))
-        frames.append(numbers.assign(n_test=pd.array([data.n_test_of(arm) for arm in data.arms], dtype="Int64")))
+        of_rows = data.is_of_test_rows(metric)
+        n_test = [data.n_test_of(arm) if of_rows else None for arm in data.arms]
+        frames.append(numbers.assign(n_test=pd.array(n_test, dtype="Int64")))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
     table = pd.concat([frame.reindex(columns=list(TABLE_COLUMNS)) for frame in frames if len(frame)], ignore_index=True)
@@ -86,8 +88,8 @@ def _arm_numbers(data: StudyData, metric: str, looks: pd.DataFrame) -> pd.DataFr
 
 
 def seed_values(data: StudyData, metric: str) -> pd.DataFrame:
-    """One row per complete trial that measured `metric`: arm, seed, key, factor, value."""
-    rows = data.complete[["arm", "seed", "key"]].assign(value=data.complete[f"test/{metric}"].astype(float))
+    """One row per complete trial at a registered seed that measured `metric`: arm, seed, key, factor, value."""
+    rows = data.registered[["arm", "seed", "key"]].assign(value=data.registered[f"test/{metric}"].astype(float))
     rows = rows[rows["value"].notna()].reset_index(drop=True)
     return rows.assign(factor=rows["arm"].map({arm: told["factor"] for arm, told in data.described.items()}))
 
@@ -110,10 +112,10 @@ def _compare_metric(data: StudyData, metric: str, values: pd.DataFrame, looks: p
 
 
 def arm_costs(data: StudyData) -> pd.DataFrame:
-    """By arm with complete trials: trained parameters and TRAINING_COLUMNS (means over seeds), latency where measured."""
+    """By arm: trained parameters and TRAINING_COLUMNS (means over the registered seeds), latency where measured."""
     columns = {"params_trained": "cost/params_trained", **TRAINING_COLUMNS}
-    measured = {name: data.complete[c].astype(float) for name, c in columns.items() if c in data.complete}
-    costs = pd.DataFrame(measured).groupby(data.complete["arm"], sort=False).mean()
+    measured = {name: data.registered[c].astype(float) for name, c in columns.items() if c in data.registered}
+    costs = pd.DataFrame(measured).groupby(data.registered["arm"], sort=False).mean()
     costs["params_trained"] = costs["params_trained"].round()
     return costs.assign(latency_ms=data.latency["latency_ms"].reindex(costs.index).astype(float))
 
@@ -139,4 +141,4 @@ def _metric_fields(data: StudyData, metric: str) -> dict[str, Any]:
     declared = METRICS[metric]
     role = "primary" if metric == data.claim.primary else "secondary"
     fields = {"metric": metric, "metric_id": declared.id, "unit": declared.unit, "direction": declared.direction}
-    return fields | {"role": role, "n_test": data.n_test}
+    return fields | {"role": role, "n_test": data.n_test if data.is_of_test_rows(metric) else None}

@@ -7,8 +7,9 @@ Numbers that were published come without a hash of the images behind them. They 
 import pandas as pd
 
 from foresight.errors import RequestError
+from foresight.same_images import TEST_SET_COLUMNS, check_same_images
 
-TEST_SET_COLUMNS = ("data/test_hash", "data/n_test")
+TIMED = "timed repeats"  # test rows that are no images
 
 
 def check_test_set(complete: pd.DataFrame) -> int | None:
@@ -23,14 +24,7 @@ def check_test_set(complete: pd.DataFrame) -> int | None:
             raise RequestError(
                 f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
             )
-        compared = complete[complete["data/test_hash"].notna()]
-        counts = compared[column].value_counts()
-        if len(counts) > 1:
-            odd = compared.loc[compared[column] == counts.index[-1], "key"].iloc[0]
-            listed = ", ".join(f"{value} in {n} trials" for value, n in counts.items())
-            raise RequestError(
-                f"arms can only be compared on the same test images, but {column} is {listed} (for example {odd})"
-            )
+    check_same_images(complete)
     return count_test_rows(complete)
 
 

@@ -100,8 +100,7 @@ def _arm_row(
     elif test is not None:
         verdict, alpha, next_alpha = str(test["verdict"]), test["alpha_at_look"], next_level(test, claim)
         items = f"{items}, {describe_test(test)}"
-    unknown_images = n_pairs == 0 and not {str(row["arm"]), BASELINE} <= set(data.comparable["arm"])
-    unknown_images = unknown_images and {str(row["arm"]), BASELINE} <= set(data.complete["arm"])
+    why_none = "" if n_pairs else _why_no_difference(data, str(row["arm"]), test)
     more_seeds = math.nan
     if verdict == "undecided" and next_alpha > 0:
         signed = row["difference"] if row["direction"] == "higher" else -row["difference"]
@@ -116,13 +115,22 @@ def _arm_row(
         "estimate": row["difference"], "low": row["difference_low"], "high": row["difference_high"],
         "p_holm": row["p_holm"], "p_noninferior_holm": row["p_noninferior_holm"],
         "margin": claim.margin, "method": row["method"], "more_seeds": more_seeds,
-        "sentence": _arm_sentence(row, verdict, n_pairs, judged, items, more_seeds, unknown_images),
+        "sentence": _arm_sentence(row, verdict, n_pairs, judged, items, more_seeds, why_none),
         "keys": " ".join(key_of[arm, seed] for arm in (row["arm"], BASELINE) for seed in sorted(pairs)),
     }  # fmt: skip
 
 
+def _why_no_difference(data: StudyData, arm: str, test: Mapping[str, Any] | None) -> str:
+    if test is not None and lacks_trials(test):
+        return f"trials that look {test['look']} compared are gone, so there is no difference to show"
+    pair = {arm, BASELINE}
+    if pair <= set(data.complete["arm"]) and not pair <= set(data.comparable["arm"]):
+        return "it is unknown whether it was scored on the baseline's test images"
+    return "it shares no complete registered seed with the baseline"
+
+
 def _arm_sentence(
-    row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, more_seeds: float, unknown_images: bool
+    row: pd.Series, verdict: str, n_pairs: int, claim: Claim, items: str, more_seeds: float, why_none: str
 ) -> str:
     metric = str(row["metric"])
     decimals, phrase = decimals_of(metric), metric_phrase(metric)
@@ -132,8 +140,7 @@ def _arm_sentence(
     basis = f"{count(n_pairs, 'paired seed')}, {row['n_test']} {items}"
     p_differs, p_noninferior = p_phrase(row["p_holm"]), p_phrase(row["p_noninferior_holm"])
     if n_pairs == 0:
-        why = "it is unknown whether it was scored on the baseline's test images" if unknown_images else ""
-        return f"{row['arm']}: {verdict}, {why or 'it shares no complete registered seed with the baseline'}."
+        return f"{row['arm']}: {verdict}, {why_none}."
     if verdict in ("better", "worse"):
         low, high = sorted((abs(row["difference_low"]), abs(row["difference_high"])))
         size = f"{number(abs(row['difference']), decimals)} {interval(low, high, decimals)} {phrase}"

@@ -24,7 +24,11 @@ from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 
 DEFAULT_FILE = Path("waivers.yaml")
-SCRIPTS = Path(__file__).parents[1] / "sweeps"
+REPOSITORY = Path(__file__).parents[1]
+
+
+class WaiverError(RequestError):
+    """A waiver of what cannot be waived: the file of waivers is wrong, and no study."""
 
 
 class Waiver(BaseModel):
@@ -55,7 +59,7 @@ def read_waivers(path: Path | None, studies: Iterable[str]) -> tuple[Waiver, ...
     """The waivers in `path`, or in DEFAULT_FILE where there is one and none was named. `studies` are the known ones.
 
     Raises RequestError for a file that cannot be read, a field that is missing, unknown or empty, an unknown study or
-    metric, and two waivers of one criterion.
+    metric, a date that is still to come, and two waivers of one criterion.
     """
     if path is None and not DEFAULT_FILE.exists():
         return ()
@@ -75,6 +79,11 @@ def read_waivers(path: Path | None, studies: Iterable[str]) -> tuple[Waiver, ...
     for waiver in found:
         _check_known(f"{path} waives a criterion of", "study", waiver.study, known)
         _check_known(f"{path} waives, of '{waiver.study}',", "metric", waiver.metric, list(METRICS))
+        if waiver.date > datetime.date.today():
+            raise RequestError(
+                f"{path} waives '{waiver.metric}' of '{waiver.study}' on {waiver.date.isoformat()}, which is still to come; "
+                "a waiver has the date on which it was given"
+            )
         criterion = (waiver.study, waiver.metric, waiver.on)
         if criterion in seen:
             raise RequestError(f"{path} waives '{waiver.metric}' of '{waiver.study}' twice; keep one of them")
@@ -83,13 +92,14 @@ def read_waivers(path: Path | None, studies: Iterable[str]) -> tuple[Waiver, ...
 
 
 def known_studies(runs: Path) -> list[str]:
-    """Every study that has a run log or a script: a waiver may be written before its study is run on this machine."""
+    """Every study that has a run log, or a script and a space: a waiver may be written before its study is run here."""
     recorded = {path.parent.name for path in runs.glob("*/sweep.json")}
-    return sorted(recorded | {path.stem for path in SCRIPTS.glob("*.py")})
+    scripts, spaces = ({path.stem for path in (REPOSITORY / name).glob("*.py")} for name in ("sweeps", "search_spaces"))
+    return sorted(recorded | (scripts & spaces - {"__init__"}))
 
 
 def waivers_of(study: str, claim: Claim, waivers: Iterable[Waiver]) -> dict[tuple[str, str], Waiver]:
-    """Metric and further set of a criterion to its waiver. Raises RequestError for one of no criterion of the claim."""
+    """Metric and further set of a criterion to its waiver. Raises WaiverError for one of no criterion of the claim."""
     criteria = {(criterion.metric, criterion.on) for criterion in claim.criteria}
     mine = {(waiver.metric, waiver.on): waiver for waiver in waivers if waiver.study == study}
     for metric, on in mine:
@@ -97,7 +107,7 @@ def waivers_of(study: str, claim: Claim, waivers: Iterable[Waiver]) -> dict[tupl
             listed = ", ".join(f"{m} on {o}" if o else m for m, o in sorted(criteria)) or "none"
             hint = nearest_name(metric, [m for m, _ in criteria if m != metric])
             where = f"'{metric}' on '{on}'" if on else f"'{metric}'"
-            raise RequestError(
+            raise WaiverError(
                 f"a waiver names {where} of '{study}', which is no criterion of it{hint}; it has {listed}"
             )
     return mine

@@ -10,24 +10,20 @@ import pandas as pd
 from analysis.amendments import build_amendments, describe_amendments
 from analysis.assessment import (
     ArmStatus,
+    ClosedBy,
     compute_arm_status,
     compute_confidence,
     compute_recommendation,
     compute_status,
+    describe_recommendation,
 )
-from analysis.claim import read_claim
 from analysis.findings import write_findings
-from analysis.results_file import experiment_id, first_error, recommendation_note, write_file
-from analysis.results_schema import (
-    Assessment,
-    CriterionResult,
-    DetailedAnalysis,
-    Results,
-    ResultsFile,
-    SubExperiment,
-)
+from analysis.results_evidence import CriterionResult, SubExperiment
+from analysis.results_file import experiment_id, first_error, write_file
+from analysis.results_schema import Assessment, DetailedAnalysis, Results, ResultsFile
 from foresight.claim import Claim
 from foresight.runlog import RunLog
+from foresight.stored_claim import read_claim
 
 
 def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
@@ -35,7 +31,8 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
     log = RunLog(path)
     sweep, trials, manifest = log.read_sweep() or {}, log.trials(), log.read_manifest()
     claim = read_claim(sweep)
-    planned = manifest[["key", "arm"]] if "arm" in manifest else trials[["key", "arm"]]
+    planned = manifest if {"arm", "seed"} <= set(manifest) else trials
+    planned = planned[planned["seed"].isin(sorted(planned["seed"].unique())[: claim.seeds])]
     statuses = dict(zip(trials["key"], trials["status"], strict=True))
     arms = {
         str(arm): compute_arm_status([_unusable(statuses.get(key, "missing")) for key in mine["key"]])
@@ -43,8 +40,11 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
     }
     judged, criteria = claim.judged_arm(list(arms)), _criteria(claim)
     status, verdicts = compute_status(arms.values()), ["not measured"] * len(claim.criteria)
-    recommendation = compute_recommendation(status, False, verdicts, arms.get(judged, "skipped"))
-    counted = f"0 of {len(planned)} planned trials are complete ({int((trials['status'] == 'failed').sum())} failed)."
+    closed: list[ClosedBy] = ["not complete", *(() if claim.criteria else ("no criterion",))]
+    recommendation = compute_recommendation(closed, verdicts, arms.get(judged, "skipped"))
+    n_failed = int((trials[trials["key"].isin(planned["key"])]["status"] == "failed").sum())
+    counted = f"0 of {len(planned)} planned trials at the registered seeds are complete ({n_failed} failed)."
+    no_criterion = [] if claim.criteria else ["The claim names no criterion, so nothing was shown."]
     failed = trials[trials["status"] == "failed"]
     results = ResultsFile(
         experiment_id=experiment_id(path.name),
@@ -56,18 +56,19 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
         results=Results(experiments={arm: _arm(arm, found, failed) for arm, found in arms.items()}, artifacts=[]),
         assessment=Assessment(
             success_criteria_met=None,
-            confidence=compute_confidence(status, False, verdicts),
+            confidence=compute_confidence(closed, verdicts),
             confidence_notes="Nothing was measured.",
         ),
         recommendation=recommendation,
-        recommendation_notes=recommendation_note(recommendation, status, False, verdicts),
-        blockers=[f"No trial is complete. {counted}"],
+        recommendation_notes=describe_recommendation(recommendation, status, closed, verdicts),
+        blockers=[*(c.sentence for c in criteria), f"No trial is complete. {counted}", *no_criterion],
         issues=[],
         detailed_analysis=DetailedAnalysis(
             study=path.name,
             primary=claim.primary,
             judged_arm=judged,
             provenance=[],
+            closed_by=closed,
             registered_seeds=claim.seeds,
             claim_hash=sweep.get("claim_hash"),
             amendments=describe_amendments(build_amendments(sweep)),

@@ -30,7 +30,7 @@ from analysis.calibration import (
     POWER,
 )
 from foresight.moderation import Array, Contrasts, compute_contrasts, compute_paired, compute_residual_variances
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 ALPHA = 0.05
 SEEDS = (3, 5, 10, 20)

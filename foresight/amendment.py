@@ -33,11 +33,13 @@ class Amendment:
 def amend(sweep: Mapping[str, Any], claim: Claim, reason: str, n_complete: int, has_looks: bool) -> dict[str, Any]:
     """The content of sweep.json with another claim and the amendment that says so.
 
-    Raises RequestError for a claim that is the registered one, an empty reason, and another metric, margin, alpha or
-    spending once looks are recorded: what these decided stands, and was decided by the old ones.
+    Raises RequestError for a claim that is the registered one, one that was edited in sweep.json, an empty reason, and
+    another metric, margin, alpha or spending once looks are recorded: what these decided stands, and was decided by the old
+    ones.
     """
     if not reason.strip():
         raise RequestError("an amendment needs its reason: --amend 'why the claim was changed'")
+    check_untouched(sweep, claim)
     if sweep["claim_hash"] == claim.hash:
         raise RequestError(f"the claim is the registered one ({claim.hash}), so there is nothing to amend")
     before, after = sweep["claim"], claim.to_json()
@@ -55,6 +57,28 @@ def amend(sweep: Mapping[str, Any], claim: Claim, reason: str, n_complete: int, 
         "claim_hash": claim.hash,
         "amendments": [*sweep.get("amendments", ()), amendment.to_json()],
     }
+
+
+def check_untouched(sweep: Mapping[str, Any], declared: Claim | None = None) -> None:
+    """Raises RequestError where the claim in sweep.json is not the one whose hash stands beside it, saying what was edited.
+
+    That is known where the study's script still declares the registered claim, or an amendment holds it.
+    """
+    registered, found = sweep.get("claim_hash"), hash_claim(sweep["claim"])
+    if found == registered:
+        return
+    known = [amendment["after"] for amendment in sweep.get("amendments", ()) if "after" in amendment]
+    known += [declared.to_json()] if declared else []
+    whole = [tree for tree in known if hash_claim(tree) == registered]
+    if whole:
+        edited = f"was edited by hand ({'; '.join(compute_changes(whole[0], sweep['claim']))}); put that back"
+    else:
+        edited = (
+            f"was edited by hand: it hashes to {found}, and {registered} was registered; put it back as it was then"
+        )
+    raise RequestError(
+        f"the claim in sweep.json {edited}; to change a claim, change it in the study's script, and record that with --amend"
+    )
 
 
 def read_amendments(sweep: Mapping[str, Any]) -> tuple[Amendment, ...]:
@@ -109,3 +133,26 @@ def _range(dimension: Mapping[str, Any]) -> str:
     """What a search proposes of one field, as a phrase: `train.lr (low 0.0001, high 0.01, log True)`."""
     told = [f"{name} {value}" for name, value in dimension.items() if name not in ("kind", "field") and value]
     return f"{dimension['field']} ({', '.join(told)})"
+
+
+def compute_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What differs between two claims, as `margin 0.02 -> 0.03`, each criterion by its metric."""
+    old, new = _flat(before), _flat(after)
+    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    return [f"{name} {_shown(old, name)} -> {_shown(new, name)}" for name in names]
+
+
+def _flat(claim: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {name: value for name, value in claim.items() if name != "criteria"}
+    for criterion in claim.get("criteria", ()):
+        on = f" on {criterion['on']}" if criterion.get("on") else ""
+        levels = {k: v for k, v in criterion.items() if k not in ("metric", "on")}
+        flat |= {f"{criterion['metric']}{on} {level}": value for level, value in levels.items()}
+    return flat
+
+
+def _shown(flat: Mapping[str, Any], name: str) -> str:
+    if name not in flat:
+        return "none"
+    value = flat[name]
+    return f"{value:g}" if isinstance(value, int | float) else repr(value) if isinstance(value, str) else str(value)

@@ -2,8 +2,13 @@
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable
+from textwrap import shorten
 
+REASON_CHARACTERS = 240  # of what a reader of files says about a damaged one; cut between words, and seen to be
+# Readers of Parquet begin with the path, which our sentences name already.
+_NAMED_AGAIN = re.compile(r"^Could not open Parquet input source '[^']*': ")
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -28,3 +33,9 @@ def nearest_name(given: str, allowed: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the closest allowed name, or an empty string when nothing is close."""
     matches = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.5)
     return f" (did you mean '{matches[0]}'?)" if matches else ""
+
+
+def describe_damage(error: BaseException) -> str:
+    """Why a file cannot be read, on one line, as its reader says it; the error's name where that says nothing."""
+    said = _NAMED_AGAIN.sub("", " ".join(str(error).split()))
+    return shorten(said, REASON_CHARACTERS, placeholder=" …").rstrip(".") or type(error).__name__

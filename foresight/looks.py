@@ -22,6 +22,7 @@ from foresight.compare import compute_differences, compute_holm
 from foresight.errors import RequestError
 from foresight.metrics import METRICS
 from foresight.runlog import usable_trials
+from foresight.same_images import TEST_SET_COLUMNS, check_same_images
 from foresight.space import BASELINE
 from foresight.spending import Look
 
@@ -36,10 +37,14 @@ TEST_COLUMNS = (*LOOK_FIELDS, "arm", "verdict", "goes_on", *NUMBERS, "method", "
 def look_values(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
     """arm, factor, seed and value of the trials that a look may compare: usable, and known to be scored on which images.
 
-    The sweep and analysis read their trials by this one rule, so that both take the same look from one run log.
+    The sweep and analysis read their trials by this one rule, so that both take the same look from one run log. Raises
+    RequestError for trials on different test images.
     """
-    usable = usable_trials(trials).reindex(columns=["arm", "factor", "seed", "data/test_hash", f"test/{metric}"])
+    usable = usable_trials(trials).reindex(
+        columns=["key", "arm", "factor", "seed", *TEST_SET_COLUMNS, f"test/{metric}"]
+    )
     usable = usable[usable["data/test_hash"].notna() & usable[f"test/{metric}"].notna()]
+    check_same_images(usable)
     found = usable[["arm", "factor", "seed"]].assign(value=usable[f"test/{metric}"].astype(float))
     return found.sort_values("seed", kind="stable").reset_index(drop=True)
 

@@ -12,13 +12,13 @@
       splits/<set hash>.parquet   the content hashes of one split's images, once however many trials use it
       consolidated*.parquet       derived, for fast reading: trials, epochs, summaries of samples, latency
 
-Every file is written under a temporary name, flushed to the disk and renamed, so a process may die at any line. No two
-processes write one file, but for a split's, whose name says its content. Derived files can be deleted and come back.
+Every file is written under a temporary name, flushed to the disk and renamed, and a trial's files appear together with its
+row last, so a process may die and the disk may be full at any line (`foresight.storage`). No two processes write one file,
+but for a split's, whose name says its content. Derived files can be deleted and come back.
 """
 
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foresight.derived import file_identities, read_derived
+from foresight.derived import file_identities, read_derived, to_parquet
+from foresight.errors import RunEndedError
+from foresight.storage.copies import CopiedFiles
+from foresight.storage.lease import Claim
+from foresight.storage.local import LocalFiles
+from foresight.storage.objects import told
+from foresight.storage.place import Place
 from foresight.trial_files import finished_trials, read_details, read_row, read_whole, summarise_trial
 
 # 2: cost/budget_params and train/*; 3: share/*, latency/* and heldout/*; 4: data/val_hash and the folder splits
@@ -69,28 +75,6 @@ OPEN_PREFIXES = ("config/", "test/", "val/", "train/", "baseline/", "heldout/", 
 _NO_TRIALS = pa.schema([*TRIAL_COLUMNS.items()]).empty_table()
 
 
-def atomic_write_bytes(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` so that a reader sees all of it or none, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Machines that share a file system also share process numbers, so those are no names.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def atomic_write_table(path: Path, table: pa.Table) -> None:
-    """As `atomic_write_bytes`, for a Parquet table."""
-    atomic_write_bytes(path, _parquet(table))
-
-
 def config_columns(config: Mapping[str, Any]) -> dict[str, Any]:
     """`config/<dotted field>` columns of a flat config."""
     return {f"config/{name}": value for name, value in config.items()}
@@ -109,16 +93,48 @@ def check_row(row: Mapping[str, Any]) -> None:
 
 
 class RunLog:
-    """Reads and writes one study's directory, `runs/<study>`."""
+    """Reads and writes one study's directory, `runs/<study>`, or its copy of one in an object store."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, url: str | None = None):
+        """`url`: of the directory in an object store that `root` is a copy of, if it is one."""
         self.root = root
         self.trials_dir = root / "trials"
+        self.place = Place(root, url)
+        self.files: LocalFiles | CopiedFiles = LocalFiles(root) if url is None else CopiedFiles(root, url)
+        self.claim: Claim | None = None  # of the driver that writes here, held by `preflight.only_driver`
 
-    # --- the sweep -----------------------------------------------------------------------------------------------
+    def __str__(self) -> str:
+        return str(self.place)
+
+    def refresh(self) -> None:
+        """Makes a copy what its storage holds now. Raises RequestError for a storage that cannot be read."""
+        with told(str(self)):
+            self.files.refresh()
+
+    def refresh_trial(self, key: str) -> None:
+        """As `refresh`, of one trial."""
+        self.files.refresh_folder(f"trials/{key}", "trial.parquet")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file of the study. Raises RunEndedError for a disk that does not take it, or another driver's folder."""
+        files = self._checked()
+        try:
+            files.write(name, content)
+        except OSError as error:
+            raise RunEndedError(
+                f"{name} cannot be written to {files} ({error.strerror or error}); what is there is kept, and the same "
+                "command goes on once it can be written"
+            ) from error
+
+    def _checked(self) -> LocalFiles | CopiedFiles:
+        if self.claim is not None:
+            self.claim.check()
+        return self.files
+
+    # --- the sweep and its looks -------------------------------------------------------------------------------------
 
     def write_sweep(self, sweep: Mapping[str, Any]) -> None:
-        atomic_write_bytes(self.root / "sweep.json", json.dumps(sweep, indent=2, allow_nan=False).encode())
+        self.write("sweep.json", json.dumps(sweep, indent=2, allow_nan=False).encode())
 
     def read_sweep(self) -> dict[str, Any] | None:
         """The content of sweep.json, or None before the first run."""
@@ -131,18 +147,16 @@ class RunLog:
         old = self.read_manifest()
         merged = pd.concat([old, new[~new["key"].isin(old["key"])]], ignore_index=True) if len(old) else new
         if len(merged) > len(old):
-            atomic_write_table(self.root / "manifest.parquet", pa.Table.from_pandas(merged, preserve_index=False))
+            self.write("manifest.parquet", to_parquet(pa.Table.from_pandas(merged, preserve_index=False)))
 
     def read_manifest(self) -> pd.DataFrame:
         """One row per planned trial; empty before the first run."""
         path = self.root / "manifest.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame({"key": pd.Series(dtype=str)})
 
-    # --- looks -------------------------------------------------------------------------------------------------------
-
     def write_looks(self, tests: list[dict[str, Any]]) -> None:
         """Replaces the record of the looks that were taken; those before them come first, as they were."""
-        atomic_write_bytes(self.root / "looks.json", json.dumps(tests, indent=2, allow_nan=False).encode())
+        self.write("looks.json", json.dumps(tests, indent=2, allow_nan=False).encode())
 
     def read_looks(self) -> Any:
         """The content of looks.json (`foresight.looks.from_json_rows` checks it); an empty list before the first look."""
@@ -166,23 +180,16 @@ class RunLog:
         # Everything is serialised before anything is written, so what cannot be stored leaves no trace.
         files = {
             "config.json": json.dumps(config, indent=2, allow_nan=False).encode() if config is not None else None,
-            "epochs.parquet": _parquet(pa.Table.from_pylist(rows)) if rows else None,
-            "samples.parquet": _parquet(pa.Table.from_pandas(samples, preserve_index=False))
+            "epochs.parquet": to_parquet(pa.Table.from_pylist(rows)) if rows else None,
+            "samples.parquet": to_parquet(pa.Table.from_pandas(samples, preserve_index=False))
             if samples is not None
             else None,
             "weights.safetensors": weights,
             **{f"{name}.png": png for name, png in (pictures or {}).items()},
         }
-        trial = _parquet(_trial_table(row))
-        directory = self.trials_dir / row["key"]
-        (directory / "trial.parquet").unlink(missing_ok=True)  # an old row never stands beside new files
-        new = {name: content for name, content in files.items() if content is not None}
-        for old in directory.glob("[!.]*"):
-            if old.name not in new:
-                old.unlink()
-        for name, content in new.items():
-            atomic_write_bytes(directory / name, content)
-        atomic_write_bytes(directory / "trial.parquet", trial)
+        whole = {name: content for name, content in files.items() if content is not None}
+        whole["trial.parquet"] = to_parquet(_trial_table(row))
+        self._checked().replace(f"trials/{row['key']}", whole, last="trial.parquet")
 
     def read_config(self, key: str) -> dict[str, Any] | None:
         """The TrialConfig tree of a trial, or None when it recorded none."""
@@ -224,7 +231,8 @@ class RunLog:
         return self._derived("consolidated_samples.parquet", read, finished).to_pandas()
 
     def read_trial(self, key: str) -> dict[str, Any]:
-        """The row of one finished trial."""
+        """The row of one finished trial, wherever it was written."""
+        self.refresh_trial(key)
         return pq.read_table(self.trials_dir / key / "trial.parquet").to_pylist()[0]
 
     def statuses(self) -> dict[str, str]:
@@ -236,7 +244,7 @@ class RunLog:
 
     def write_latency(self, arm_key: str, row: Mapping[str, Any]) -> None:
         table = pa.Table.from_pylist([{"arm_key": arm_key, **row}])
-        atomic_write_table(self.root / "latency" / f"{arm_key}.parquet", table)
+        self.write(f"latency/{arm_key}.parquet", to_parquet(table))
 
     def read_latency(self) -> pd.DataFrame:
         """One row per measured arm; empty before the measurement."""
@@ -250,7 +258,6 @@ class RunLog:
             parts,
             lambda arm_key: read_whole(folder / f"{arm_key}.parquet"),
             "arm_key",
-            atomic_write_table,
         )
         return table.to_pandas() if len(table) else pd.DataFrame()
 
@@ -259,13 +266,7 @@ class RunLog:
     def _derived(self, name: str, read_part: Callable[[str], pa.Table], finished: Mapping[str, str] | None) -> pa.Table:
         """A table over all finished trials. A trial's files are written before its row, so its row's file stands for all."""
         parts = self.finished() if finished is None else finished
-        return read_derived(self.root / name, parts, read_part, "key", atomic_write_table)
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
+        return read_derived(self.root / name, parts, read_part, "key")
 
 
 def _trial_table(row: Mapping[str, Any]) -> pa.Table:

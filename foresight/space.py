@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from foresight.config import TrialConfig, check_field
@@ -53,7 +54,7 @@ class Trial:
     arm: Arm
     config: TrialConfig
 
-    @property
+    @cached_property
     def key(self) -> str:
         return self.config.key
 

@@ -10,20 +10,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foresight.runlog import atomic_write_table
+from foresight.runlog import RunLog, to_parquet
 from foresight.set_hash import compute_set_hash
 
 
-def write_split(root: Path, sample_hashes: Iterable[str]) -> str:
-    """Keeps the content hashes of one split of the study at `root`; returns the hash over them, which names the file.
+def write_split(log: RunLog, sample_hashes: Iterable[str]) -> str:
+    """Keeps the content hashes of one split of the study; returns the hash over them, which names the file.
 
     Two processes may write it at once: the name says the content, so either file is the right one.
     """
     hashes = sorted(map(str, sample_hashes))
     set_hash = compute_set_hash(hashes)
-    path = split_path(root, set_hash)
-    if not path.exists():
-        atomic_write_table(path, pa.table({"sample_hash": pa.array(hashes, pa.string())}))
+    name = f"splits/{set_hash}.parquet"
+    if not log.files.exists(name):
+        log.write(name, to_parquet(pa.table({"sample_hash": pa.array(hashes, pa.string())})))
     return set_hash
 
 

@@ -18,12 +18,18 @@ def finished_trials(folder: Path) -> dict[str, str]:
 
 
 def read_row(folder: Path, key: str) -> pa.Table:
-    """The row of one trial. Raises RequestError when it is another's: a key would stand twice."""
+    """The row of one trial. Raises RequestError for more or less than one, or another's: a key would stand twice."""
     table = read_whole(folder / key / "trial.parquet")
-    found = table["key"].to_pylist() if "key" in table.column_names else []
+    if len(table) != 1 or "key" not in table.column_names:
+        held = f"{len(table)} rows" if len(table) != 1 else "a row without a key"
+        raise RequestError(
+            f"'{folder / key / 'trial.parquet'}' holds {held} where a trial has one with its key; restore it from a copy, "
+            "or delete the folder if the trial can run again"
+        )
+    found = table["key"].to_pylist()
     if found != [key]:
         raise RequestError(
-            f"the folder '{folder / key}' holds the row of {', '.join(map(repr, found)) or 'no key'}, so a trial would "
+            f"the folder '{folder / key}' holds the row of '{found[0]}', so a trial would "
             "be counted twice or under another's name; rename the folder to its key, or delete the copy"
         )
     return table

@@ -1,3 +1,5 @@
+import errno
+import itertools
 import json
 import os
 from pathlib import Path
@@ -8,15 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from foresight.config import TrialConfig
+from foresight.errors import RunEndedError
 from foresight.runlog import (
     OPEN_PREFIXES,
     SCHEMA_VERSION,
     TRIAL_COLUMNS,
     RunLog,
-    atomic_write_bytes,
     check_row,
     config_columns,
 )
+from foresight.storage.local import atomic_write_bytes
 
 ROW = {
     "key": "film-s0-0a",
@@ -251,14 +254,13 @@ def test_a_sweep_that_cannot_be_serialised_leaves_the_old_one(log, tree):
 # --- a process may die at any line -----------------------------------------------------------------------------------
 
 
-class PowerCutError(Exception):
-    """Stands for the end of the process."""
+class PowerCutError(BaseException):
+    """Stands for the end of the process; tests/test_runlog_deaths.py really ends it."""
 
 
 def die_at(monkeypatch: pytest.MonkeyPatch, function: str, nth: int) -> list[int]:
-    """Makes the `nth` call (from 0) of a Path or os function raise instead of acting. Returns a list that counts calls."""
-    owner, name = (os, function.removeprefix("os.")) if function.startswith("os.") else (Path, function)
-    genuine, calls = getattr(owner, name), [0]
+    """Makes the `nth` call (from 0) of a function of os raise instead of acting. Returns a list that counts calls."""
+    genuine, calls = getattr(os, function), [0]
 
     def dying(*arguments, **keywords):
         calls[0] += 1
@@ -266,44 +268,8 @@ def die_at(monkeypatch: pytest.MonkeyPatch, function: str, nth: int) -> list[int
             raise PowerCutError
         return genuine(*arguments, **keywords)
 
-    monkeypatch.setattr(owner, name, dying)
+    monkeypatch.setattr(os, function, dying)
     return calls
-
-
-@pytest.mark.parametrize("function", ["replace", "open", "os.fsync"])
-def test_a_death_at_any_write_leaves_no_half_written_trial(log, monkeypatch, function):
-    nth = 0
-    while True:
-        with monkeypatch.context() as patch:
-            calls = die_at(patch, function, nth)
-            try:
-                write_whole(log, key=f"k{nth}")
-            except PowerCutError:
-                pass
-            else:
-                break  # every write has been died at once
-        assert calls[0] == nth + 1
-        directory = log.trials_dir / f"k{nth}"
-        if f"k{nth}" in log.statuses():  # died after the last rename
-            assert visible_files(directory) == set(FILES)
-        write_whole(log, key=f"k{nth}")  # the same command again
-        assert visible_files(directory) == set(FILES)
-        assert len(log.read_samples(f"k{nth}")) == 2
-        nth += 1
-    assert nth >= len(FILES)
-
-
-def test_a_death_while_retrying_never_mixes_two_attempts(log, monkeypatch):
-    died = 0
-    for nth in range(len(FILES)):
-        write_whole(log, key=f"k{nth}", attempt=1, **{"test/mask_iou": 0.1})
-        log.trials()
-        with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-            die_at(patch, "replace", nth)
-            log.write_trial(ROW | {"key": f"k{nth}", "attempt": 2}, {}, EPOCHS[:1], SAMPLES[:1], {"examples": b"new"})
-        died += 1
-        assert f"k{nth}" not in log.statuses()
-    assert died == 5
 
 
 def test_a_death_while_the_consolidated_table_is_written_loses_nothing(log, monkeypatch):
@@ -325,22 +291,63 @@ def test_a_death_while_sweep_json_is_written_leaves_the_old_one(log, monkeypatch
     assert json.loads((log.root / "sweep.json").read_text()) == {"claim_hash": "a"}
 
 
-def test_what_a_dead_writer_left_is_no_latency(log, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(PowerCutError):
-        die_at(patch, "replace", 0)
-        log.write_latency("arm", {"latency_ms": 1.0})
-    assert list((log.root / "latency").iterdir())  # its temporary file
-    assert log.read_latency().empty
+def test_what_a_dead_writer_left_is_no_latency(log):
+    log.write_latency("arm", {"latency_ms": 1.0})
+    whole = (log.root / "latency" / "arm.parquet").read_bytes()
+    (log.root / "latency" / ".other.parquet.12ab.tmp").write_bytes(whole[:40])
+    assert log.read_latency()["arm_key"].tolist() == ["arm"]
 
 
 def test_an_atomic_write_is_flushed_before_it_is_renamed(tmp_path, monkeypatch):
     events = []
-    genuine_fsync, genuine_replace = os.fsync, Path.replace
+    genuine_fsync, genuine_replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (events.append("fsync"), genuine_fsync(fd))[1])
-    monkeypatch.setattr(Path, "replace", lambda self, to: (events.append("replace"), genuine_replace(self, to))[1])
+    monkeypatch.setattr(os, "replace", lambda *names: (events.append("replace"), genuine_replace(*names))[1])
     atomic_write_bytes(tmp_path / "file", b"content")
     assert events == ["fsync", "replace", "fsync"]  # the file, then the folder that names it
     assert (tmp_path / "file").read_bytes() == b"content"
+
+
+def test_a_disk_without_room_for_a_derived_table_can_still_be_read(log, monkeypatch):
+    write_whole(log)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full_disk)
+        assert set(log.statuses()) == {ROW["key"]}
+    assert not (log.root / "consolidated.parquet").exists()
+    assert set(log.statuses()) == {ROW["key"]}
+    assert (log.root / "consolidated.parquet").exists()
+
+
+def full_disk(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("function", ["open", "write", "fsync"])
+def test_a_disk_that_is_full_at_any_write_leaves_the_old_trial_whole(log, monkeypatch, function):
+    """Also the failed one that a retry would have replaced, and nothing that takes room."""
+    write_whole(log, status="failed", error="out of memory")
+    before = {path.name: path.read_bytes() for path in (log.trials_dir / ROW["key"]).iterdir()}
+    for nth in range(len(FILES)):
+        genuine, calls = getattr(os, function), itertools.count()
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+            patch.setattr(os, function, lambda *a, g=genuine, c=calls, n=nth: full_disk() if next(c) == n else g(*a))
+            write_whole(log, attempt=2)
+        assert {path.name: path.read_bytes() for path in (log.trials_dir / ROW["key"]).iterdir()} == before
+    write_whole(log, attempt=2)
+    assert log.read_trial(ROW["key"])["attempt"] == 2
+
+
+@pytest.mark.parametrize("function", ["open", "write", "fsync"])
+def test_a_disk_that_is_full_leaves_the_old_declaration_and_says_so(log, monkeypatch, function):
+    log.write_sweep({"study": "study"})
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(RunEndedError, match=r"sweep\.json cannot be written .*No space"),
+    ):
+        patch.setattr(os, function, full_disk)
+        log.write_sweep({"study": "study", "sensitivity": {}})
+    assert log.read_sweep() == {"study": "study"}
+    assert [path.name for path in log.root.iterdir()] == ["sweep.json"]
 
 
 # --- the manifest ----------------------------------------------------------------------------------------------------
@@ -367,7 +374,7 @@ def test_planning_less_drops_no_row(log):
 
 def test_planning_the_same_again_writes_nothing(log, monkeypatch):
     log.write_manifest(manifest_rows("a"))
-    monkeypatch.setattr(Path, "replace", lambda *a: pytest.fail("written again"))
+    monkeypatch.setattr(os, "replace", lambda *a: pytest.fail("written again"))
     log.write_manifest(manifest_rows("a"))
 
 

@@ -11,10 +11,11 @@ from foresight.train.size import measure_size
 from foresight.tuning.sweep import plan_trials, resolve_space
 
 REPOSITORY = Path(__file__).parents[1]
-# A study is a file that declares a SWEEP; the other files are commands over studies.
+# A study is a file that declares a SWEEP, or a SEARCH (`test_shipped_searches`); the other files are commands over studies.
 FILES = sorted((REPOSITORY / "sweeps").glob("*.py"))
 STEMS = [path.stem for path in FILES if re.search(r"^SWEEP\b", path.read_text(), re.MULTILINE)]
-COMMANDS = [path.stem for path in FILES if path.stem not in STEMS]
+SEARCHES = [path.stem for path in FILES if re.search(r"^SEARCH\b", path.read_text(), re.MULTILINE)]
+COMMANDS = [path.stem for path in FILES if path.stem not in (*STEMS, *SEARCHES)]
 DOCSTRING_LINES = ("Question", "Command", "Trials", "Cost", "Answer")
 
 
@@ -26,7 +27,7 @@ def script(request: pytest.FixtureRequest) -> ModuleType:
 def test_there_are_sweeps_and_each_has_its_search_space_under_the_same_name():
     assert STEMS
     spaces = {path.stem for path in (REPOSITORY / "search_spaces").glob("*.py")} - {"__init__"}
-    assert spaces == set(STEMS)
+    assert spaces == {*STEMS, *SEARCHES}
 
 
 def test_a_command_over_studies_knows_them_all_and_runs_from_any_directory(tmp_path):
@@ -49,7 +50,7 @@ def test_make_studies_runs_every_study_by_the_command_of_its_docstring(tmp_path)
         cwd=REPOSITORY, capture_output=True, text=True, check=True,
     )  # fmt: skip
     lines = told.stdout.splitlines()
-    assert sorted(line.split()[0] for line in lines) == [f"sweeps/{stem}.py" for stem in STEMS]
+    assert sorted(line.split()[0] for line in lines) == sorted(f"sweeps/{stem}.py" for stem in [*STEMS, *SEARCHES])
     assert "sweeps/p2_ablations_factorial.py --seeds 1 --limit 100" in lines  # 6480 trials are not for an afternoon
 
 

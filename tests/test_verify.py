@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from foresight.claim import Claim
 from foresight.config import TrialConfig
 from foresight.errors import RequestError
+from foresight.looks import TEST_COLUMNS, look_fields
 from foresight.runlog import RunLog, config_columns
-from foresight.verify import app, find_faults
+from foresight.set_hash import compute_set_hash
+from foresight.spending import Spending
+from foresight.split_log import write_split
+from foresight.train.pictures import picture_strip
+from foresight.verify import app, find_faults, find_unfinished
 
-CLAIM = Claim("?", primary="mask_iou", margin=0.02, alpha=0.05, seeds=2)
+CLAIM = Claim("?", primary="mask_iou", margin=0.02, alpha=0.05, seeds=2, spending=Spending("pocock", (2, 4)))
+SPLITS = {"train": ["t1", "t2"], "val": ["v1"], "test": list("abcd")}
 KEYS = tuple(TrialConfig().at_seed(seed).key for seed in range(2))
 
 
@@ -31,11 +38,17 @@ def log(tmp_path: Path) -> RunLog:
         log.write_trial(
             row
             | {"sweep": "small", "status": "complete", "provenance": "trained", "test/mask_iou": 0.5, "data/n_test": 4}
+            | {f"data/{split}_hash": write_split(log, images) for split, images in SPLITS.items()}
+            | {"train/epochs_run": 2}
             | config_columns(config.flat()),
             config=config.model_dump(mode="json"),
             epochs=[{"epoch": 1, "val/loss": 2.0}, {"epoch": 2, "val/loss": 1.0}],
             samples=pd.DataFrame({"sample_hash": list("abcd"), "split": "test", "mask_iou": 0.5}),
+            pictures={"examples": picture_strip([torch.rand(2, 3, 8, 8)])},
         )
+    log.write_latency("a1", {"arm": "baseline", "latency_ms": 3.5})
+    test = dict.fromkeys(TEST_COLUMNS, 0.5) | look_fields(CLAIM.looks()[0], CLAIM)
+    log.write_looks([test | {"arm": arm, "verdict": "undecided", "goes_on": True} for arm in ("a", "b")])
     log.trials()
     return log
 
@@ -57,6 +70,10 @@ def tear(name: str) -> Callable[[RunLog], None]:
         path.write_bytes(path.read_bytes()[:-40])
 
     return cut
+
+
+def split_of(log: RunLog, name: str) -> Path:
+    return log.root / "splits" / f"{compute_set_hash(SPLITS[name])}.parquet"
 
 
 def plan_again(log: RunLog) -> None:
@@ -96,6 +113,61 @@ BROKEN: dict[str, tuple[Callable[[RunLog], object], str]] = {
         lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(**{"test/mask_iou": float("inf")})),
         "test/mask_iou is infinite",
     ),
+    "no number": (
+        lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(**{"test/mask_iou": float("nan")})),
+        "it is complete, and test/mask_iou has no value",
+    ),
+    "epochs told otherwise": (
+        lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(**{"train/epochs_run": 3})),
+        "epochs.parquet has 2 epochs, and the row says 3",
+    ),
+    "epochs gone": (
+        lambda log: (log.trials_dir / KEYS[0] / "epochs.parquet").unlink(),
+        "epochs.parquet is missing, and the row says 2 epochs",
+    ),
+    "error of a complete trial": (
+        lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(error="nan")),
+        "it is complete, and its row holds the error 'nan'",
+    ),
+    "failure without a reason": (
+        lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(status="failed")),
+        "it failed, and its row does not say why",
+    ),
+    "failure with samples": (
+        lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(status="failed", error="nan")),
+        "it failed, and samples.parquet is there as of a complete trial",
+    ),
+    "picture that is none": (
+        lambda log: (log.trials_dir / KEYS[0] / "examples.png").write_bytes(b"<html>"),
+        "the picture examples.png cannot be read (no PNG)",
+    ),
+    "torn picture": (tear("examples.png"), "the picture examples.png cannot be read ("),
+    "torn latency": (
+        lambda log: (log.root / "latency" / "a1.parquet").write_bytes(b"PAR1"),
+        "latency/a1.parquet cannot",
+    ),
+    "latency of another arm": (
+        lambda log: (log.root / "latency" / "a1.parquet").rename(log.root / "latency" / "b2.parquet"),
+        "latency/b2.parquet holds 1 rows of a1, not that arm's one",
+    ),
+    "latency without a time": (
+        lambda log: log.write_latency("a1", {"arm": "baseline", "latency_ms": float("nan")}),
+        "latency/a1.parquet holds no time in latency_ms",
+    ),
+    "split of other images": (
+        lambda log: pd.DataFrame({"sample_hash": ["x"]}).to_parquet(split_of(log, "test")),
+        "holds other images than its name says",
+    ),
+    "split gone": (lambda log: split_of(log, "train").unlink(), "the hashes of its train images, is missing"),
+    "torn looks": (lambda log: (log.root / "looks.json").write_text("["), "looks.json cannot be read"),
+    "look that was not declared": (
+        lambda log: log.write_looks([log.read_looks()[0] | {"alpha_at_look": 0.5}]),
+        "which the claim does not declare",
+    ),
+    "look taken twice": (
+        lambda log: log.write_looks([*log.read_looks(), log.read_looks()[0]]),
+        "looks.json holds the test of a at look 1 twice",
+    ),
     "newer schema": (
         lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(schema_version=99)),
         "written in schema 99",
@@ -125,6 +197,29 @@ def test_a_whole_run_log_has_no_fault_also_while_trials_are_running(log):
     assert (result.exit_code, "2 recorded and 3 planned trials" in result.stdout) == (0, True)
 
 
+def test_a_half_written_file_is_named_and_no_fault(log):
+    (log.trials_dir / KEYS[0] / ".epochs.parquet.0f.tmp").write_bytes(b"half")
+    assert list(find_faults(log)) == []
+    result = CliRunner().invoke(app, [str(log.root)])
+    assert result.exit_code == 0
+    assert (
+        f"1 temporary file of a writer that died or still writes (trials/{KEYS[0]}/.epochs.parquet.0f.tmp)"
+        in result.stdout
+    )
+
+
+def test_a_stopped_trial_has_the_epochs_that_it_reached(log):
+    stopped = {"status": "stopped", "train/epochs_run": 2}
+    rewrite(log, "trial.parquet", lambda t: t.assign(**stopped).drop(columns="test/mask_iou"))
+    (log.trials_dir / KEYS[0] / "samples.parquet").unlink()
+    assert list(find_faults(log)) == []
+    rewrite(log, "epochs.parquet", lambda t: t.head(1))
+    assert list(find_faults(log)) == [f"{KEYS[0]}: epochs.parquet has 1 epochs, and the row says 2"]
+    (log.trials_dir / KEYS[0] / "epochs.parquet").unlink()
+    (fault,) = find_faults(log)
+    assert "it was stopped, and epochs.parquet, which shows how far it came, is missing" in fault
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_each_way_of_breaking_it_is_told(log, name):
     damage, sentence = BROKEN[name]
@@ -137,3 +232,19 @@ def test_a_folder_without_a_study_is_refused(tmp_path):
     with pytest.raises(RequestError, match="holds no study"):
         list(find_faults(RunLog(tmp_path)))
     assert CliRunner().invoke(app, [str(tmp_path)]).exit_code == 2
+
+
+def test_a_study_whose_driver_died_before_it_wrote_the_plan_has_no_fault(tmp_path):
+    log = RunLog(tmp_path / "begun")
+    log.write_sweep({"study": "begun", "claim": CLAIM.to_json(), "claim_hash": CLAIM.hash})
+    assert list(find_faults(log)) == []
+
+
+def test_finished_asks_for_a_record_of_every_planned_trial_and_of_no_other(log):
+    left, *_ = (key for key in log.read_manifest()["key"] if key not in KEYS)
+    assert list(find_unfinished(log)) == [f"{left}: is planned and has no record"]
+    result = CliRunner().invoke(app, [str(log.root), "--finished"])
+    assert (result.exit_code, left in result.stdout) == (1, True)
+    manifest = log.read_manifest()
+    manifest[manifest["key"] == KEYS[0]].to_parquet(log.root / "manifest.parquet")
+    assert list(find_unfinished(log)) == [f"{KEYS[1]}: is recorded and was never planned"]

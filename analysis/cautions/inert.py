@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.cautions.caution import Caution, listed
-from analysis.load import FactorInfo, StudyData
+from analysis.load import StudyData
 from analysis.wording import count
+from foresight.declared import FactorInfo
 from foresight.metrics import RELATIVE_METRICS
 from foresight.space import BASELINE
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from analysis.amendments import build_amendments, describe_amendments
 from analysis.cautions.caution import MOST_NAMES, Caution, listed
+from analysis.claim import without_claim
 from analysis.imported import describe_lacking
 from analysis.load import StudyData
 from analysis.wording import count
@@ -30,6 +31,7 @@ def log_cautions(data: StudyData) -> list[Caution]:
         *_mixed_log(data),
         *(Caution("amended", text) for text in describe_amendments(build_amendments(data.sweep))),
         *(Caution("lacking", text) for text in describe_lacking(data)),
+        *_without_claim(data),
         *_older_schema(data),
         *_mixed_environment(data),
         *_mixed_latency(data),
@@ -91,6 +93,15 @@ def _mixed_log(data: StudyData) -> list[Caution]:
         text = f"{count(len(unplanned), 'complete trial')} not in the manifest, so the plan is not known in full: "
         found.append(Caution("unplanned", f"{text}{listed(unplanned['key'])}."))
     return found
+
+
+def _without_claim(data: StudyData) -> list[Caution]:
+    """Trials that a claim written afterwards could have been fitted to."""
+    found = without_claim(data.complete)
+    text = (
+        f"{count(len(found), 'complete trial')} without the hash of a claim, so nothing shows that the claim was fixed "
+    )
+    return [Caution("no_claim_hash", f"{text}before them: {listed(found['key'])}.")] if len(found) else []
 
 
 def _older_schema(data: StudyData) -> list[Caution]:

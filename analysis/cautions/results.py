@@ -39,8 +39,8 @@ def _extra_seeds(data: StudyData) -> list[Caution]:
     extra = sorted(set(data.complete["seed"].astype(int)) - set(registered))
     if not extra:
         return []
-    text = f"Verdicts and differences use the registered seeds alone ({', '.join(map(str, registered))})"
-    text += f": {count(len(extra), 'further complete seed')} ({listed(extra)}) enter the means only"
+    text = f"Means, differences and verdicts use the registered seeds alone ({', '.join(map(str, registered))}): "
+    text += f"{count(len(extra), 'further complete seed')} ({listed(extra)}) {'enters' if len(extra) == 1 else 'enter'} none"
     return [Caution("extra_seeds", f"{text}, since looking again after more seeds would raise the false-verdict rate.")]
 
 

@@ -24,6 +24,7 @@ class Metric:
     compares: str = ""  # the run-log column that a relative metric sets against the reference arm's, seed by seed
     over_samples: Literal["mean", "median"] = "mean"  # a trial's value from those of its samples, where they have any
     is_share: bool = False  # k of n samples, so that the value is k/n for some k
+    is_time: bool = False  # measured on the machine and not on the test images, unless these are timed repeats
 
     @property
     def id(self) -> str:
@@ -145,29 +146,29 @@ METRICS: dict[str, Metric] = {
             "latency_overhead", 1, "Latency overhead", "fraction", "lower", -1.0, math.inf,
             "(hybrid - baseline) / baseline of one pass, hybrid = the encoders that are read + fusion + decoder, baseline = VLM "
             "+ decoder; median over repeats",
-            over_samples="median",
+            over_samples="median", is_time=True,
         ),
         Metric(
             "latency_ms", 1, "Latency", "ms", "lower", 0.0, math.inf,
             f"the encoders that are read + fusion + decoder of one pass; {_TIMED}",
-            over_samples="median",
+            over_samples="median", is_time=True,
         ),
         Metric(
             "latency_vlm_ms", 1, "VLM latency", "ms", "lower", 0.0, math.inf, f"VLM up to the layer read; {_TIMED}",
-            over_samples="median",
+            over_samples="median", is_time=True,
         ),
         Metric(
             "latency_dinov2_ms", 1, "DINOv2 latency", "ms", "lower", 0.0, math.inf, f"DINOv2; {_TIMED}",
-            over_samples="median",
+            over_samples="median", is_time=True,
         ),
         Metric(
             "latency_fusion_ms", 1, "Fusion latency", "ms", "lower", 0.0, math.inf,
             f"fusion or adapter, from features to conditioning tokens; {_TIMED}",
-            over_samples="median",
+            over_samples="median", is_time=True,
         ),
         Metric(
             "latency_decoder_ms", 1, "Decoder latency", "ms", "lower", 0.0, math.inf, f"decoder; {_TIMED}",
-            over_samples="median",
+            over_samples="median", is_time=True,
         ),
         Metric(
             "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
@@ -185,6 +186,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "training_time_ratio", 1, "Training time ratio", "ratio", "lower", 0.0, math.inf,
             "training seconds of the arm / those of the claim's reference arm at the same seed", compares="cost/train_s",
+            is_time=True,
         ),
     )
 }  # fmt: skip

@@ -26,6 +26,9 @@ def measure_size(config: TrialConfig) -> dict[str, float]:
             "loss": type(config.loss)(),
             "timing": type(config.timing)(),
             "data": _plain_data(config),
+            # A layer of the language model has the shape of every other; those of the vision tower have not.
+            "vlm": config.vlm.model_copy(update={"layer": "final"}) if config.vlm.layer.isdigit() else config.vlm,
+            "dinov2": config.dinov2.model_copy(update={"layer": "final"}),
         }
     )
     return _size(plain)
@@ -50,5 +53,5 @@ def _size(config: TrialConfig) -> dict[str, float]:
             torch.empty(1, shapes.spatial_grid**2, shapes.spatial_dim),
             None,
         )
-        flops = task.count_flops(model, features)
+    flops = task.count_flops(model, features)
     return {**count_sizes(model, task.decoder(model), task.trained_before(model)), "flops": flops}

@@ -18,7 +18,7 @@ def adopt(log: RunLog, source: RunLog, planned: Planned) -> dict[str, Any]:
     for name in ("data/train_hash", "data/val_hash", "data/test_hash"):
         hashes = read_split(source.root, str(row.get(name)))
         if hashes is not None:
-            write_split(log.root, hashes)
+            write_split(log, hashes)
     samples, epochs = source.read_samples(planned.key), source.read_epochs(planned.key)
     log.write_trial(
         mine,

@@ -11,7 +11,6 @@ from foresight.claim import Claim
 from foresight.errors import RunEndedError, find_disk_error
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
@@ -20,7 +19,6 @@ from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
-from foresight.tuning.scratch import remove_all
 from foresight.tuning.sweep import RETRIES, Placement
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ class Runner:
     def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
         """Pretrains the toy decoder if it is missing, before anything of the trials: their models cannot be built without."""
         configs = [trial.config for trial in trials if "ltx" in entries_of(trial.config)]
-        store = ArrayStore(self.placement.cache)
+        store = self.placement.store()
         discard_corrupt(configs, store)
         if any(request.kind == "ltx" for stage in missing_requests(configs, store) for request in stage):
             self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
@@ -52,7 +50,7 @@ class Runner:
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
-        discard_corrupt(configs, ArrayStore(self.placement.cache))
+        discard_corrupt(configs, self.placement.store())
         fill_cache(self.ray, configs, self.placement, self.console)
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
@@ -88,10 +86,7 @@ class Runner:
         is_shared = self.placement.workers > 1
         progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
         trainable = tune.with_parameters(
-            SharedTrial if is_shared else TrialActor,
-            placement=self.placement,
-            claim=self.claim,
-            study_dir=self.log.root,
+            SharedTrial if is_shared else TrialActor, placement=self.placement, claim=self.claim, log=self.log
         )
         watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
@@ -120,7 +115,6 @@ class Runner:
                     failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()
-            remove_all(self.log)
 
     def _trial_resources(self, is_shared: bool) -> Any:
         """What Tune's process of a trial takes: where workers do the work nothing of what they need."""
@@ -134,7 +128,8 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log.root))
+            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
+            self.log.refresh()
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.

@@ -35,7 +35,7 @@ def fill_cache(
     `kinds` are those of Request to compute.
     Raises RequestError for data that cannot be read, RunEndedError for a full disk or a step that kills its process.
     """
-    store = ArrayStore(placement.cache)
+    store = placement.store()
     tidy_shards(needed_entries(configs), store)
     pool = FeaturePool(ray, placement, console)
     try:
@@ -105,7 +105,7 @@ class FeaturePool:
 
     def __init__(self, ray: Any, placement: Placement, console: Console):
         self.ray, self.placement, self.console = ray, placement, console
-        self.store = ArrayStore(placement.cache)
+        self.store = placement.store()
         self.idle: list[Any] = []
         self.working: dict[Any, tuple[Any, Work, Step]] = {}  # by the reference of the call's result
         self.last_work: dict[Any, Work] = {}  # by process: whose encoder it holds

@@ -1,28 +1,27 @@
 """What is checked before anything is started: each wrong request ends here, in one sentence."""
 
 import contextlib
-import json
 import os
 import shutil
-import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
+from foresight.amendment import check_untouched
 from foresight.claim import Claim
 from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, TrialConfig
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
-from foresight.errors import RequestError
+from foresight.errors import RequestError, describe_damage
 from foresight.features.size import missing_bytes
-from foresight.features.store import ArrayStore
 from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
 from foresight.metrics.lpips_trunk import find_trunk
-from foresight.runlog import RunLog, atomic_write_bytes
+from foresight.run_folder import bring_weights
+from foresight.runlog import RunLog
 from foresight.space import Trial
+from foresight.storage.lease import hold
+from foresight.storage.place import Place
 from foresight.train.continued import find_weights
 from foresight.tuning.declaration import Declared
 from foresight.tuning.sweep import Placement
@@ -36,25 +35,23 @@ def check_readable(log: RunLog) -> None:
     try:
         log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency(), log.read_looks()
     except (pa.ArrowException, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise RequestError(
-            f"a file of {log.root} cannot be read ({reason}); 'python -m analysis {log.root.name}' names it; "
+            f"a file of {log} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
             "restore it, or delete it if it is derived or a trial that can run again"
         ) from error
 
 
 def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None:
-    """Raises RequestError when the run directory holds another study, claim, scale or data set."""
+    """Raises RequestError when the run directory holds another study, claim, scale or data set, or an edited claim."""
     stored = log.read_sweep()
     if stored is None:
         return
     if stored["study"] != sweep.name:
-        raise RequestError(
-            f"{log.root} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs"
-        )
+        raise RequestError(f"{log} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs")
+    check_untouched(stored, sweep.claim)
     if stored["claim_hash"] != sweep.claim.hash:
         raise RequestError(
-            f"{log.root} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "
+            f"{log} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "
             f"sweep claims {sweep.claim.hash}; a claim is fixed before the run: use another --runs for a new one, or record the "
             "change and why it was made with --amend REASON"
         )
@@ -63,7 +60,7 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
         ("data", {"name": baseline.data.name, "fingerprint": baseline.data.fingerprint}),
     ):
         if stored[name] != ours:
-            raise RequestError(f"{log.root} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
+            raise RequestError(f"{log} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
 
 
 def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
@@ -76,7 +73,7 @@ def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
         known = planned.get((trial.arm.name, trial.seed), trial.key)
         if known != trial.key:
             raise RequestError(
-                f"{log.root} was planned with other settings: its arm '{trial.arm.name}' at seed {trial.seed} is {known}, "
+                f"{log} was planned with other settings: its arm '{trial.arm.name}' at seed {trial.seed} is {known}, "
                 f"and now it is {trial.key}; use another --runs, or move this one away"
             )
 
@@ -109,11 +106,13 @@ def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
             check_checkpoint(name)
 
 
-def check_continued(configs: Iterable[TrialConfig], runs: Path) -> None:
+def check_continued(configs: Iterable[TrialConfig], runs: Place) -> None:
     """Raises RequestError for a trial whose trained model to start from is in no run log."""
     for config in configs:
-        if config.continued() is not None:
-            find_weights(config, runs)
+        continued = config.continued()
+        if continued is not None:
+            bring_weights(runs, continued.key)
+            find_weights(config, runs.path)
 
 
 def check_decoders(configs: Iterable[TrialConfig]) -> None:
@@ -149,7 +148,7 @@ def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: Run
     configs = list(configs)
     check_trunk(will_measure=bool(configs))
     check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
-    n_bytes = missing_bytes(configs, ArrayStore(placement.cache), placement.processes)
+    n_bytes = missing_bytes(configs, placement.store(), placement.processes)
     check_disk(placement.cache, n_bytes, "the feature cache")
 
 
@@ -178,24 +177,18 @@ def check_disk(path: Path, n_bytes: int, purpose: str) -> None:
 
 @contextlib.contextmanager
 def only_driver(log: RunLog) -> Iterator[None]:
-    """Only one driver writes a run directory at a time; the operating system releases a dead one's lock.
+    """Only one driver writes a run directory at a time; a dead one's claim is taken over (see `foresight.storage.lease`).
 
-    Raises RequestError naming the host and process that holds it.
+    Raises RequestError naming the host, process and time of the driver that holds it, and RunEndedError once another one has
+    taken it over from this.
     """
-    log.root.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(log.root / ".driver.lock"), log.root / ".driver.json"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        who: dict[str, Any] = json.loads(holder.read_text()) if holder.exists() else {"host": "?", "pid": "?"}
-        raise RequestError(
-            f"{log.root} is being written by another driver (host {who['host']}, pid {who['pid']}); wait for it or stop it"
-        ) from error
-    try:
-        atomic_write_bytes(holder, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
-        yield
-    finally:
-        lock.release()
+    with hold(log.files.shared) as claim:
+        log.claim = claim
+        try:
+            log.refresh()
+            yield
+        finally:
+            log.claim = None
 
 
 def pending_trials(trials: list[Trial], statuses: dict[str, str], retry_failed: bool) -> list[Trial]:

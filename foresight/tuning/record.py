@@ -9,6 +9,7 @@ import socket
 import subprocess
 import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,12 @@ class Planned:
 
 def write_failure(log: RunLog, planned: Planned, message: str) -> None:
     """A trial that failed is a row as well, with its message."""
-    row = planned.identity() | {"status": "failed", "error": redact(message)[:ERROR_LENGTH], **environment_columns()}
+    row = planned.identity() | {
+        "status": "failed",
+        "error": redact(message)[:ERROR_LENGTH],
+        **environment_columns(),
+        **end_columns(),
+    }
     with _disk_errors_said(log, planned):
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
@@ -118,9 +124,9 @@ def record_trial(
     environment = environment_columns() | {"env/device": context.device, "env/workers": ranks.size if ranks else 1}
     with _disk_errors_said(log, planned):
         for split in (data.train, data.val, data.test) if data is not None else ():
-            write_split(log.root, split.sample_hash)
+            write_split(log, split.sample_hash)
         log.write_trial(
-            planned.identity() | {"status": "complete", **result.columns, **environment},
+            planned.identity() | {"status": "complete", **result.columns, **environment, **end_columns()},
             config=planned.trial.config.model_dump(mode="json"),
             epochs=result.epochs,
             samples=result.samples,
@@ -132,6 +138,7 @@ def record_trial(
 
 def has_its_row(log: RunLog, planned: Planned) -> bool:
     """Whether this attempt of the trial, or one of its retries, has ended with a row: then nothing of it runs again."""
+    log.refresh_trial(planned.key)  # it may have run on another machine
     try:
         return bool(log.read_trial(planned.key)["attempt"] >= planned.attempt)
     except FileNotFoundError:
@@ -152,7 +159,7 @@ def _disk_errors_said(log: RunLog, planned: Planned) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunEndedError(
-            f"trial {planned.key} cannot be written to {log.root} ({error.strerror or error}); every trial that is "
+            f"trial {planned.key} cannot be written to {log} ({error.strerror or error}); every trial that is "
             "there is kept, and the same command goes on once the others can be written"
         ) from error
 
@@ -178,6 +185,11 @@ def environment_columns() -> dict[str, Any]:
         "env/git_commit": git_commit(),
         "env/pid": os.getpid(),
     }
+
+
+def end_columns() -> dict[str, Any]:
+    """When a trial ended, in the row itself: the time of its file is lost when a run log is copied."""
+    return {"env/ended": datetime.now(UTC).isoformat(timespec="milliseconds")}
 
 
 def git_commit(repository: Path = REPOSITORY) -> str:

@@ -10,6 +10,7 @@ from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 from foresight.proposal_space import ProposalSpace
 from foresight.runlog import TRIAL_COLUMNS
+from foresight.tuning.budget import Budget
 
 # `tpe` is for one objective or several (MOTPE is optuna's TPE now), `nsga2` for several, `random` to hold both against.
 SamplerName = Literal["tpe", "nsga2", "random"]
@@ -68,6 +69,7 @@ class Search:
     seeds: int = 2
     asha: Asha | None = None
     seed: int = 0
+    budget: Budget | None = None  # where a command stops by itself, unless flags say otherwise
 
     def check(self, space: ProposalSpace) -> tuple[Objective, ...]:
         """The objectives. Raises RequestError for a search that cannot be made, or that could pass for a verdict."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import optuna
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from foresight.dimensions import Choice, Dimension, IntRange
@@ -61,9 +61,11 @@ class SearchStudy:
 
     def add(self, params: Mapping[str, Any]) -> int:
         """A trial of known values, as of an earlier run. Returns the trial to tell."""
-        if self.sampler != "nsga2":  # NSGA-II keeps the generation of each trial; the others need not think here
-            self.study.sampler = RandomSampler(seed=0)
-        self.study.enqueue_trial(dict(params))
+        # NSGA-II notes the generation of each trial that it sees, so it must see this one; the others need not think here.
+        base = self._sampler(0) if self.sampler == "nsga2" else RandomSampler(seed=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.sampler = PartialFixedSampler(dict(params), base)
         return self._ask()[0]
 
     def tell(self, trial: int, outcome: Outcome) -> None:
@@ -82,13 +84,11 @@ class SearchStudy:
         del self.live[trial]
 
     def _ask(self) -> tuple[int, dict[str, Any]]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            trial = self.study.ask()
-            params: dict[str, Any] = {}
-            for dimension in self.space.ordered:
-                if self.space.is_proposed(dimension, params):
-                    params[dimension.field] = suggest(trial, dimension)
+        trial = self.study.ask()
+        params: dict[str, Any] = {}
+        for dimension in self.space.ordered:
+            if self.space.is_proposed(dimension, params):
+                params[dimension.field] = suggest(trial, dimension)
         self.live[trial.number] = trial
         return trial.number, params
 

@@ -26,7 +26,7 @@ def say_state(
         how += f", trials may be stopped after epoch {', '.join(map(str, search.asha.rungs(epochs)))} of {epochs}"
     console.print(
         f"{search.name}, {proposals.space.baseline.scale} scale: {proposals.next_number} of {proposals.n_proposals} proposals "
-        f"made, at most {proposals.n_left} trials to run, {slots} at a time, into {shown(log.root)}; {how}",
+        f"made, at most {proposals.n_left} trials to run, {slots} at a time, into {shown(log.place)}; {how}",
         soft_wrap=True,
     )
     if proposals.n_told:
@@ -53,5 +53,5 @@ def summarise(search: Search, proposals: Proposals, log: RunLog, console: Consol
     if failed:
         console.print(f"failed: {', '.join(failed)}; run them again with --retry-failed", soft_wrap=True)
     if not proposals.stopped_early:
-        console.print(f"next: python -m analysis {search.name} --runs {shown(log.root.parent)}", soft_wrap=True)
+        console.print(f"next: python -m analysis {search.name} --runs {shown(log.place.above)}", soft_wrap=True)
     return SOME_FAILED if failed or states["open"] else DONE

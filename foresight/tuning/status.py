@@ -1,31 +1,34 @@
 """`python -m foresight.tuning.status runs/<study>`: how a sweep stands, read from its run log alone.
 
-So it works while the sweep runs, after it died, and on any machine that sees the folder. When a trial ended is the time of its
-file. Exit codes: 0 done, 2 the request is wrong (one sentence).
+So it works while the sweep runs, after it died, and on any machine that sees the folder or a copy of it. When a trial ended is
+what its row says; rows that do not say (imported, or of an earlier version) give no time. Exit codes: 0 done, 2 the request is
+wrong (one sentence).
 """
 
 import json
-import os
-import socket
 import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
+from foresight.storage.lease import read_claims
 from foresight.tuning.preflight import check_readable
 from foresight.tuning.progress import clock
 
 RECENT = 20  # finished trials that the throughput is of
 QUIET_SHARE = 5  # times the usual gap between two trials without one: the sweep may hang, and the reader is told
 MOST_KEYS = 3  # of a failure's trials that are listed
+START_S = 120.0  # that a command may take before its first trials begin
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -40,7 +43,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Status:
-    """Counts are of planned trials. Times are None where too few trials have ended to tell."""
+    """Counts are of planned trials, of a search those that it may come to. Times are None where too few ended to tell."""
 
     study: str
     scale: str
@@ -49,59 +52,66 @@ class Status:
     failed: int
     stopped: int
     left: int  # neither: they wait, run, or died half-way
+    at_most: bool  # a search: how many trials it takes is only known on the way
     driver: str
     trials_per_hour: float | None
     left_s: float | None
     quiet_s: float | None  # since the last trial ended
     usual_gap_s: float | None
+    untimed: int = 0  # recorded trials that do not say when they ended
     failures: list[Failure] = field(default_factory=list)
 
 
 def read_status(log: RunLog, now: float) -> Status:
     """How the study stands at the time `now` (seconds since 1970). Raises RequestError for a folder that holds none."""
     if not (log.root / "sweep.json").is_file():
-        raise RequestError(
-            f"'{log.root}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
-        )
+        raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     check_readable(log)
     sweep = log.read_sweep() or {}
     planned = set(log.read_manifest()["key"])
     trials = log.trials()
     trials = trials[trials["key"].isin(planned)]
     counts = Counter(trials["status"])
-    left = len(planned) - len(trials)
-    ended = sorted(_ended(log, trials["key"].tolist()))[-RECENT - 1 :]
-    gaps = [after - before for before, after in pairwise(ended)]
-    span = ended[-1] - ended[0] if gaps else 0.0
+    search = (sweep.get("space") or {}).get("search")
+    n_planned = max(len(planned), search["proposals"] * search["seeds"]) if search else len(planned)
+    left = n_planned - len(trials)
+    times = _ended(trials)
+    ended = times[-RECENT - 1 :]
+    gaps = _without_pauses([after - before for before, after in pairwise(ended)], trials)
+    span = sum(gaps)
     return Status(
         study=str(sweep.get("study", log.root.name)),
         scale=str(sweep.get("scale", "")),
-        planned=len(planned),
+        planned=n_planned,
         complete=counts["complete"],
         failed=counts["failed"],
         stopped=counts["stopped"],
         left=left,
+        at_most=search is not None,
         driver=_describe_driver(log),
         trials_per_hour=3600 * len(gaps) / span if span > 0 else None,
         left_s=left * span / len(gaps) if span > 0 else None,
         quiet_s=now - ended[-1] if ended else None,
         usual_gap_s=median(gaps) if gaps else None,
+        untimed=len(trials) - len(times),
         failures=_failures(trials[trials["status"] == "failed"]),
     )
 
 
 def describe(status: Status) -> list[str]:
     """The status as lines for a person."""
-    scale = f", {status.scale} scale" if status.scale else ""
+    scale, most = f", {status.scale} scale" if status.scale else "", "at most " * status.at_most
     stopped = f", {status.stopped} stopped early" if status.stopped else ""
     lines = [
-        f"{status.study}{scale}: {status.complete} of {status.planned} trials complete, {status.failed} failed{stopped}, "
-        f"{status.left} left",
+        f"{status.study}{scale}: {status.complete} of {most}{status.planned} trials complete, {status.failed} "
+        f"failed{stopped}, {most}{status.left} left",
         f"driver: {status.driver}",
     ]
     if status.trials_per_hour is not None and status.left_s is not None:
         rate = f"throughput: {status.trials_per_hour:,.0f} trials an hour over the last {RECENT}"
-        lines.append(rate + (f"; at that rate {clock(status.left_s)} left" if status.left else ""))
+        lines.append(rate + (f"; at that rate {most}{clock(status.left_s)} left" if status.left else ""))
+    if status.untimed:
+        lines.append(f"times: {status.untimed} of the recorded trials do not say when they ended, and are in no rate")
     quiet_s, gap_s = status.quiet_s, status.usual_gap_s
     if status.left and quiet_s is not None and gap_s is not None and quiet_s > QUIET_SHARE * gap_s:
         lines.append(f"quiet: no trial has ended for {clock(quiet_s)}, where one usually does every {clock(gap_s)}")
@@ -111,8 +121,16 @@ def describe(status: Status) -> list[str]:
     return lines
 
 
-def _ended(log: RunLog, keys: list[str]) -> list[float]:
-    return [(log.trials_dir / key / "trial.parquet").stat().st_mtime for key in keys]
+def _ended(trials: pd.DataFrame) -> list[float]:
+    """When the trials ended that say it, in seconds since 1970, in order."""
+    said = trials.get("env/ended", pd.Series(dtype=object)).dropna()
+    return sorted(datetime.fromisoformat(time).timestamp() for time in said)
+
+
+def _without_pauses(gaps: list[float], trials: pd.DataFrame) -> list[float]:
+    """Times from one end to the next in which trials ran: no such gap is longer than a trial and the start of a command."""
+    took = trials.get("cost/trial_s", pd.Series(dtype=float)).max()
+    return gaps if pd.isna(took) else [gap for gap in gaps if gap <= 2 * took + START_S]
 
 
 def _failures(failed: Any) -> list[Failure]:
@@ -125,35 +143,25 @@ def _failures(failed: Any) -> list[Failure]:
 
 
 def _describe_driver(log: RunLog) -> str:
-    """The last command that wrote the folder, and whether it runs, which only its own machine can tell."""
-    holder = log.root / ".driver.json"
-    if not holder.is_file():
-        return "none has been started"
-    who = json.loads(holder.read_text())
-    name = f"pid {who['pid']} on {who['host']}"
-    if who["host"] != socket.gethostname():
+    """The driver that writes the folder now, or died while it did, which only its own machine can tell."""
+    drivers = [claim.holder for claim in read_claims(log.files.shared).values()]
+    if not drivers:
+        return "none is running"
+    holder, lives = drivers[0], drivers[0].lives()
+    name = f"pid {holder.pid} on {holder.host}, since {holder.since}"
+    if lives is None:
         return f"{name}; only that machine can tell whether it runs"
-    return f"{name}, running" if _is_alive(int(who["pid"])) else f"{name}, ended"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process, so there is one
-        return True
-    return True
+    return f"{name}, running" if lives else f"{name}, ended"
 
 
 @app.command()
 def main(
-    folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")],
+    folder: Annotated[str, typer.Argument(help="A study's run log: runs/p2_ablations, s3://bucket/runs/p2_ablations.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
 ) -> None:
     """How a sweep stands: trials, throughput, time left, failures with their causes."""
     try:
-        status = read_status(RunLog(folder), time.time())
+        status = read_status(open_study_log(folder), time.time())
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -11,8 +11,12 @@ from foresight.claim import Claim
 from foresight.config import GENERATED_DATA, DataConfig, HeldoutConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.errors import RequestError
-from foresight.features.store import default_root
+from foresight.features.store import ArrayStore, default_root
+from foresight.run_folder import open_log
+from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
+from foresight.storage.place import Place
+from foresight.tuning.budget import Budget
 
 # Given the space and the trials of each needed study, the space with what they decided.
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
@@ -34,21 +38,45 @@ class Sweep:
     choose: Choose | None = None  # what the needed studies decide; without them the space is as declared
     keep_weights: bool = False  # trained models are kept, for a study that continues with them
     alone: bool = False  # one trial at a time: what is measured is time
+    budget: Budget | None = None  # where a command stops by itself, unless flags say otherwise
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how fast. `slots` trials run at once, each on `workers` processes of `gpus` GPUs; paths are of this machine."""
+    """Where and how fast. `slots` trials run at once, each on `workers` processes of `gpus` GPUs.
+
+    Paths are the same on all machines. Of an object store they are those of the copies, and the URL goes with them.
+    """
 
     runs: Path
     slots: int
     gpus: float = 0.0
     workers: int = 1  # processes that share a trial: one is Tune's own, more are Ray Train's
     wait_s: float = 1800.0  # that a trial waits for its workers before it has failed
-    cache: Path = field(default_factory=default_root)
+    cache: Path = field(default_factory=default_root)  # of features
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+    runs_url: str | None = None
+    cache_url: str | None = None
     alone: bool = False  # nothing of ours may run beside a trial: what is measured is time
     wandb: bool = False  # finished trials are sent to W&B
+
+    def log(self, study: str) -> RunLog:
+        """The run log of a study."""
+        return open_log(self.place_of_runs.below(study))
+
+    def store(self) -> ArrayStore:
+        """The feature cache."""
+        return ArrayStore.at(self.place_of_features)
+
+    @property
+    def place_of_features(self) -> Place:
+        """The folder of all features."""
+        return Place(self.cache, self.cache_url)
+
+    @property
+    def place_of_runs(self) -> Place:
+        """The folder of all run logs."""
+        return Place(self.runs, self.runs_url)
 
     @property
     def device(self) -> str:
@@ -130,8 +158,9 @@ def read_roots(config: TrialConfig) -> set[str]:
 def plan_trials(sweep: Sweep, space: SearchSpace, n_seeds: int) -> list[Trial]:
     """Every trial of the sweep, block after block. Raises RequestError for a claim or a space that is wrong."""
     sweep.claim.check()
-    sweep.claim.check_arms([arm.name for arm in space.arms()])
-    return space.trials(n_seeds)
+    trials = space.trials(n_seeds)
+    sweep.claim.check_arms(list(dict.fromkeys(trial.arm.name for trial in trials)))
+    return trials
 
 
 def run_order(sweep: Sweep, trials: list[Trial]) -> list[Trial]:

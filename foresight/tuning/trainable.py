@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 from ray import tune
 
 from foresight.claim import Claim
+from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
 from foresight.tuning.context import worker_context
 from foresight.tuning.record import (
@@ -35,15 +35,14 @@ class TrialActor(tune.Trainable):
         config: dict[str, Any],
         placement: Placement | None = None,
         claim: Claim | None = None,
-        study_dir: Path | None = None,
+        log: RunLog | None = None,
     ) -> None:
-        assert placement is not None and claim is not None and study_dir is not None
-        from foresight.features.store import ArrayStore
+        assert placement is not None and claim is not None and log is not None
 
         self.placement = placement
-        self.log = RunLog(study_dir)
+        self.log = log
         self.primary = claim.primary
-        self.store = ArrayStore(placement.cache)
+        self.store = placement.store()
         self.context = worker_context(placement)
         self.staged: tuple[str, Any] = ("", None)
         self.reset_config(config)
@@ -93,6 +92,9 @@ class TrialActor(tune.Trainable):
         if not config.is_trained:
             yield from record_trial(self.log, planned, None, self.context)
             return
+        continued = config.continued()
+        if continued is not None:
+            bring_weights(self.placement.place_of_runs, continued.key)
         entries = " ".join(sorted(needed_entries([config])))
         if self.staged[0] != entries:
             self.staged = ("", None)  # let go of the old features before loading the new
@@ -106,4 +108,4 @@ class TrialActor(tune.Trainable):
         try:
             yield from record_trial(self.log, planned, self.staged[1], self.context, saved)
         finally:  # ended or stopped; a process that is killed leaves it to the one that takes its place
-            scratch.remove()
+            scratch.remove_checkpoint()

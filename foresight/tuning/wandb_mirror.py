@@ -20,7 +20,8 @@ from filelock import FileLock, Timeout
 
 from foresight.errors import RequestError
 from foresight.redaction import redact
-from foresight.runlog import RunLog, atomic_write_bytes
+from foresight.runlog import RunLog
+from foresight.storage.local import atomic_write_bytes
 from foresight.tuning.preflight import check_readable
 
 SHOWN = ("val/", "train/", "cost/")  # prefixes of the row's columns that a run's summary has

@@ -14,7 +14,6 @@ memory for each, the controller of Train included. Nothing waits for a killed pr
 import os
 import threading
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 from foresight.claim import Claim
@@ -47,10 +46,10 @@ class SharedTrial(TrialActor):
         config: dict[str, Any],
         placement: Placement | None = None,
         claim: Claim | None = None,
-        study_dir: Path | None = None,
+        log: RunLog | None = None,
     ) -> None:
-        assert placement is not None and claim is not None and study_dir is not None
-        self.placement, self.log, self.primary = placement, RunLog(study_dir), claim.primary
+        assert placement is not None and claim is not None and log is not None
+        self.placement, self.log, self.primary = placement, log, claim.primary
         for name, value in TRAIN_SETTINGS.items():
             os.environ.setdefault(name, value)
         self.reset_config(config)
@@ -61,7 +60,7 @@ class SharedTrial(TrialActor):
     def _run(self, planned: Planned) -> Generator[dict[str, float], None, None]:
         if has_its_row(self.log, planned):
             return
-        run = SharedRun(SharedJob(planned, self.placement, self.log.root))
+        run = SharedRun(SharedJob(planned, self.placement, self.log))
         try:
             yield from run.epochs()
         finally:
@@ -72,7 +71,7 @@ class SharedRun:
     """One trial's run by Ray Train, in a thread of the trial's own process."""
 
     def __init__(self, job: SharedJob):
-        self.job, self.log = job, RunLog(job.study_dir)
+        self.job, self.log = job, job.log
         self.scratch = TrialScratch(self.log, job.planned.key)
         self.scratch.begin(job.placement.describe_workers())
         self.error: Exception | None = None
@@ -112,7 +111,7 @@ class SharedRun:
         from foresight.tuning.trainer import fit_workers
 
         try:
-            fit_workers(self.job, self.scratch, START_TIMEOUT_S)
+            fit_workers(self.job, START_TIMEOUT_S)
         except Exception as error:  # for the trial's own thread, which writes the row
             self.error = error
 

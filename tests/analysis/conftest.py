@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from gate_studies import FEW, SWEEP
 from study_writer import StudyWriter, with_gaps
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from analysis import Study, load
 from analysis.__main__ import app
@@ -54,3 +55,23 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     arguments = ["p2_ablations", "--runs", str(root / "runs"), "--out", str(root / "results"), "--gate"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     return Reported(result.exit_code, result.output, root / "results" / "p2_ablations", study)
+
+
+@pytest.fixture
+def write_full(tmp_path: Path):
+    """Writes runs/<name> of two arms at full scale; keywords are StudyWriter's."""
+    return lambda name, **fields: StudyWriter(
+        tmp_path / "runs" / name, **{"space": FEW, "sweep": SWEEP} | fields
+    ).write()
+
+
+@pytest.fixture
+def run_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs the command of the analysis without its figures, which take seconds and say nothing about gates."""
+    monkeypatch.setattr("analysis.report.draw_figures", lambda study: [])
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+    return run

@@ -93,7 +93,7 @@ class StudyWriter:
         declared = {"design": self.space.design, "baseline": baseline, "factors": factors}
         log.write_sweep({**self.sweep, "study": self.root.name, "space": declared, **self._claimed()})
         for images in SPLITS.values():
-            write_split(self.root, images)
+            write_split(log, images)
         trials = self.space.trials(self.n_seeds)
         log.write_manifest([self._planned(trial) for trial in trials])
         for trial in trials:
@@ -138,7 +138,7 @@ class StudyWriter:
             "data/n_test": 200, "data/n_train": 512, "data/n_val": 64, **SET_HASHES,
             "cost/params_total": params + 90_000, "cost/params_trained": params, "cost/params_decoder": 90_000,
             "cost/train_s": 20.0 + trial.seed, "cost/gpu_s": 0.0, "cost/peak_memory_mb": 900.0,
-            "env/device": "cpu", "env/torch": "2.14.1",
+            "env/device": "cpu", "env/torch": "2.14.1", "env/claim_hash": self.claim.hash,
         }  # fmt: skip
 
 

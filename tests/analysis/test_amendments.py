@@ -7,9 +7,9 @@ import pytest
 from study_writer import CLAIM, SWEEP
 
 import analysis
-from analysis.amendments import compute_changes, describe_amendments
+from analysis.amendments import describe_amendments
 from analysis.sections import SECTIONS
-from foresight.amendment import amend
+from foresight.amendment import amend, compute_changes
 from foresight.claim import Criterion
 from foresight.errors import RequestError
 

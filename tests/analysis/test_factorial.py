@@ -14,7 +14,7 @@ from analysis.factorial import describe_factorial_effects, describe_factorial_te
 from analysis.factorial_design import find_aliases, read_design
 from analysis.factorial_fit import compute_f_test
 from analysis.figure_interactions import plot_interactions, strongest_interactions
-from analysis.load import FactorInfo
+from foresight.declared import FactorInfo
 from foresight.space import Factor
 
 LAYERS, QUERIES = Factor("layers", "fusion.layers", (2, 4)), Factor("queries", "fusion.queries", (32, 64))

@@ -2,100 +2,29 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from study_writer import CLAIM, StudyWriter, space
+from gate_studies import MET, SWEEP, WAIVER, waivers_yaml
+from study_writer import CLAIM
 from study_writer import SWEEP as TINY_SWEEP
-from typer.testing import CliRunner, Result
 
 import analysis
-from analysis.__main__ import app
 from analysis.assessment import arm_statuses
-from analysis.gate import closed_by, state_of, waived_in
+from analysis.gate import closed_by, state_of
 from analysis.gates import build_gates, build_studies, compute_gate_status
 from analysis.waivers import read_waivers
 from foresight.amendment import amend
 from foresight.claim import Criterion
-from foresight.errors import RequestError
-from foresight.space import Factor
-
-SWEEP = TINY_SWEEP | {"scale": "full", "scale_note": ""}
-FEW = space((Factor("layers", "fusion.layers", (2, 4)),))
-MET = replace(CLAIM, criteria=(Criterion("mask_iou", 0.7, 0.6, 0.5),))
-WAIVER = {
-    "study": "p2_end_to_end",
-    "metric": "lpips",
-    "name": "Ada Lovelace",
-    "date": "2026-11-20",
-    "reason": "no trunk",
-}
-
-
-@pytest.fixture
-def write(tmp_path: Path):
-    """Writes runs/<name> of two arms at full scale; keywords are StudyWriter's."""
-    return lambda name, **fields: StudyWriter(
-        tmp_path / "runs" / name, **{"space": FEW, "sweep": SWEEP} | fields
-    ).write()
-
-
-def waivers_yaml(tmp_path: Path, *waivers: dict) -> Path:
-    path = tmp_path / "waivers.yaml"
-    rows = ["\n    ".join(f"{name}: {value}" for name, value in waiver.items()) for waiver in waivers]
-    path.write_text("waivers:\n" + "".join(f"  - {row}\n" for row in rows))
-    return path
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Runs the command of the analysis without its figures, which take seconds and say nothing about gates."""
-    monkeypatch.setattr("analysis.report.draw_figures", lambda study: [])
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> Result:
-        return CliRunner().invoke(app, list(words), catch_exceptions=False)
-
-    return run
-
 
 # --- one study -------------------------------------------------------------------------------------------------------
 
 
-def test_a_gate_is_open_when_every_criterion_is_met(write, command):
-    study = analysis.load(write("p2_end_to_end", claim=MET))
+def test_a_gate_is_open_when_every_criterion_is_met(write_full, run_analysis):
+    study = analysis.load(write_full("p2_end_to_end", claim=MET))
     assert (closed_by(study.gate()), state_of(study.gate())) == ([], "met")
-    result = command("p2_end_to_end", "--gate")
+    result = run_analysis("p2_end_to_end", "--gate")
     assert result.exit_code == 0
     assert "gate" not in result.stderr
-
-
-def test_a_waived_criterion_opens_the_gate_and_is_never_met(write, command, tmp_path):
-    write("p2_end_to_end")
-    assert command("p2_end_to_end", "--gate").exit_code == 3
-    waivers_yaml(tmp_path, WAIVER)
-    result = command("p2_end_to_end", "--gate")
-    assert result.exit_code == 0
-    said = (
-        "gate open by waiver: Criterion lpips is waived by Ada Lovelace on 2026-11-20: no trunk. lpips was not measured"
-    )
-    assert said in result.stderr
-    assert "gate closed" not in result.stderr
-    study = analysis.load(tmp_path / "runs" / "p2_end_to_end", waivers=read_waivers(None, ["p2_end_to_end"]))
-    row = study.gate().query("metric == 'lpips'").iloc[0]
-    assert (row["verdict"], row["state"], row["waived_by"]) == ("not measured", "waived", "Ada Lovelace")
-    assert study.waived()["metric"].tolist() == ["lpips"]
-    assert study.verdicts().query("metric == 'lpips'")["verdict"].tolist() == ["not measured"]
-    page = (tmp_path / "results" / "p2_end_to_end" / "report.html").read_text()
-    assert "Waived criteria" in page
-    assert "Ada Lovelace" in page
-
-
-def test_a_waiver_of_what_is_met_changes_nothing(write, tmp_path):
-    waivers = read_waivers(waivers_yaml(tmp_path, WAIVER | {"metric": "mask_iou"}), ["p2_end_to_end"])
-    gate = analysis.load(write("p2_end_to_end"), waivers=waivers).gate()
-    assert gate.query("metric == 'mask_iou'")["state"].tolist() == ["met"]
-    assert waived_in(gate) == []
 
 
 def imported(trial, row):
@@ -118,9 +47,9 @@ def one_missing(trial, row):
         (one_missing, "not complete", "The study is in progress: not every planned trial is complete."),
     ],
 )
-def test_what_keeps_a_gate_closed_although_every_criterion_is_met(write, tmp_path, change_row, state, said):
+def test_what_keeps_a_gate_closed_although_every_criterion_is_met(write_full, tmp_path, change_row, state, said):
     waivers = read_waivers(waivers_yaml(tmp_path, WAIVER | {"metric": "mask_iou"}), ["p2_end_to_end"])
-    gate = analysis.load(write("p2_end_to_end", claim=MET, change_row=change_row), waivers=waivers).gate()
+    gate = analysis.load(write_full("p2_end_to_end", claim=MET, change_row=change_row), waivers=waivers).gate()
     assert gate.loc[gate["what"] == "criterion", "verdict"].tolist() == ["met"]
     (sentence,) = closed_by(gate)
     assert said in sentence
@@ -128,20 +57,20 @@ def test_what_keeps_a_gate_closed_although_every_criterion_is_met(write, tmp_pat
 
 
 @pytest.mark.parametrize("sweep", [TINY_SWEEP, SWEEP | {"scale": "tiny"}, SWEEP | {"scale_note": "toy encoders"}])
-def test_a_study_at_toy_scale_opens_no_gate(write, command, sweep):
-    gate = analysis.load(write("c2_validation", claim=MET, sweep=sweep)).gate()
+def test_a_study_at_toy_scale_opens_no_gate(write_full, run_analysis, sweep):
+    gate = analysis.load(write_full("c2_validation", claim=MET, sweep=sweep)).gate()
     assert gate["state"].tolist() == ["met", "toy scale"]
     assert closed_by(gate) == ["Toy scale: opens no gate, since toy encoders show nothing of pretrained ones."]
     assert state_of(gate) == "toy scale"
-    result = command("c2_validation", "--gate")
+    result = run_analysis("c2_validation", "--gate")
     assert result.exit_code == 3
     assert "gate closed: Toy scale: opens no gate" in result.stderr
-    found = json.loads(command("gates", "--json").stdout)
+    found = json.loads(run_analysis("gates", "--json").stdout)
     assert [row["state"] for row in found["gates"] if row["study"] == "c2_validation"] == ["toy scale"]
 
 
-def test_a_study_with_fewer_seeds_than_its_claim_asks_for_is_in_progress(write):
-    study = analysis.load(write("p2_end_to_end", claim=MET, n_seeds=4))
+def test_a_study_with_fewer_seeds_than_its_claim_asks_for_is_in_progress(write_full):
+    study = analysis.load(write_full("p2_end_to_end", claim=MET, n_seeds=4))
     assert set(arm_statuses(study.data).values()) == {"in_progress"}
     assert "The study is in progress: 4 of 5 registered seeds are planned." in closed_by(study.gate())
 
@@ -157,93 +86,46 @@ def relative_to(provenance: str, **changed):
     return change
 
 
-def test_a_relative_criterion_opens_no_gate_by_the_numbers_of_an_imported_reference(write):
+def test_a_relative_criterion_opens_no_gate_by_the_numbers_of_an_imported_reference(write_full):
     relative = replace(CLAIM, reference="fusion.layers=2", criteria=(Criterion("param_efficiency", 0.9, 0.85, 0.8),))
     fields = {"claim": relative}
-    assert closed_by(analysis.load(write("own", change_row=relative_to("trained"), **fields)).gate()) == []
-    gate = analysis.load(write("copied", change_row=relative_to("imported"), **fields)).gate()
+    assert closed_by(analysis.load(write_full("own", change_row=relative_to("trained"), **fields)).gate()) == []
+    gate = analysis.load(write_full("copied", change_row=relative_to("imported"), **fields)).gate()
     (sentence,) = closed_by(gate)
     assert "5 trials of fusion.layers=2, on which a criterion rests, were imported" in sentence
     assert state_of(gate) == "imported"
     elsewhere = relative_to("imported", **{"data/test_hash": None})
-    assert state_of(analysis.load(write("elsewhere", change_row=elsewhere, **fields)).gate()) == "not measured"
+    assert state_of(analysis.load(write_full("elsewhere", change_row=elsewhere, **fields)).gate()) == "not measured"
 
 
-def test_a_claim_without_criteria_or_without_a_hash_opens_nothing(write):
-    study = analysis.load(write("p2_end_to_end", claim=replace(CLAIM, criteria=())))
+def test_a_claim_without_criteria_or_without_a_hash_opens_nothing(write_full):
+    study = analysis.load(write_full("p2_end_to_end", claim=replace(CLAIM, criteria=())))
     assert closed_by(study.gate()) == ["The claim names no criterion, so nothing was shown."]
-    path = write("c2_validation", claim=MET)
+    path = write_full("c2_validation", claim=MET)
     sweep = json.loads((path / "sweep.json").read_text())
     del sweep["claim_hash"]
     (path / "sweep.json").write_text(json.dumps(sweep))
     assert "nothing shows that it was fixed before the trials" in closed_by(analysis.load(path).gate())[0]
 
 
-def test_a_gate_takes_all_its_metrics_from_the_judged_arm(write):
+def test_a_gate_takes_all_its_metrics_from_the_judged_arm(write_full):
     """The other arm has what the baseline lacks: it does not count."""
 
     def change(trial, row):
         return row | {"test/lpips": 0.1} if trial.arm.name != "baseline" else row
 
-    gate = analysis.load(write("p2_end_to_end", change_row=change)).gate()
+    gate = analysis.load(write_full("p2_end_to_end", change_row=change)).gate()
     assert gate.set_index("metric")["state"].to_dict() == {"mask_iou": "met", "lpips": "not measured"}
-
-
-# --- waivers ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"study": "p2_end_to_ends"}, "unknown study 'p2_end_to_ends' (did you mean 'p2_end_to_end'?)"),
-        ({"metric": "lpip"}, "unknown metric 'lpip' (did you mean 'lpips'?)"),
-        ({"name": '""'}, "'waivers.0.name' is wrong"),
-        ({"reason": '" "'}, "'waivers.0.reason' is wrong"),
-        ({"date": "soon"}, "'waivers.0.date' is wrong"),
-        ({"signed": "yes"}, "'waivers.0.signed' is wrong: extra inputs are not permitted"),
-    ],
-)
-def test_a_wrong_waiver_is_refused(tmp_path, changed, said):
-    with pytest.raises(RequestError) as caught:
-        read_waivers(waivers_yaml(tmp_path, WAIVER | changed), ["p2_end_to_end", "c2_validation"])
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_waiver_without_its_reason_or_twice_is_refused(tmp_path):
-    without = {name: value for name, value in WAIVER.items() if name != "reason"}
-    with pytest.raises(RequestError, match=r"'waivers.0.reason' is wrong: field required"):
-        read_waivers(waivers_yaml(tmp_path, without), ["p2_end_to_end"])
-    with pytest.raises(RequestError, match="waives 'lpips' of 'p2_end_to_end' twice"):
-        read_waivers(waivers_yaml(tmp_path, WAIVER, WAIVER), ["p2_end_to_end"])
-
-
-@pytest.mark.parametrize("text", ["", "waivers", "waivers: {", "- a"])
-def test_a_file_that_holds_no_waivers_is_refused(tmp_path, text):
-    (tmp_path / "waivers.yaml").write_text(text)
-    with pytest.raises(RequestError):
-        read_waivers(tmp_path / "waivers.yaml", [])
-
-
-def test_a_waiver_of_no_criterion_is_refused_by_the_command(write, command, tmp_path):
-    write("p2_end_to_end")
-    path = waivers_yaml(tmp_path, WAIVER | {"metric": "lpips_random_trunk"})
-    result = command("p2_end_to_end", "--waivers", str(path))
-    assert result.exit_code == 2
-    assert (
-        "'lpips_random_trunk' of 'p2_end_to_end', which is no criterion of it; it has lpips, mask_iou" in result.stderr
-    )
-    assert command("p2_end_to_end", "--waivers", "nowhere.yaml").exit_code == 2
 
 
 # --- the gates of the plan -------------------------------------------------------------------------------------------
 
 
-def test_gates_roll_up_every_study_and_an_unmeasured_experiment_closes_them(write, command):
-    write("p2_end_to_end")
-    write("c2_validation", claim=MET)
-    write("c2_training", change_row=lambda trial, row: row | {"status": "failed"})
-    result = command("gates", "--json")
+def test_gates_roll_up_every_study_and_an_unmeasured_experiment_closes_them(write_full, run_analysis):
+    write_full("p2_end_to_end")
+    write_full("c2_validation", claim=MET)
+    write_full("c2_training", change_row=lambda trial, row: row | {"status": "failed"})
+    result = run_analysis("gates", "--json")
     assert result.exit_code == 3
     found = json.loads(result.stdout)
     state = {(row["gate"], row["experiment"]): row["state"] for row in found["gates"]}
@@ -255,41 +137,41 @@ def test_gates_roll_up_every_study_and_an_unmeasured_experiment_closes_them(writ
     assert studies["c2_training"]["status"] == "not readable"
     assert "has no complete trial (10 failed)" in studies["c2_training"]["reasons"][0]
     assert (studies["p2_end_to_end"]["criteria_met"], studies["p2_end_to_end"]["criteria"]) == (1, 2)
-    text = command("gates").stdout
+    text = run_analysis("gates").stdout
     assert "gate_2_bridging: closed.\n  C2 (c2_validation): met.\n  Q3: not measured." in text
 
 
-def test_an_amended_study_says_so_at_its_gates_although_it_is_met(write, command):
+def test_an_amended_study_says_so_at_its_gates_although_it_is_met(write_full, run_analysis):
     registered = SWEEP | {"claim": CLAIM.to_json(), "claim_hash": CLAIM.hash}
     change = {"made": "2026-11-20T09:00:00+00:00", "n_complete": 1, "added": ["fusion layers 8"], "removed": []}
     history = {
         "amendments": amend(registered, MET, "no trunk", 4, has_looks=False)["amendments"],
         "space_changes": [change],
     }
-    write("c2_validation", claim=MET, sweep=SWEEP | history)
-    found = json.loads(command("gates", "--json").stdout)
+    write_full("c2_validation", claim=MET, sweep=SWEEP | history)
+    found = json.loads(run_analysis("gates", "--json").stdout)
     (row,) = (row for row in found["gates"] if row["study"] == "c2_validation")
     (study,) = found["studies"]
     assert row["state"] == study["state"] == "met"
     for reasons in (row["reasons"], study["reasons"]):
         assert sum("the claim was amended, since no trunk" in reason for reason in reasons) == 1
         assert sum("what varies was changed: added fusion layers 8" in reason for reason in reasons) == 1
-    assert "the claim was amended, since no trunk" in command("gates").stdout
-    result = command("c2_validation", "--gate")
+    assert "the claim was amended, since no trunk" in run_analysis("gates").stdout
+    result = run_analysis("c2_validation", "--gate")
     assert result.exit_code == 0
     assert "amended: After 4 complete trials" in result.stderr
 
 
-def test_a_plan_whose_experiments_are_all_met_or_waived(write, command, tmp_path, monkeypatch):
+def test_a_plan_whose_experiments_are_all_met_or_waived(write_full, run_analysis, tmp_path, monkeypatch):
     from analysis.gate_definitions import Experiment, GateDefinition
 
     definitions = (GateDefinition("g", "?", (Experiment("P2", "?", "p2_end_to_end"),), "phase 2"),)
-    path = write("p2_end_to_end")
+    path = write_full("p2_end_to_end")
     monkeypatch.setattr("analysis.gates.GATES", definitions)
     waived = read_waivers(waivers_yaml(tmp_path, WAIVER), ["p2_end_to_end"])
     assert build_gates(build_studies(path.parent, waived), definitions)["status"].tolist() == ["open by waiver"]
     assert build_gates(build_studies(path.parent), definitions)["status"].tolist() == ["closed"]
-    write("p2_end_to_end", claim=MET)
+    write_full("p2_end_to_end", claim=MET)
     assert build_gates(build_studies(path.parent), definitions)["status"].tolist() == ["passed"]
 
 
@@ -307,6 +189,6 @@ def test_status_of_a_gate(states, status):
     assert compute_gate_status(states) == status
 
 
-def test_gates_of_a_folder_that_is_not_there(command):
-    result = command("gates", "--runs", "nowhere")
+def test_gates_of_a_folder_that_is_not_there(run_analysis):
+    result = run_analysis("gates", "--runs", "nowhere")
     assert (result.exit_code, result.stderr) == (2, "there is no folder 'nowhere'; choose another --runs\n")

@@ -109,6 +109,11 @@ def test_a_recorded_verdict_whose_trials_are_gone_is_none_and_the_report_says_so
     study = analysis.load(root)
     row = arm_row(study, "fusion.strategy=concat")
     assert row["verdict"] == "no verdict (4 of 5 seeds of look 1)"
+    assert row["sentence"].endswith("trials that look 1 compared are gone, so there is no difference to show.")
+    shown = study.table().query("arm == 'fusion.strategy=concat' and role == 'primary'").iloc[0]
+    assert (row["n_seeds"], row["seeds"], shown["n_pairs"]) == (0, "", 0)
+    assert row[["estimate", "low", "high", "p_holm"]].isna().all()
+    assert shown[["difference", "difference_low", "difference_high", "p"]].isna().all()
     assert "look 1 of 3" not in row["sentence"]
     looks = study.looks()
     lost = looks[looks["n_pairs"] < looks["n_seeds"]]
@@ -136,7 +141,7 @@ def test_sentences_say_what_each_look_found_and_spent(tmp_path):
     assert first.startswith("Look 1 of 3 at 5 seeds tested 6 arms at the level 0.027: ")
     assert first.endswith("By then 0.027 of alpha 0.05 was spent (pocock).")
     assert second.startswith("Look 2 of 3 at 8 seeds tested ")
-    assert "compare differences" in note
+    assert "Means of all arms are over the seeds of the first look" in note
 
 
 def test_an_arm_with_a_failed_trial_has_no_verdict(tmp_path):

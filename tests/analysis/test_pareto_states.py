@@ -127,7 +127,7 @@ def test_fewer_seeds_than_claimed_give_no_state(write_study):
     [
         (
             ("quality", "flop"),
-            r"'flop' is no objective of study 'p2' \(did you mean 'flops'\?\); known: quality, params",
+            r"'flop' is no objective of study 'p2' \(did you mean 'flops'\?\); its objectives are quality, params",
         ),
         (("quality",), "two or more different objectives, got quality"),
         (("quality", "mask_iou"), "two or more different objectives, got quality, mask_iou"),

@@ -11,7 +11,7 @@ import analysis
 from analysis.pictures import MOST_PICTURES, read_caption, read_pictures
 from analysis.report import render_report
 from foresight.metrics import SHARES
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 
 def png(caption: str = "") -> bytes:

@@ -133,7 +133,7 @@ def test_claim_that_was_changed_after_the_run(write_study):
     sweep = json.loads((path / "sweep.json").read_text())
     sweep["claim"]["criteria"][0]["acceptable"] = 0.55
     (path / "sweep.json").write_text(json.dumps(sweep))
-    assert "registered before the run" in refused(path)
+    assert "the claim in sweep.json was edited by hand: it hashes to" in refused(path)
 
 
 def test_claim_with_a_part_missing(write_study):

@@ -12,7 +12,13 @@ from typer.testing import CliRunner
 
 import analysis
 from analysis.__main__ import app
-from analysis.assessment import compute_arm_status, compute_confidence, compute_recommendation, compute_status
+from analysis.assessment import (
+    compute_arm_status,
+    compute_confidence,
+    compute_recommendation,
+    compute_status,
+    compute_success,
+)
 from analysis.coverage import describe_coverage
 from analysis.findings import render_findings
 from analysis.results_file import build_results, write_results
@@ -130,12 +136,14 @@ def test_a_study_without_any_number_still_has_its_files(tmp_path, monkeypatch, l
     assert results.assessment.success_criteria_met is None
     assert results.results.experiments["baseline"].error.endswith("nan <b>")
     page = (tmp_path / "results" / "p2_ablations" / "FINDINGS.md").read_text()
-    assert f"0 of 15 planned trials are complete ({10 if lost else 15} failed)" in page
+    assert f"0 of 15 planned trials at the registered seeds are complete ({10 if lost else 15} failed)" in page
 
 
 BREAK = {
     "experiment_id": ({"experiment_id": "P2_ablations"}, "experiment_id"),
     "unknown field": ({"note": "all good"}, "note"),
+    "blockers": ({"blockers": ["it rains"]}, "the number of blockers is 1, and its own numbers give 0"),
+    "closed": ({"detailed_analysis/closed_by": ["toy scale"]}, "success_criteria_met is True"),
     "status": ({"status": "failed"}, "status is 'failed', and its own numbers give 'completed'"),
     "verdict": ({"assessment/success_criteria_met": False}, "success_criteria_met is False"),
     "threshold": ({"success_criteria/mask_iou_threshold": 0.5}, "success_criteria is"),
@@ -204,22 +212,27 @@ def test_status_of_a_study():
 
 
 @pytest.mark.parametrize(
-    ("status", "is_own", "verdicts", "judged", "recommendation", "confidence"),
+    ("closed_by", "states", "judged", "recommendation", "confidence", "success"),
     [
-        ("completed", True, ["met", "met"], "completed", "proceed", "high"),
-        ("completed", True, ["met", "not met"], "completed", "pivot", "high"),
-        ("completed", True, ["not measured", "not met"], "completed", "pivot", "medium"),
-        ("completed", True, ["met", "undecided"], "completed", "investigate", "medium"),
-        ("completed", True, ["not measured", "undecided"], "completed", "investigate", "low"),
-        ("completed", False, ["met", "met"], "completed", "investigate", "low"),
-        ("completed", True, [], "completed", "investigate", "low"),
-        ("failed", True, ["met"], "completed", "investigate", "low"),
-        ("failed", True, ["undecided"], "failed", "block", "low"),
+        ([], ["met", "met"], "completed", "proceed", "high", True),
+        ([], ["met", "not met"], "completed", "pivot", "high", False),
+        ([], ["met", "waived"], "completed", "proceed", "medium", False),
+        ([], ["not met", "waived"], "completed", "pivot", "medium", False),
+        ([], ["not measured", "not met"], "completed", "pivot", "medium", False),
+        ([], ["met", "undecided"], "completed", "investigate", "medium", False),
+        ([], ["not measured", "undecided"], "completed", "investigate", "low", False),
+        (["imported"], ["met", "met"], "completed", "investigate", "low", None),
+        (["toy scale"], ["met", "not met"], "completed", "investigate", "low", None),
+        (["no criterion"], [], "completed", "investigate", "low", None),
+        (["not complete"], ["met"], "completed", "investigate", "low", None),
+        (["not complete"], ["undecided"], "failed", "block", "low", None),
     ],
 )
-def test_what_is_recommended_and_how_surely(status, is_own, verdicts, judged, recommendation, confidence):
-    assert compute_recommendation(status, is_own, verdicts, judged) == recommendation
-    assert compute_confidence(status, is_own, verdicts) == confidence
+def test_what_is_recommended_and_how_surely(closed_by, states, judged, recommendation, confidence, success):
+    verdicts = ["not measured" if state == "waived" else state for state in states]
+    assert compute_recommendation(closed_by, states, judged) == recommendation
+    assert compute_confidence(closed_by, verdicts) == confidence
+    assert compute_success(closed_by, states) is success
 
 
 def test_findings_say_what_the_file_says_and_name_its_trials(met):

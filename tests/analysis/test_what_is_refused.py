@@ -46,7 +46,7 @@ def test_the_study_itself_is_not(study):
 @pytest.mark.parametrize(("column", "called"), [("data/train_hash", "training"), ("data/val_hash", "validation")])
 def test_a_test_image_among_those_trained_on(study, column, called):
     path = study()
-    leaking = write_split(path, [*SPLITS["train"][:-1], SPLITS["test"][7]])
+    leaking = write_split(RunLog(path), [*SPLITS["train"][:-1], SPLITS["test"][7]])
     path = study({column: leaking}, everywhere=True)
     message = refused(path)
     assert f"was tested on 1 of its {called} images (for example {SPLITS['test'][7]})" in message
@@ -56,7 +56,7 @@ def test_a_leak_of_one_arm_is_one_as_well(study):
     # Its training set is another one, which a factor over the data would allow.
     data = space((Factor("images", "data.n_train", (64, 512)),))
     path = study(space=data)
-    leaking = write_split(path, [*SPLITS["train"], *SPLITS["test"][:3]])
+    leaking = write_split(RunLog(path), [*SPLITS["train"], *SPLITS["test"][:3]])
 
     def change(trial, row):
         return row | {"data/train_hash": leaking} if trial.arm.name != "baseline" else row
@@ -172,3 +172,14 @@ def test_one_name_for_two_further_sets(study, column, other):
     message = refused(study(change_row=change))
     assert f"on the same further set 'clips', but heldout/clips/{column} is " in message
     assert "in 5 trials" in message
+
+
+@pytest.mark.parametrize("column", ["hash", "n"])
+def test_a_further_set_that_our_own_trial_does_not_name(study, column):
+    def change(trial, row):
+        clips = {"heldout/clips/ssim": 0.7, "heldout/clips/hash": "ab12", "heldout/clips/n": 6}
+        odd = {f"heldout/clips/{column}": None} if (trial.arm.name, trial.seed) == (ODD, 1) else {}
+        return row | clips | odd
+
+    message = refused(study(change_row=change))
+    assert f"was measured on the further set 'clips' and does not record heldout/clips/{column}" in message

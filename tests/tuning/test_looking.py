@@ -1,84 +1,21 @@
 """`--until-decided` with trials that only pretend to run: which blocks, which arms, what is recorded and what resumes."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import looked_study
-import numpy as np
 import pytest
 import small_study
 from driver import Study
+from pretended import NAMES, SWEEP, Pretended, looks
 from typer.testing import CliRunner, Result
 
-from foresight.runlog import RunLog, config_columns
-from foresight.space import Trial
-from foresight.tuning import looking, preflight
+from foresight.runlog import RunLog
+from foresight.tuning import looking
 from foresight.tuning.launch import build_app
 from foresight.tuning.looking import describe_plan, possible_trials
-from foresight.tuning.session import Session
 from foresight.tuning.study import open_study
 from foresight.tuning.sweep import Placement, Sweep
-
-SWEEP = replace(looked_study.SWEEP, claim=replace(looked_study.CLAIM, alpha=0.4))
-NAMES = ("baseline", "fusion.layers=2", "fusion.queries=32")
-
-
-@dataclass
-class Pretended:
-    """Trials whose mask IoU is drawn from `mean` and `noise` of the arm, at no cost; `batches` are the trials of each call."""
-
-    mean: dict[str, float] = field(default_factory=dict)
-    noise: dict[str, float] = field(default_factory=dict)
-    fails: set[tuple[str, int]] = field(default_factory=set)
-    batches: list[list[tuple[int, str]]] = field(default_factory=list)
-    provenance: str = "trained"
-    images: dict[str, object] = field(default_factory=lambda: {"data/test_hash": "a" * 16, "data/n_test": 8})
-    dies_at: int | None = None  # call
-    wall_s: Callable[[int], None] = lambda n: None
-
-    def execute(self, session: Session, wanted: list[Trial], retry_failed: bool) -> None:
-        pending = preflight.pending_trials(wanted, session.log.statuses(), retry_failed)
-        session.write_declaration()
-        self.batches.append([(trial.seed, trial.arm.name) for trial in pending])
-        for i, trial in enumerate(pending):
-            if self.dies_at == len(self.batches) - 1 and i == 1:
-                raise KeyboardInterrupt
-            self._write(session.log, trial)
-        self.wall_s(len(pending))
-
-    def _write(self, log: RunLog, trial: Trial) -> None:
-        name, rng = trial.arm.name, np.random.default_rng([trial.seed, *trial.arm.name.encode()])
-        # What hides an arm is as much up as down, so that no method could decide it.
-        hidden = self.noise.get(name, 0.0) * (-1) ** trial.seed
-        value = 0.5 + self.mean.get(name, 0.0) + hidden + 1e-4 * rng.normal()
-        failed = (name, trial.seed) in self.fails
-        row = {
-            "key": trial.key,
-            "sweep": "looked_study",
-            "arm": name,
-            "factor": trial.arm.factor,
-            "level": trial.arm.level,
-        }
-        row |= {"seed": trial.seed, "provenance": self.provenance, "attempt": 1, **config_columns(trial.config.flat())}
-        row |= (
-            {"status": "failed", "error": "E: no"}
-            if failed
-            else {"status": "complete", "test/mask_iou": value, **self.images, "cost/flops": 1e6, "cost/train_s": 0.1}
-        )
-        log.write_trial(row)
-
-
-@pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pretended]:
-    # Of the arms one is decided at the first look; the other is too noisy for any.
-    made = Pretended(mean={NAMES[1]: -0.4}, noise={NAMES[2]: 0.3})
-    monkeypatch.setattr(Session, "execute", lambda session, wanted, retry: made.execute(session, wanted, retry))
-    monkeypatch.setattr(Session, "unmeasured", lambda session, wanted: [])
-    monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
-    yield made
 
 
 @pytest.fixture
@@ -93,10 +30,6 @@ def command(tmp_path: Path) -> Callable[..., Result]:
 @pytest.fixture
 def log(tmp_path: Path) -> RunLog:
     return RunLog(tmp_path / "runs" / "looked_study")
-
-
-def looks(log: RunLog) -> dict[tuple[int, str], str]:
-    return {(test["look"], test["arm"]): test["verdict"] for test in log.read_looks()}
 
 
 def test_whole_blocks_first_then_the_baseline_and_the_arms_still_undecided(pretended, command, log):
@@ -227,7 +160,7 @@ def test_without_the_baseline_there_is_no_look_and_nothing_more_is_run(pretended
 
 def test_a_budget_begins_no_block_that_would_end_after_it(pretended, command, log, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(looking.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
 
     def takes_a_second_a_trial(n: int) -> None:
         now[0] += n
@@ -236,8 +169,10 @@ def test_a_budget_begins_no_block_that_would_end_after_it(pretended, command, lo
     result = command("--until-decided", "--budget-hours", str(7.5 / 3600))
     # blocks of 3, 3, then of 2, which would end at 8 s
     assert [len(batch) for batch in pretended.batches] == [3, 3]
-    assert result.exit_code == 0, result.output
-    assert "the budget ends before the next block" in result.output
+    assert result.exit_code == 1, result.output
+    said = "the budget ends before the next block: 0:06 of 0:08 are over and the next block should take 0:02"
+    assert said in result.output
+    assert "to look 2 at 3 seeds; 2 of 6 trials in 1 block are left" in result.output
     assert max(look for look, _ in looks(log)) == 1
     assert command("--until-decided", "--budget-hours", "1").exit_code == 0
     assert max(look for look, _ in looks(log)) == 3
@@ -263,7 +198,6 @@ def test_after_a_look_the_plan_leaves_out_what_its_verdicts_save(pretended, comm
     ("flags", "sweep", "said"),
     [
         (("--until-decided",), small_study.SWEEP, "'small_study' has one look, at 2 seeds"),
-        (("--budget-hours", "1"), SWEEP, "--budget-hours belongs to --until-decided"),
         (("--until-decided", "--limit", "3"), SWEEP, "leave --limit or --until-decided out"),
         (("--until-decided", "--one", "x"), SWEEP, "leave --one or --until-decided out"),
         (("--until-decided", "--seeds", "1"), SWEEP, "the first look is at 2 seeds, and --seeds 1 ends"),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import small_study
 
-from foresight.errors import RequestError
+from foresight.errors import RequestError, RunEndedError
 from foresight.runlog import RunLog
+from foresight.storage.lease import read_claims
 from foresight.tuning.preflight import (
     check_decoders,
     check_disk,
@@ -26,6 +27,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from foresight.runlog import RunLog
+from foresight.storage.lease import read_claims
 from foresight.tuning.preflight import only_driver
 with only_driver(RunLog(Path(sys.argv[1]))):
     print("held", flush=True)
@@ -54,7 +56,7 @@ def other_driver(log: RunLog):
 def test_a_second_driver_is_refused_naming_host_and_process(log, other_driver):
     with pytest.raises(RequestError) as caught, only_driver(log):
         pytest.fail("two drivers at once")
-    assert f"host {socket.gethostname()}, pid {other_driver.pid}" in str(caught.value)
+    assert f"host {socket.gethostname()}, pid {other_driver.pid}, since 2" in str(caught.value)
 
 
 def test_a_second_driver_ends_with_code_2_and_one_sentence(log, other_driver):
@@ -80,7 +82,7 @@ def test_a_driver_that_was_killed_holds_nothing(log, other_driver):
     other_driver.kill()
     other_driver.wait()
     with only_driver(log):
-        assert str(os.getpid()) in (log.root / ".driver.json").read_text()
+        assert [claim.holder.pid for claim in read_claims(log.files).values()] == [os.getpid()]
 
 
 def test_a_driver_that_failed_lets_go(log):
@@ -88,6 +90,16 @@ def test_a_driver_that_failed_lets_go(log):
         raise ZeroDivisionError
     with only_driver(log):
         pass
+
+
+def test_a_driver_that_was_taken_over_writes_no_more(log):
+    with pytest.raises(RunEndedError, match="has stopped, and every finished trial is kept"), only_driver(log):
+        log.write_sweep({"study": "small_study"})
+        for claim in (log.root / ".driver").iterdir():
+            claim.unlink()
+        log.write_sweep({"study": "another"})
+    assert log.read_sweep() == {"study": "small_study"}
+    log.write_sweep({"study": "without a driver"})  # imported numbers, a test's run log
 
 
 def test_pending_is_what_has_no_record_and_with_retry_what_failed():

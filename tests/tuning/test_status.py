@@ -1,8 +1,9 @@
 """How a sweep stands, read from run logs written by hand."""
 
 import json
-import os
-import socket
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
+from foresight.storage.holder import Holder
+from foresight.storage.lease import LEASE_S
 from foresight.tuning.status import app, describe, read_status
 
 NOW = 10_000.0
@@ -17,8 +20,8 @@ NOW = 10_000.0
 
 def record(log: RunLog, key: str, ended: float, status: str = "complete", error: str | None = None) -> None:
     row = {"key": key, "sweep": "small", "arm": "a", "seed": 0, "status": status, "provenance": "trained"}
-    log.write_trial(row | {"error": error})
-    os.utime(log.trials_dir / key / "trial.parquet", (ended, ended))
+    said = datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds")
+    log.write_trial(row | {"error": error, "env/ended": said})
 
 
 @pytest.fixture
@@ -50,6 +53,49 @@ def test_a_sweep_in_which_nothing_ends_any_more_says_so(log):
     assert "quiet: no trial has ended for 16:20, where one usually does every 0:10" in describe(read_status(log, NOW))
 
 
+def test_a_pause_between_two_commands_is_in_no_rate(log):
+    ends = (NOW - 40_000, NOW - 39_980, NOW - 30, NOW - 10)
+    for i, ended in enumerate(ends):
+        record(log, f"t{i}", ended)
+    assert read_status(log, NOW).trials_per_hour == pytest.approx(3 / 39_990 * 3600)  # no trial says how long it took
+    row = {"key": "t4", "sweep": "small", "arm": "a", "seed": 0, "status": "complete", "provenance": "trained"}
+    log.write_trial(row | {"cost/trial_s": 25.0})
+    status = read_status(log, NOW)
+    assert status.trials_per_hour == pytest.approx(2 / 40 * 3600)
+    assert status.left_s == pytest.approx(1 * 20)
+
+
+def test_a_search_is_counted_against_what_it_may_come_to(log):
+    log.write_sweep(
+        {"study": "small", "scale": "tiny", "space": {"design": "search", "search": {"proposals": 10, "seeds": 2}}}
+    )
+    for i, (ended, status) in enumerate(((NOW - 40, "complete"), (NOW - 20, "stopped"), (NOW, "complete"))):
+        record(log, f"t{i}", ended, status)
+    lines = describe(read_status(log, NOW))
+    assert lines[0] == (
+        "small, tiny scale: 2 of at most 20 trials complete, 0 failed, 1 stopped early, at most 17 left"
+    )
+    assert lines[2] == "throughput: 180 trials an hour over the last 20; at that rate at most 5:40 left"
+
+
+def test_a_copy_tells_the_times_of_the_trials_and_not_of_its_files(log, tmp_path):
+    for i, ended in enumerate((NOW - 40, NOW - 20, NOW - 10)):
+        record(log, f"t{i}", ended)
+    shutil.copytree(log.root, tmp_path / "copy", copy_function=shutil.copyfile)
+    told, copied = (read_status(RunLog(root), NOW) for root in (log.root, tmp_path / "copy"))
+    assert copied.trials_per_hour == told.trials_per_hour == pytest.approx(240)
+    assert copied.quiet_s == pytest.approx(10)
+
+
+def test_trials_that_do_not_say_when_they_ended_have_no_rate(log):
+    row = {"sweep": "small", "arm": "a", "seed": 0, "status": "complete", "provenance": "imported"}
+    for i in range(3):
+        log.write_trial(row | {"key": f"t{i}"})
+    status = read_status(log, NOW)
+    assert (status.trials_per_hour, status.left_s, status.quiet_s, status.untimed) == (None, None, None, 3)
+    assert "times: 3 of the recorded trials do not say when they ended, and are in no rate" in describe(status)
+
+
 def test_failures_are_told_by_their_cause(log):
     for i in range(5):
         record(log, f"t{i}", NOW - i, "failed", "out of memory\nTraceback ..." if i < 4 else "")
@@ -64,22 +110,23 @@ def test_before_the_first_trial_there_is_no_rate(log):
     status = read_status(log, NOW)
     assert (status.left, status.trials_per_hour, status.left_s) == (6, None, None)
     assert describe(status) == [
-        "small, tiny scale: 0 of 6 trials complete, 0 failed, 6 left", "driver: none has been started",
+        "small, tiny scale: 0 of 6 trials complete, 0 failed, 6 left", "driver: none is running",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("host", "pid", "expected"),
+    ("changes", "expected"),
     [
-        (socket.gethostname(), os.getpid(), "running"),
-        (socket.gethostname(), 2**22 + 1, "ended"),  # above the largest number a process can have
-        ("elsewhere", 1, "only that machine can tell whether it runs"),
+        ({}, "running"),
+        ({"pid": 2**22 + 1}, "ended"),  # above the largest number a process can have
+        ({"host": "elsewhere", "machine": "elsewhere"}, "only that machine can tell whether it runs"),
     ],
 )
-def test_the_driver_is_named_and_whether_it_runs(log, host, pid, expected):
-    (log.root / ".driver.json").write_text(json.dumps({"host": host, "pid": pid}))
+def test_the_driver_is_named_and_whether_it_runs(log, changes, expected):
+    holder = replace(Holder.this_process(LEASE_S), **changes)
+    log.write(".driver/aa.json", holder.to_json())
     driver = read_status(log, NOW).driver
-    assert driver.startswith(f"pid {pid} on {host}")
+    assert driver.startswith(f"pid {holder.pid} on {holder.host}, since {holder.since}")
     assert driver.endswith(expected)
 
 

@@ -1,0 +1,87 @@
+"""What closes a gate although every criterion is met: images that are not proved unseen, trials without a claim."""
+
+import json
+
+import pytest
+import yaml
+from gate_studies import MET, SWEEP, WAIVER, waivers_yaml
+from study_writer import SWEEP as TINY_SWEEP
+
+import analysis
+from analysis.gate import closed_by, state_of
+from analysis.results_file import build_results
+
+FROM_A_HAND = {"data/train_hash": None, "data/val_hash": None}
+
+
+def of_the_baseline(**changed):
+    """Changes the rows of the judged arm alone."""
+    return lambda trial, row: row | changed if trial.arm.name == "baseline" else row
+
+
+def of_the_other_arm(**changed):
+    return lambda trial, row: row | changed if trial.arm.name != "baseline" else row
+
+
+def test_test_images_that_are_not_proved_unseen_open_no_gate(write_full, run_analysis):
+    path = write_full("p2_end_to_end", claim=MET)
+    for split in (path / "splits").glob("*.parquet"):
+        split.unlink()
+    gate = analysis.load(path).gate()
+    assert gate["state"].tolist() == ["met", "unproven"]
+    (sentence,) = closed_by(gate)
+    assert "Nothing proves the test images of 5 trials of the judged arm" in sentence
+    assert "(the hashes of train, val, test images are not kept)" in sentence
+    assert state_of(gate) == "unproven"
+    assert run_analysis("p2_end_to_end", "--gate").exit_code == 3
+    found = json.loads(run_analysis("gates", "--json").stdout)
+    assert [row["state"] for row in found["gates"] if row["study"] == "p2_end_to_end"] == ["unproven"]
+
+
+def test_a_row_that_names_no_training_images_proves_nothing(write_full):
+    gate = analysis.load(write_full("p2_end_to_end", claim=MET, change_row=of_the_baseline(**FROM_A_HAND))).gate()
+    assert "(the row does not say which images were trained on): such numbers open no gate." in closed_by(gate)[0]
+
+
+@pytest.mark.parametrize("changed", [FROM_A_HAND, {"env/claim_hash": None}])
+def test_arms_that_no_criterion_rests_on_close_nothing(write_full, changed):
+    study = analysis.load(write_full("p2_end_to_end", claim=MET, change_row=of_the_other_arm(**changed)))
+    assert closed_by(study.gate()) == []
+    assert {"unproven", "no_claim_hash"} & {caution.kind for caution in study.cautions()}
+
+
+def test_trials_that_do_not_say_for_which_claim_they_ran_open_no_gate(write_full):
+    study = analysis.load(
+        write_full("p2_end_to_end", claim=MET, change_row=of_the_baseline(**{"env/claim_hash": None}))
+    )
+    (sentence,) = closed_by(study.gate())
+    assert sentence.startswith("5 trials of the judged arm, or behind a criterion, without the hash of the claim")
+    assert state_of(study.gate()) == "no hash"
+    (text,) = (caution.text for caution in study.cautions() if caution.kind == "no_claim_hash")
+    assert text.startswith("5 complete trials without the hash of a claim, so nothing shows that the claim was fixed")
+
+
+def test_what_the_results_recommend_is_what_the_gate_says(write_full, run_analysis):
+    """The same numbers, every criterion met: at toy scale there is no verdict, at full scale there is one."""
+    for name, sweep, success, recommendation, confidence, code in (
+        ("p2_end_to_end", TINY_SWEEP, None, "investigate", "low", 3),
+        ("c2_validation", SWEEP, True, "proceed", "high", 0),
+    ):
+        study = analysis.load(write_full(name, claim=MET, sweep=sweep))
+        assert run_analysis(name, "--gate").exit_code == code
+        results = build_results(study)
+        assert (results.assessment.success_criteria_met, results.recommendation) == (success, recommendation)
+        assert (results.assessment.confidence, not results.blockers) == (confidence, code == 0)
+    assert (
+        "Toy encoders show nothing of pretrained ones"
+        in build_results(analysis.load(write_full("p2_end_to_end", claim=MET, sweep=TINY_SWEEP))).recommendation_notes
+    )
+
+
+def test_a_gate_that_is_open_by_waiver_is_recommended_and_no_success(write_full, run_analysis, tmp_path):
+    write_full("p2_end_to_end")
+    waivers_yaml(tmp_path, WAIVER)
+    assert run_analysis("p2_end_to_end", "--gate").exit_code == 0
+    found = yaml.safe_load((tmp_path / "results" / "p2_end_to_end" / "results.yaml").read_text())
+    assert (found["recommendation"], found["assessment"]["success_criteria_met"]) == ("proceed", False)
+    assert found["recommendation_notes"] == "Of 2 criteria: 1 met, 1 waived, which is no pass."
