@@ -19,7 +19,6 @@ from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
-from foresight.tuning.scratch import remove_all
 from foresight.tuning.sweep import RETRIES, Placement
 
 if TYPE_CHECKING:
@@ -116,7 +115,6 @@ class Runner:
                     failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()
-            remove_all(self.log)
 
     def _trial_resources(self, is_shared: bool) -> Any:
         """What Tune's process of a trial takes: where workers do the work nothing of what they need."""

@@ -138,7 +138,7 @@ def record_trial(
 
 def has_its_row(log: RunLog, planned: Planned) -> bool:
     """Whether this attempt of the trial, or one of its retries, has ended with a row: then nothing of it runs again."""
-    log.refresh_trial(planned.key)  # its process may have run on another machine
+    log.refresh_trial(planned.key)  # it may have run on another machine
     try:
         return bool(log.read_trial(planned.key)["attempt"] >= planned.attempt)
     except FileNotFoundError:

@@ -42,13 +42,13 @@ class Study:
         preflight.check_disk(self.log.root, 0, "the run log")
         self.check_run_log()
         preflight.check_budgets(trial.config for trial in self.trials)
+        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
 
     def check_run_log(self) -> None:
         """Raises RequestError for a run directory of another study, claim, scale, data set or configuration."""
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
-        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
 
     def logs(self) -> list[RunLog]:
         """The run logs of the studies that it needs, the deepest first, and its own."""

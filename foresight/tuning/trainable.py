@@ -108,4 +108,4 @@ class TrialActor(tune.Trainable):
         try:
             yield from record_trial(self.log, planned, self.staged[1], self.context, saved)
         finally:  # ended or stopped; a process that is killed leaves it to the one that takes its place
-            scratch.remove()
+            scratch.remove_checkpoint()

@@ -1,6 +1,7 @@
 """One run of Ray Train for one trial; it imports torch, as Train does."""
 
 import math
+import tempfile
 import uuid
 from typing import Any
 
@@ -10,24 +11,32 @@ from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-from foresight.runlog import RunLog
 from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import RETRIES
 from foresight.tuning.worker_part import SharedJob, take_part
 
 
-def fit_workers(job: SharedJob, scratch: TrialScratch, start_timeout_s: float) -> None:
-    """Runs `take_part` in every worker, and again after some were lost. Raises what Train does when that fails."""
+def fit_workers(job: SharedJob, start_timeout_s: float) -> None:
+    """Runs `take_part` in every worker, and again after some were lost. Raises what Train does when that fails.
+
+    Train insists on a folder, and gets none of our checkpoints: one of this machine will do, and goes when the run ends.
+    """
+    with tempfile.TemporaryDirectory(prefix="foresight-train-") as folder:
+        build_trainer(job, start_timeout_s, folder).fit()
+
+
+def build_trainer(job: SharedJob, start_timeout_s: float, folder: str) -> "QuietTrainer":
+    """The run of one trial."""
     placement = job.placement
     per_worker = {"CPU": 1.0, **({"GPU": placement.gpus} if placement.gpus else {})}
-    QuietTrainer(
+    return QuietTrainer(
         take_part,
         train_loop_config={"job": job},
         torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if placement.gpus else "gloo"),
         scaling_config=ScalingConfig(num_workers=placement.workers, resources_per_worker=per_worker),
         run_config=RunConfig(
             name=uuid.uuid4().hex,  # a name that was used before would be gone on with, which is our checkpoint's task
-            storage_path=str(scratch.folder / "train"),
+            storage_path=folder,
             callbacks=[WaitsAgain(job)],
             failure_config=FailureConfig(
                 max_failures=RETRIES,
@@ -35,7 +44,7 @@ def fit_workers(job: SharedJob, scratch: TrialScratch, start_timeout_s: float) -
                 controller_failure_limit=max(0, math.ceil(placement.wait_s / start_timeout_s) - 1),
             ),
         ),
-    ).fit()
+    )
 
 
 class QuietTrainer(TorchTrainer):
@@ -53,5 +62,5 @@ class WaitsAgain(UserCallback):
         self.job = job
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        scratch = TrialScratch(RunLog(self.job.study_dir), self.job.planned.key)
+        scratch = TrialScratch(self.job.log, self.job.planned.key)
         scratch.wait_for(self.job.placement.describe_workers())

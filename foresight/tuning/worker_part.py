@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foresight.runlog import RunLog
@@ -34,7 +33,7 @@ class SharedJob:
 
     planned: Planned
     placement: Placement
-    study_dir: Path
+    log: RunLog
 
 
 def take_part(config: dict[str, SharedJob]) -> None:
@@ -48,7 +47,7 @@ def take_part(config: dict[str, SharedJob]) -> None:
     from foresight.train.parallel import Ranks
 
     place, job = train.get_context(), config["job"]
-    log, planned = RunLog(job.study_dir), job.planned
+    log, planned = job.log, job.planned
     scratch = TrialScratch(log, planned.key)
     ranks = Ranks(place.get_world_rank(), place.get_world_size(), scratch.is_told_to_end)
     if ranks.is_first:
@@ -67,10 +66,9 @@ def take_part(config: dict[str, SharedJob]) -> None:
 
 def _stage(job: SharedJob, log: RunLog, planned: Planned, context: "Context", ranks: "Ranks") -> "StagedData":
     from foresight.features.stage import stage
-    from foresight.features.store import ArrayStore
 
     try:
-        return stage(planned.trial.config, ArrayStore(job.placement.cache), context.device)
+        return stage(planned.trial.config, job.placement.store(), context.device)
     except Exception as error:
         if ranks.is_first:
             write_failure(log, planned, describe(error))

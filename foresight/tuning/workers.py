@@ -60,7 +60,7 @@ class SharedTrial(TrialActor):
     def _run(self, planned: Planned) -> Generator[dict[str, float], None, None]:
         if has_its_row(self.log, planned):
             return
-        run = SharedRun(SharedJob(planned, self.placement, self.log.root))
+        run = SharedRun(SharedJob(planned, self.placement, self.log))
         try:
             yield from run.epochs()
         finally:
@@ -71,7 +71,7 @@ class SharedRun:
     """One trial's run by Ray Train, in a thread of the trial's own process."""
 
     def __init__(self, job: SharedJob):
-        self.job, self.log = job, RunLog(job.study_dir)
+        self.job, self.log = job, job.log
         self.scratch = TrialScratch(self.log, job.planned.key)
         self.scratch.begin(job.placement.describe_workers())
         self.error: Exception | None = None
@@ -111,7 +111,7 @@ class SharedRun:
         from foresight.tuning.trainer import fit_workers
 
         try:
-            fit_workers(self.job, self.scratch, START_TIMEOUT_S)
+            fit_workers(self.job, START_TIMEOUT_S)
         except Exception as error:  # for the trial's own thread, which writes the row
             self.error = error
 

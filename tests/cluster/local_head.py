@@ -49,6 +49,7 @@ class LocalHead:
         # Not pytest's folder: the names of Ray's sockets must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="foresight-head-"))
         gcs, self.dashboard, client, self.metrics, agent, monitor, head_metrics = free_ports(7)
+        self.address = f"127.0.0.1:{gcs}"
         self.url = f"http://127.0.0.1:{self.dashboard}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
