@@ -66,7 +66,7 @@ class Driver:
 
         def has_come() -> bool:
             assert self.process.poll() is None, self.said.read_text()
-            path = self.scratch.folder / "rows.json"
+            path = self.log.root / ".running" / TRIAL.key / "rows.json"
             fresh = path.exists() and path.stat().st_mtime > self.began
             return fresh and self.scratch.read_rows()[-1]["epoch"] >= epoch
 
