@@ -29,7 +29,8 @@ MOST_ARMS = 100  # every pair of arms is compared
 
 
 def build_simplification(data: StudyData) -> pd.DataFrame:
-    """SIMPLIFY_COLUMNS; `difference` is the arm minus the best, with its 95 % interval, over the registered seeds.
+    """SIMPLIFY_COLUMNS; `difference` is the arm minus the best, over the registered seeds, with a 95 % interval that holds
+    whichever arm has the best mean (`analysis.rivals`).
 
     `saved_<cost>` is 1 - arm / best, taken seed by seed; it has an interval where the cost differs between seeds, and for
     latency, measured once per arm, what the quartiles of both allow. `cheapest_in` names the costs in which no other
@@ -93,8 +94,9 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
             saves = f"{whole_percent(row[f'saved_{cost}'])}{range_} of the {phrase}"
             shown = f"{number(row['difference'], decimals)} {interval(row['low'], row['high'], decimals)}".strip()
             sentences.append(
-                f"{row['arm']} saves {saves} and is non-inferior to the best arm at "
-                f"a margin of {margin:g} (adjusted p {p_phrase(row['p_holm'])}; {metric_phrase(metric)} differs by {shown})."
+                f"{row['arm']} saves {saves} and is non-inferior to the best arm at a margin of {margin:g} (adjusted p "
+                f"{p_phrase(row['p_holm'])}; {metric_phrase(metric)} differs by {shown}, an interval that holds whichever arm "
+                "has the best mean)."
             )
     return sentences
 
