@@ -1,6 +1,6 @@
 """What a study would find: chances of a verdict before its seeds have run, from the noise of earlier trials.
 
-The test that verdicts rest on (`foresight.moderation`) is run on drawn studies, in which no arm differs. A true difference
+The test that verdicts rest on (`foresight.contrasts`) is run on drawn studies, in which no arm differs. A true difference
 of one arm moves its mean and leaves every variance as it was, so that one set of draws serves for all differences. Holm's
 first step asks an arm for alpha over the number of comparisons; later steps ask for less, so the chances are at least these
 where other arms differ too. Noise is estimated without knowing which arm is better, so looking at it early costs no alpha
@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtri, stdtr
 
-from foresight.moderation import Contrasts, compute_contrasts
+from foresight.contrasts import Contrasts, compute_contrasts
 from foresight.seeding import keyed_seed
 from foresight.space import BASELINE
 
