@@ -58,12 +58,16 @@ def compute_surety_apart(draws: np.ndarray, maximise: Sequence[bool], points: Se
     varies = np.ptp(losses, axis=0) > 0
     surety = np.ones(len(points))
     for i, point in enumerate(points):
-        mine = losses[:, point : point + 1]
-        n_varying = np.maximum((varies | varies[point]).sum(axis=1), 1)
-        apart = 1 - n_varying * (1 - (losses > mine).mean(axis=0).max(axis=1))
-        is_equal = ~(varies | varies[point]).any(axis=1) & (losses[0] == mine[0]).all(axis=1)
-        is_equal[point] = True
-        surety[i] = np.where(is_equal, 1.0, apart).min()  # equal points share a front
+        mine, varying = losses[:, point : point + 1], varies | varies[point]
+        behind = losses[0] - mine[0]
+        # Safe from those that are behind in what never varies, and from equals, which share the front.
+        is_safe = (~varying & (behind > 0)).any(axis=1) | (~varying & (behind == 0)).all(axis=1)
+        is_safe[point] = True
+        rivals = np.flatnonzero(~is_safe)
+        if len(rivals):
+            better = (losses[:, rivals] > mine).mean(axis=0).max(axis=1)
+            n_varying = np.maximum(varying[rivals].sum(axis=1), 1)
+            surety[i] = (1 - n_varying * (1 - better)).min()
     return surety
 
 

@@ -10,6 +10,7 @@ from analysis.front import (
     compute_front_share,
     compute_hypervolume,
     compute_scaling,
+    compute_surety_apart,
     count_rivals,
     find_knee,
     on_front,
@@ -17,6 +18,7 @@ from analysis.front import (
 from analysis.objectives import merge_costs
 from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT, SURE, decide_state
 from analysis.resampling import draw_means
+from benchmarks.chosen import FRONTS, simulate_states
 
 UP_DOWN = [True, False]
 
@@ -86,36 +88,33 @@ def test_shares_by_hand():
     assert by.tolist() == [-1, 0, 0]
 
 
-def states_of(truth, costs, n_seeds, noise, n_studies, arm):
-    """How often `arm` comes out surely on the front and surely dominated, over simulated studies."""
-    rng = np.random.default_rng(7)
-    counts = np.zeros(2)
-    for study in range(n_studies):
-        quality = np.asarray(truth) + rng.normal(0, 1, (n_seeds, 1)) + rng.normal(0, noise, (n_seeds, len(truth)))
-        values = np.stack([quality, np.broadcast_to(costs, quality.shape)], axis=2)
-        draws = draw_means(values.reshape(n_seeds, -1), f"study {study}", n_draws=400).reshape(400, len(truth), 2)
-        p_front = compute_front_share(draws, UP_DOWN)[arm]
-        p_dominated = compute_domination_share(draws, UP_DOWN, range(len(truth)))[0][arm]
-        state = decide_state(p_front, p_dominated, count_rivals(draws, UP_DOWN)[arm])
-        counts += [state == ON_FRONT, state == DOMINATED]
-    return counts / n_studies
+def states_of(truth, noise, n_seeds, n_studies):
+    """How often the last arm comes out surely on the front and surely dominated, over simulated studies."""
+    found = simulate_states(np.array(truth, float), np.array(noise, float), n_seeds, n_studies, seed=7)
+    return found[ON_FRONT], found[DOMINATED]
 
 
 @pytest.mark.parametrize("n_seeds", [3, 5])
 def test_an_arm_that_is_dominated_by_a_hair_is_ambiguous(n_seeds):
     """The second arm costs more and is worse by 1/100 of the noise: at most 5 % of the studies may be sure of either."""
     n_studies = 400
-    on, off = states_of([0.01, 0.0, -5.0], [1.0, 2.0, 3.0], n_seeds, 1.0, n_studies, arm=1)
+    on, off = states_of(*FRONTS["dominated by a hair in quality, cost fixed"], n_seeds, n_studies)
     allowed = 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)  # simulation error
     assert on <= allowed
     assert off <= allowed + 0.01  # it is dominated, after all
     assert 1 - on - off > 0.85
 
 
+def test_an_arm_dominated_by_a_hair_in_two_noisy_objectives_is_not_on_the_front_by_luck_in_either():
+    n_studies = 400
+    on, _ = states_of(*FRONTS["dominated by a hair in quality and a noisy cost"], 5, n_studies)
+    assert on <= 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)
+
+
 def test_an_arm_on_the_front_by_a_hair_is_rarely_dominated_by_one_of_many():
     """Fourteen cheaper arms are as good but for 1/100 of the noise: one of them is lucky in most studies."""
     n_studies = 100
-    on, off = states_of([0.0] * 14 + [0.01], range(1, 16), 5, 1.0, n_studies, arm=14)
+    on, off = states_of(*FRONTS["on the front by a hair in quality, 14 cheaper"], 5, n_studies)
     assert on <= 0.05
     assert off <= 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)
 
@@ -125,9 +124,21 @@ def test_rivals_and_states_by_hand():
     quality = np.random.default_rng(0).normal(size=(10, 4))
     draws = np.stack([quality, np.broadcast_to([1.0, 2.0, 2.0, 3.0], quality.shape)], axis=2)
     assert count_rivals(draws, UP_DOWN).tolist() == [0, 2, 2, 3]
-    assert decide_state(0.95, 0.05, 3) == ON_FRONT
-    assert decide_state(0.01, 0.98, 2) == DOMINATED
-    assert decide_state(0.01, 0.98, 3) == AMBIGUOUS
+    assert decide_state(0.95, 0.95, 0.05, 3) == ON_FRONT
+    assert decide_state(0.95, 0.94, 0.05, 3) == AMBIGUOUS
+    assert decide_state(0.01, 0.0, 0.98, 2) == DOMINATED
+    assert decide_state(0.01, 0.0, 0.98, 3) == AMBIGUOUS
+
+
+def test_surety_apart_by_hand():
+    # Qualities up, costs down, ten draws; the first arm beats the second in quality in nine draws and in cost in eight.
+    quality = np.array([[1.0, 0.0, 2.0]] * 9 + [[0.0, 1.0, 2.0]])
+    cost = np.array([[1.0, 2.0, 5.0]] * 8 + [[2.0, 1.0, 5.0]] * 2)
+    draws = np.stack([quality, cost], axis=2)
+    # Two objectives vary: 1 - 2 * 0.1. The third is better than both in quality in every draw, and is so by them in cost.
+    assert compute_surety_apart(draws, UP_DOWN, [0, 1, 2]) == pytest.approx([0.8, 1 - 2 * 0.8, 1.0])
+    fixed = np.tile([[0.9, 1.0], [0.9, 2.0], [0.9, 1.0], [0.8, 0.5]], (10, 1, 1))
+    assert compute_surety_apart(fixed, UP_DOWN, range(4)).tolist() == [1.0, 0.0, 1.0, 1.0]  # equals share a front
 
 
 def test_a_plain_bootstrap_of_three_seeds_would_be_sure_far_too_often():
@@ -142,7 +153,7 @@ def test_a_plain_bootstrap_of_three_seeds_would_be_sure_far_too_often():
 
 
 def test_clear_cases_are_decided():
-    on, off = states_of([10.0, 0.0], [1.0, 2.0], 5, 1.0, 100, arm=1)
+    on, off = states_of([[-10.0, 1.0], [0.0, 2.0]], [1.0, 0.0], 5, 100)
     assert (on, off > 0.95) == (0, True)
-    on, off = states_of([0.0, 10.0], [1.0, 2.0], 5, 1.0, 100, arm=1)
+    on, off = states_of([[0.0, 1.0], [-10.0, 2.0]], [1.0, 0.0], 5, 100)
     assert (on > 0.95, off) == (True, 0)
