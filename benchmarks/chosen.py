@@ -16,8 +16,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analysis.front import compute_domination_share, compute_front_share, compute_surety_apart, count_rivals
-from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT, SURE, decide_state
+from analysis.front import compute_domination_share, compute_front_share, count_rivals
+from analysis.front_states import (
+    AMBIGUOUS,
+    DOMINATED,
+    ON_FRONT,
+    SURE,
+    compute_p_not_apart,
+    compute_p_not_dominated,
+    decide_state,
+)
 from analysis.resampling import draw_means
 from analysis.rivals import confidence_of_chosen
 from benchmarks.calibration import ALPHA, NOISES
@@ -57,15 +65,16 @@ def simulate_states(truth: Array, noise: Array, n_seeds: int, n_studies: int, se
     """Share of the studies in which the last arm comes out in each state; `truth` (A, K), less is better, `noise` (K,)."""
     rng, arm = np.random.default_rng([seed, n_seeds]), len(truth) - 1
     counts = dict.fromkeys(STATES, 0)
-    maximise = [False] * len(noise)
+    maximise, spread = [False] * len(noise), np.zeros(truth.shape)
     for study in range(n_studies):
         values = truth + rng.normal(size=(n_seeds, *truth.shape)) * noise
         drawn = draw_means(values.reshape(n_seeds, -1), f"study {study}", n_draws=DRAWS)
         draws = drawn.reshape(DRAWS, *truth.shape)
+        _, by = compute_domination_share(draws, maximise, range(len(truth)))
         state = decide_state(
             compute_front_share(draws, maximise)[arm],
-            compute_surety_apart(draws, maximise, [arm])[0],
-            compute_domination_share(draws, maximise, range(len(truth)))[0][arm],
+            compute_p_not_apart(values, spread, maximise, [arm])[0],
+            compute_p_not_dominated(values, spread, maximise, by)[arm],
             count_rivals(draws, maximise)[arm],
         )
         counts[state] += 1

@@ -3,20 +3,27 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import stdtr
+from scipy.special import ndtr, stdtr
 
 from analysis.front import (
     compute_domination_share,
     compute_front_share,
     compute_hypervolume,
     compute_scaling,
-    compute_surety_apart,
     count_rivals,
     find_knee,
     on_front,
 )
+from analysis.front_states import (
+    AMBIGUOUS,
+    DOMINATED,
+    ON_FRONT,
+    SURE,
+    compute_p_not_apart,
+    compute_p_not_dominated,
+    decide_state,
+)
 from analysis.objectives import merge_costs
-from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT, SURE, decide_state
 from analysis.resampling import draw_means
 from benchmarks.chosen import FRONTS, simulate_states
 
@@ -124,21 +131,47 @@ def test_rivals_and_states_by_hand():
     quality = np.random.default_rng(0).normal(size=(10, 4))
     draws = np.stack([quality, np.broadcast_to([1.0, 2.0, 2.0, 3.0], quality.shape)], axis=2)
     assert count_rivals(draws, UP_DOWN).tolist() == [0, 2, 2, 3]
-    assert decide_state(0.95, 0.95, 0.05, 3) == ON_FRONT
-    assert decide_state(0.95, 0.94, 0.05, 3) == AMBIGUOUS
-    assert decide_state(0.01, 0.0, 0.98, 2) == DOMINATED
-    assert decide_state(0.01, 0.0, 0.98, 3) == AMBIGUOUS
+    assert decide_state(0.95, 0.05, 1.0, 3) == ON_FRONT
+    assert decide_state(0.95, 0.06, 1.0, 3) == AMBIGUOUS
+    assert decide_state(0.94, 0.01, 1.0, 3) == AMBIGUOUS
+    assert decide_state(0.01, 1.0, 0.02, 2) == DOMINATED
+    assert decide_state(0.01, 1.0, 0.02, 3) == AMBIGUOUS
 
 
-def test_surety_apart_by_hand():
-    # Qualities up, costs down, ten draws; the first arm beats the second in quality in nine draws and in cost in eight.
-    quality = np.array([[1.0, 0.0, 2.0]] * 9 + [[0.0, 1.0, 2.0]])
-    cost = np.array([[1.0, 2.0, 5.0]] * 8 + [[2.0, 1.0, 5.0]] * 2)
-    draws = np.stack([quality, cost], axis=2)
-    # Two objectives vary: 1 - 2 * 0.1. The third is better than both in quality in every draw, and is so by them in cost.
-    assert compute_surety_apart(draws, UP_DOWN, [0, 1, 2]) == pytest.approx([0.8, 1 - 2 * 0.8, 1.0])
-    fixed = np.tile([[0.9, 1.0], [0.9, 2.0], [0.9, 1.0], [0.8, 0.5]], (10, 1, 1))
-    assert compute_surety_apart(fixed, UP_DOWN, range(4)).tolist() == [1.0, 0.0, 1.0, 1.0]  # equals share a front
+def objective(*by_point):
+    return np.array(by_point, dtype=float).T
+
+
+def test_p_values_of_states_by_hand():
+    # Quality up, cost down, three seeds. The second arm is behind by 1, 2, 3 in quality: t = 2 / (1 / sqrt(3)) with 2 degrees of
+    # freedom, and ahead by as much in cost.
+    behind = stdtr(2, -2 * np.sqrt(3))
+    quality = objective([10, 10, 10], [9, 8, 7], [5, 5, 5])
+    cost = objective([5, 5, 5], [4, 3, 2], [5, 5, 5])
+    values, none = np.stack([quality, cost], axis=2), np.zeros((3, 2))
+    # The second is told apart from the first by the better of two tests, so twice its p-value; the first from the second too.
+    assert compute_p_not_apart(values, none, UP_DOWN, [0, 1]) == pytest.approx([2 * behind, 2 * behind])
+    # The third is the first's equal in cost and behind it in quality at every seed, without any noise.
+    assert compute_p_not_apart(values, none, UP_DOWN, [2]).tolist() == [1.0]
+    found = compute_p_not_dominated(values, none, UP_DOWN, np.array([-1, 0, 0]))
+    assert found == pytest.approx(
+        [1.0, 1 - behind, 0.0]
+    )  # ahead of the first in cost as surely as behind it in quality
+
+
+def test_equal_points_and_differences_without_noise():
+    same = np.stack([objective([1, 2, 4], [1, 2, 4], [0, 1, 3]), objective([3, 3, 3], [3, 3, 3], [4, 4, 4])], axis=2)
+    none = np.zeros((3, 2))
+    assert compute_p_not_apart(same, none, UP_DOWN, [0, 1]).tolist() == [0.0, 0.0]  # equals share a front
+    # The third is behind by 1 at every seed, which a metric in steps is by chance: a sign test of three.
+    assert compute_p_not_dominated(same, none, UP_DOWN, np.array([-1, -1, 0])).tolist() == [1.0, 1.0, 0.125]
+
+
+def test_what_was_measured_once_has_the_noise_of_its_repeats():
+    values = np.stack([objective([1, 1, 1], [0, 0, 0]), objective([10, 10, 10], [13, 13, 13])], axis=2)
+    spread = np.array([[0.0, 3.0], [0.0, 4.0]])
+    found = compute_p_not_dominated(values, spread, UP_DOWN, np.array([-1, 0]))
+    assert found[1] == pytest.approx(ndtr(-3 / 5))
 
 
 def test_a_plain_bootstrap_of_three_seeds_would_be_sure_far_too_often():
