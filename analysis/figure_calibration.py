@@ -1,7 +1,7 @@
 """How often verdicts are wrong where nothing differs, and how often a difference is seen: the stored simulation, drawn.
 
-In: the rates of calibration.csv. Drawn: above, one dot for each number of seeds and arms, by pattern of noise and method,
-against alpha and its simulation error; below, power against the size of the difference.
+In: the rates of calibration.csv. Drawn: above, a row for each pattern of noise and in it one dot for each method, number of
+seeds and of arms, against alpha and its simulation error; below, power against the size of the difference.
 """
 
 import pandas as pd
@@ -20,8 +20,8 @@ POWER_NOISE = "equal"
 
 def plot_calibration(rates: pd.DataFrame) -> Figure:
     """Both panels, one under the other."""
-    figure = new_figure(4.6)
-    above, below = figure.subplots(2, 1, height_ratios=[1.15, 1])
+    figure = new_figure(6.2)
+    above, below = figure.subplots(2, 1, height_ratios=[1.9, 1])
     false = rates[rates["kind"] == FALSE]
     _plot_false(above, false)
     power = rates[(rates["kind"] == POWER) & (rates["noise"] == POWER_NOISE) & rates["n_seeds"].isin(LINES)]
@@ -38,24 +38,27 @@ def _plot_false(axes: Axes, false: pd.DataFrame) -> None:
     noises = list(dict.fromkeys(false["noise"]))
     alpha, n_studies = float(false["alpha"].iloc[0]), float(false["repetitions"].min())
     error = 1.96 * (alpha * (1 - alpha) / n_studies) ** 0.5
-    axes.axhspan(alpha - error, alpha + error, color=FAINT, linewidth=0, zorder=0)
-    axes.axhline(alpha, color=INK, linewidth=0.6, zorder=1)
-    axes.annotate(f"alpha {alpha:g}", (0, alpha + error), (2, 1), xycoords=("axes fraction", "data"),
-                  textcoords="offset points", fontsize=SMALL_PT)  # fmt: skip
+    axes.axvspan(alpha - error, alpha + error, color=FAINT, linewidth=0, zorder=0)
+    axes.axvline(alpha, color=INK, linewidth=0.6, zorder=1)
+    axes.annotate(f"alpha {alpha:g}", (alpha + error, 1), (2, -1), xycoords=("data", "axes fraction"),
+                  textcoords="offset points", fontsize=SMALL_PT, va="top")  # fmt: skip
     for i, method in enumerate(COLOURS):
         rows = false[false["method"] == method]
-        x = [noises.index(noise) + 0.25 * (i - 1) for noise in rows["noise"]]
-        axes.plot(x, rows["rate"], MARKS[method], color=COLOURS[method], markersize=2.4, markeredgewidth=0, alpha=0.75)
-    axes.set_xticks(range(len(noises)), [break_words(noise.replace("lognormal", "log- normal"), 8) for noise in noises],
-                    fontsize=SMALL_PT)  # fmt: skip
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("Studies with a false verdict ↓")
+        y = [noises.index(noise) + 0.27 * (i - 1) for noise in rows["noise"]]
+        axes.plot(rows["rate"], y, MARKS[method], color=COLOURS[method], markersize=2.6, markeredgewidth=0, alpha=0.7)
+    for row in range(1, len(noises)):
+        axes.axhline(row - 0.5, color=FAINT, linewidth=0.5, zorder=0)
+    axes.set_yticks(range(len(noises)), [break_words(noise, 16) for noise in noises], fontsize=SMALL_PT)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(noises) - 0.5, -1.3)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Studies with a false verdict (less is better)")
     n_arms, n_seeds = sorted(false["n_arms"].unique()), sorted(false["n_seeds"].unique())
     arms, seeds = (", ".join(map(str, n)) for n in (n_arms, n_seeds))
     axes.set_title(f"No arm differs: {arms} arms at {seeds} seeds", fontsize=SMALL_PT)
     handles = [Line2D([], [], color=COLOURS[m], marker=MARKS[m], linestyle="", markersize=3, label=m) for m in COLOURS]
     axes.legend(
-        handles=handles, frameon=False, fontsize=SMALL_PT, loc="upper right", borderaxespad=0, handletextpad=0.2
+        handles=handles, frameon=False, fontsize=SMALL_PT, loc="lower right", borderaxespad=0.3, handletextpad=0.2
     )
 
 
@@ -71,4 +74,4 @@ def _plot_power(axes: Axes, power: pd.DataFrame) -> None:
     axes.set_xlabel("True difference, in standard deviations between seeds")
     axes.set_ylabel("Power ↑")
     axes.set_title(f"One of {int(power['n_arms'].iloc[0])} arms differs, {POWER_NOISE} noise", fontsize=SMALL_PT)
-    axes.legend(frameon=False, fontsize=SMALL_PT, loc="lower right", bbox_to_anchor=(1, 0.27), handlelength=1.8)
+    axes.legend(frameon=False, fontsize=SMALL_PT, loc="upper center", bbox_to_anchor=(0.4, -0.24), ncols=2)

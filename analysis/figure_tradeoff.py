@@ -31,10 +31,10 @@ from analysis.figure_style import (
     new_figure,
 )
 from analysis.front import on_front
+from analysis.front_states import AMBIGUOUS, DOMINATED, ON_FRONT
 from analysis.label_placement import POINT_PT, place_labels
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES
-from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT
 from analysis.wording import (
     better_arrow,
     capitalised,

@@ -1,12 +1,12 @@
 """The Pareto front of the arms, and how surely each is on it.
 
 In: a study and the names of two or more objectives. Out: a frame with PARETO_COLUMNS, one row per arm with a mean, best
-quality first, and one with FRONT_COLUMNS, one row per set of objectives. `on_front` is of the means. `state` counts on
-draws of all arms' means at once over the registered seeds (`analysis.resampling`): `on the front` in SURE of them or
-more, and as surely better than each other arm in one objective; `dominated` where one other arm, named, dominates in so
-many that the rest, times the number of arms that could dominate it, is 1 - SURE at most (the named one was picked among
-them); else `ambiguous`. An arm that is dominated by a hair is then `on the front`, and one that is on the front by a hair
-`dominated`, at a rate of about 1 - SURE at most (`python -m benchmarks.chosen`); each arm is looked at by itself.
+quality first, and one with FRONT_COLUMNS, one row per set of objectives. `on_front` is of the means. `p_front` and
+`p_dominated` are shares of draws of all arms' means at once over the registered seeds (`analysis.resampling`). `state` is
+`on the front` in SURE of them or more, if a test also tells the arm apart from each other one; `dominated` where one other
+arm, named, is shown to dominate it, corrected for the number of arms that might have been named; else `ambiguous`
+(`analysis.front_states`). An arm that is dominated by a hair is then `on the front`, and one that is on the front by a hair
+`dominated`, at a rate of 1 - SURE at most; each arm is looked at by itself.
 """
 
 import math
@@ -22,10 +22,18 @@ from analysis.front import (
     compute_front_share,
     compute_hypervolume,
     compute_scaling,
-    compute_surety_apart,
     count_rivals,
     find_knee,
     on_front,
+)
+from analysis.front_states import (
+    AMBIGUOUS,
+    DOMINATED,
+    ON_FRONT,
+    SURE,
+    compute_p_not_apart,
+    compute_p_not_dominated,
+    decide_state,
 )
 from analysis.load import StudyData
 from analysis.objectives import (
@@ -48,8 +56,6 @@ FRONT_COLUMNS = (
     "objectives", "phrases", "left_out", "n_arms", "n_judged", "n_seeds", "n_test", "n_on_front", "hypervolume", "low", "high",
     "reference", "knee", "p_knee",
 )  # fmt: skip
-SURE = 0.95
-ON_FRONT, DOMINATED, AMBIGUOUS = "on the front", "dominated", "ambiguous"
 DRAWS_FOR_VOLUME, DRAWS_FOR_VOLUME_OF_MANY, MANY_ARMS = 500, 100, 200  # a volume takes longer than a front
 
 
@@ -96,13 +102,6 @@ def build_fronts(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> 
     return pd.DataFrame(rows, columns=list(FRONT_COLUMNS)).drop_duplicates("objectives").reset_index(drop=True)
 
 
-def decide_state(p_front: float, p_apart: float, p_dominated: float, n_rivals: int) -> str:
-    """`on the front`, `dominated` or `ambiguous`, from shares of draws; `p_apart` by `compute_surety_apart`."""
-    if min(p_front, p_apart) >= SURE:
-        return ON_FRONT
-    return DOMINATED if (1 - p_dominated) * max(1, n_rivals) <= 1 - SURE else AMBIGUOUS
-
-
 def describe_pareto(pareto: pd.DataFrame) -> list[str]:
     """Which arms are on the front, how surely, and the knee, from the frame alone."""
     if pareto.empty:
@@ -111,9 +110,8 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
     phrases = {QUALITY: primary} | {name: phrase for name, (_, phrase) in COSTS.items()}
     over = ", ".join(phrases.get(name) or metric_phrase(name) for name in pareto["objectives"].iloc[0].split())
     sentences = [
-        f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. A state counts draws of the means "
-        f"of all arms together, each arm looked at by itself: sure is {whole_percent(SURE)} of the draws, and of the front as "
-        "surely better than each other arm in one objective."
+        f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. Numbers are shares of draws of the "
+        f"means of all arms together; sure is what paired tests also show at {whole_percent(1 - SURE)}, each arm looked at by itself."
     ]
     for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
         rows = pareto[pareto["state"] == state]
@@ -168,13 +166,13 @@ def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
         draws, found.maximise, np.flatnonzero(on_front(means, found.maximise)).tolist()
     )
     n_rivals = count_rivals(draws, found.maximise)
-    p_apart = np.zeros(len(p_front))
-    likely = np.flatnonzero(p_front >= SURE)
-    p_apart[likely] = compute_surety_apart(draws, found.maximise, likely.tolist())
+    p_not_apart, likely = np.ones(len(p_front)), np.flatnonzero(p_front >= SURE)
+    p_not_apart[likely] = compute_p_not_apart(found.values, found.spread, found.maximise, likely.tolist())
+    p_not_dominated = compute_p_not_dominated(found.values, found.spread, found.maximise, by)
     for i, arm in enumerate(found.judged):
         states[arm] = {
             "p_front": p_front[i],
-            "state": decide_state(p_front[i], p_apart[i], p_dominated[i], n_rivals[i]),
+            "state": decide_state(p_front[i], p_not_apart[i], p_not_dominated[i], n_rivals[i]),
             "dominated_by": found.judged[by[i]] if by[i] >= 0 else "",
             "p_dominated": p_dominated[i],
             "n_rivals": n_rivals[i],

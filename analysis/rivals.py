@@ -36,10 +36,15 @@ def compare_with(data: StudyData, values: pd.DataFrame, arm: str, n_planned: int
     renamed = values.assign(arm=np.where(values["arm"] == arm, BASELINE, PREFIX + values["arm"]))
     higher = METRICS[data.claim.primary].direction == "higher"
     rows = compute_differences(renamed, higher, data.claim.margin, n_planned, data.claim.seeds)
-    confidence = 1 - (1 - CONFIDENCE) / max(1, len(rows))
+    confidence = confidence_of_chosen(len(rows))
     half_width = compute_half_width(rows["standard_error"].to_numpy(), rows["degrees"].to_numpy(), confidence)
     rows = rows.assign(low=rows["difference"] - half_width, high=rows["difference"] + half_width)
     return rows.set_index(rows["arm"].str.removeprefix(PREFIX))
+
+
+def confidence_of_chosen(n_others: int) -> float:
+    """Of an interval of one arm's difference from the best of `n_others`, so that it holds whichever that is (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(1, n_others)
 
 
 def rank_arms(data: StudyData, values: pd.DataFrame) -> pd.Series:

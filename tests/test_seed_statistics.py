@@ -12,8 +12,8 @@ from foresight.compare import (
     compute_differences,
     compute_estimate,
     compute_holm,
-    compute_noninferiority,
 )
+from foresight.contrasts import compute_contrasts
 
 
 @pytest.fixture(autouse=True)
@@ -32,17 +32,23 @@ def test_interval_of_five_values():
     assert estimate.p == pytest.approx(0.0132353, abs=1e-6)  # t = 3 / sqrt(0.5) = 4.2426407, 4 degrees of freedom
 
 
+def p_noninferior(differences: list[float], margin: float, baseline: float = 0.0) -> float:
+    """Of one arm, whose values are the baseline's and `differences`."""
+    arm = [baseline + difference for difference in differences]
+    return float(compute_contrasts(np.array([[baseline] * len(arm), arm])).compute_p_noninferior(margin)[0])
+
+
 def test_p_value_of_non_inferiority():
     # sd sqrt(2.5), standard error sqrt(0.5), t = 2 / sqrt(0.5) = sqrt(8), 4 degrees of freedom: 1 + t^2 / 4 = 3,
     # p = 1/2 - 3/8 * t / sqrt(3) * (1 - t^2 / 36) = 1/2 - 3/8 * 1.6329932 * 7/9
-    assert compute_noninferiority([-0.02, -0.01, 0, 0.01, 0.02], 0.02) == pytest.approx(0.0237103, abs=1e-6)
-    assert compute_noninferiority([-0.04, -0.03, -0.02, -0.01, 0], 0.02) == pytest.approx(0.5)  # at the margin itself
-    assert math.isnan(compute_noninferiority([0.1], 0.02))
+    assert p_noninferior([-0.02, -0.01, 0, 0.01, 0.02], 0.02) == pytest.approx(0.0237103, abs=1e-6)
+    assert p_noninferior([-0.04, -0.03, -0.02, -0.01, 0], 0.02) == pytest.approx(0.5)  # at the margin itself
+    assert math.isnan(p_noninferior([0.1], 0.02))
 
 
-@pytest.mark.parametrize(("difference", "p"), [(0.0, 0), (-0.019, 0.125), (-0.02, 1), (-0.3, 1)])
-def test_non_inferiority_of_identical_differences(difference, p):
-    assert compute_noninferiority([difference] * 3, 0.02, scale=0.8) == p
+@pytest.mark.parametrize(("difference", "p"), [(0.0, 0.125), (-0.019, 0.125), (-0.02, 1), (-0.3, 1)])
+def test_non_inferiority_of_identical_differences_is_a_sign_test(difference, p):
+    assert p_noninferior([difference] * 3, 0.02, baseline=0.5) == p
 
 
 @pytest.mark.parametrize("values", [[], [0.4]])

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import stdtr
+from scipy.special import ndtr, stdtr
 
 from analysis.front import (
     compute_domination_share,
@@ -14,9 +14,18 @@ from analysis.front import (
     find_knee,
     on_front,
 )
+from analysis.front_states import (
+    AMBIGUOUS,
+    DOMINATED,
+    ON_FRONT,
+    SURE,
+    compute_p_not_apart,
+    compute_p_not_dominated,
+    decide_state,
+)
 from analysis.objectives import merge_costs
-from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT, SURE, decide_state
 from analysis.resampling import draw_means
+from benchmarks.chosen import FRONTS, simulate_states
 
 UP_DOWN = [True, False]
 
@@ -86,36 +95,33 @@ def test_shares_by_hand():
     assert by.tolist() == [-1, 0, 0]
 
 
-def states_of(truth, costs, n_seeds, noise, n_studies, arm):
-    """How often `arm` comes out surely on the front and surely dominated, over simulated studies."""
-    rng = np.random.default_rng(7)
-    counts = np.zeros(2)
-    for study in range(n_studies):
-        quality = np.asarray(truth) + rng.normal(0, 1, (n_seeds, 1)) + rng.normal(0, noise, (n_seeds, len(truth)))
-        values = np.stack([quality, np.broadcast_to(costs, quality.shape)], axis=2)
-        draws = draw_means(values.reshape(n_seeds, -1), f"study {study}", n_draws=400).reshape(400, len(truth), 2)
-        p_front = compute_front_share(draws, UP_DOWN)[arm]
-        p_dominated = compute_domination_share(draws, UP_DOWN, range(len(truth)))[0][arm]
-        state = decide_state(p_front, p_dominated, count_rivals(draws, UP_DOWN)[arm])
-        counts += [state == ON_FRONT, state == DOMINATED]
-    return counts / n_studies
+def states_of(truth, noise, n_seeds, n_studies):
+    """How often the last arm comes out surely on the front and surely dominated, over simulated studies."""
+    found = simulate_states(np.array(truth, float), np.array(noise, float), n_seeds, n_studies, seed=7)
+    return found[ON_FRONT], found[DOMINATED]
 
 
 @pytest.mark.parametrize("n_seeds", [3, 5])
 def test_an_arm_that_is_dominated_by_a_hair_is_ambiguous(n_seeds):
     """The second arm costs more and is worse by 1/100 of the noise: at most 5 % of the studies may be sure of either."""
     n_studies = 400
-    on, off = states_of([0.01, 0.0, -5.0], [1.0, 2.0, 3.0], n_seeds, 1.0, n_studies, arm=1)
+    on, off = states_of(*FRONTS["dominated by a hair in quality, cost fixed"], n_seeds, n_studies)
     allowed = 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)  # simulation error
     assert on <= allowed
     assert off <= allowed + 0.01  # it is dominated, after all
     assert 1 - on - off > 0.85
 
 
+def test_an_arm_dominated_by_a_hair_in_two_noisy_objectives_is_not_on_the_front_by_luck_in_either():
+    n_studies = 400
+    on, _ = states_of(*FRONTS["dominated by a hair in quality and a noisy cost"], 5, n_studies)
+    assert on <= 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)
+
+
 def test_an_arm_on_the_front_by_a_hair_is_rarely_dominated_by_one_of_many():
     """Fourteen cheaper arms are as good but for 1/100 of the noise: one of them is lucky in most studies."""
     n_studies = 100
-    on, off = states_of([0.0] * 14 + [0.01], range(1, 16), 5, 1.0, n_studies, arm=14)
+    on, off = states_of(*FRONTS["on the front by a hair in quality, 14 cheaper"], 5, n_studies)
     assert on <= 0.05
     assert off <= 1 - SURE + 2.6 * np.sqrt(SURE * (1 - SURE) / n_studies)
 
@@ -125,9 +131,47 @@ def test_rivals_and_states_by_hand():
     quality = np.random.default_rng(0).normal(size=(10, 4))
     draws = np.stack([quality, np.broadcast_to([1.0, 2.0, 2.0, 3.0], quality.shape)], axis=2)
     assert count_rivals(draws, UP_DOWN).tolist() == [0, 2, 2, 3]
-    assert decide_state(0.95, 0.05, 3) == ON_FRONT
-    assert decide_state(0.01, 0.98, 2) == DOMINATED
-    assert decide_state(0.01, 0.98, 3) == AMBIGUOUS
+    assert decide_state(0.95, 0.05, 1.0, 3) == ON_FRONT
+    assert decide_state(0.95, 0.06, 1.0, 3) == AMBIGUOUS
+    assert decide_state(0.94, 0.01, 1.0, 3) == AMBIGUOUS
+    assert decide_state(0.01, 1.0, 0.02, 2) == DOMINATED
+    assert decide_state(0.01, 1.0, 0.02, 3) == AMBIGUOUS
+
+
+def objective(*by_point):
+    return np.array(by_point, dtype=float).T
+
+
+def test_p_values_of_states_by_hand():
+    # Quality up, cost down, three seeds. The second arm is behind by 1, 2, 3 in quality: t = 2 / (1 / sqrt(3)) with 2 degrees of
+    # freedom, and ahead by as much in cost.
+    behind = stdtr(2, -2 * np.sqrt(3))
+    quality = objective([10, 10, 10], [9, 8, 7], [5, 5, 5])
+    cost = objective([5, 5, 5], [4, 3, 2], [5, 5, 5])
+    values, none = np.stack([quality, cost], axis=2), np.zeros((3, 2))
+    # The second is told apart from the first by the better of two tests, so twice its p-value; the first from the second too.
+    assert compute_p_not_apart(values, none, UP_DOWN, [0, 1]) == pytest.approx([2 * behind, 2 * behind])
+    # The third is the first's equal in cost and behind it in quality at every seed, without any noise.
+    assert compute_p_not_apart(values, none, UP_DOWN, [2]).tolist() == [1.0]
+    found = compute_p_not_dominated(values, none, UP_DOWN, np.array([-1, 0, 0]))
+    assert found == pytest.approx(
+        [1.0, 1 - behind, 0.0]
+    )  # ahead of the first in cost as surely as behind it in quality
+
+
+def test_equal_points_and_differences_without_noise():
+    same = np.stack([objective([1, 2, 4], [1, 2, 4], [0, 1, 3]), objective([3, 3, 3], [3, 3, 3], [4, 4, 4])], axis=2)
+    none = np.zeros((3, 2))
+    assert compute_p_not_apart(same, none, UP_DOWN, [0, 1]).tolist() == [0.0, 0.0]  # equals share a front
+    # The third is behind by 1 at every seed, which a metric in steps is by chance: a sign test of three.
+    assert compute_p_not_dominated(same, none, UP_DOWN, np.array([-1, -1, 0])).tolist() == [1.0, 1.0, 0.125]
+
+
+def test_what_was_measured_once_has_the_noise_of_its_repeats():
+    values = np.stack([objective([1, 1, 1], [0, 0, 0]), objective([10, 10, 10], [13, 13, 13])], axis=2)
+    spread = np.array([[0.0, 3.0], [0.0, 4.0]])
+    found = compute_p_not_dominated(values, spread, UP_DOWN, np.array([-1, 0]))
+    assert found[1] == pytest.approx(ndtr(-3 / 5))
 
 
 def test_a_plain_bootstrap_of_three_seeds_would_be_sure_far_too_often():
@@ -142,7 +186,7 @@ def test_a_plain_bootstrap_of_three_seeds_would_be_sure_far_too_often():
 
 
 def test_clear_cases_are_decided():
-    on, off = states_of([10.0, 0.0], [1.0, 2.0], 5, 1.0, 100, arm=1)
+    on, off = states_of([[-10.0, 1.0], [0.0, 2.0]], [1.0, 0.0], 5, 100)
     assert (on, off > 0.95) == (0, True)
-    on, off = states_of([0.0, 10.0], [1.0, 2.0], 5, 1.0, 100, arm=1)
+    on, off = states_of([[0.0, 1.0], [-10.0, 2.0]], [1.0, 0.0], 5, 100)
     assert (on > 0.95, off) == (True, 0)

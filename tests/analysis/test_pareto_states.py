@@ -19,9 +19,13 @@ from foresight.space import Factor
 
 SPACE = space((Factor("queries", "fusion.queries", (16, 32, 64, 128)),))
 ARMS = {"fusion.queries=16": "small", "fusion.queries=32": "near", "baseline": "best", "fusion.queries=128": "beaten"}
-# Offsets around each arm's mean, one per seed, and the same for all arms but `near`, whose seeds disagree.
+# Offsets around each arm's mean, one per seed: next to the same for all arms but `near`, whose seeds disagree.
 BLOCK = (-0.02, -0.01, 0.0, 0.01, 0.02)
-OWN = {"small": (0.001, -0.001, 0.0, 0.001, -0.001), "near": (0.03, -0.03, 0.02, -0.02, 0.0)}
+OWN = {
+    "small": (0.001, -0.001, 0.0, 0.001, -0.001),
+    "near": (0.03, -0.03, 0.02, -0.02, 0.0),
+    "beaten": (0.001, 0, 0, 0, -0.001),
+}
 MEANS = {"small": 0.50, "near": 0.695, "best": 0.70, "beaten": 0.60}
 PARAMS = {"small": 1_000, "near": 30_000, "best": 20_000, "beaten": 200_000}
 
