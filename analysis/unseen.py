@@ -67,7 +67,7 @@ def _held_against(hashes: Mapping[str, str], known: Mapping[str, frozenset[str] 
     missing = [column for column in hashes if known[hashes[column]] is None]
     names = [TRAINING.get(column, "test") for column in missing]
     listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
-    return f"the hashes of its {listed} images are not kept" if missing else ""
+    return f"the hashes of their {listed} images are not kept" if missing else ""
 
 
 def _read(root: Path, set_hash: str) -> frozenset[str] | None:

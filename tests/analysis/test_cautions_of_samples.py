@@ -10,7 +10,7 @@ from analysis.cautions.samples import is_share_of
 
 def test_hashes_that_nobody_kept(cautions):
     text = cautions({"data/train_hash": "0" * 16, "data/val_hash": "1" * 16}, everywhere=True)["unproven"]
-    assert "6 trials to be unseen in training: the hashes of train, val images are not kept" in text
+    assert "6 trials to be unseen in training: the hashes of their training and validation images are not kept" in text
 
 
 def test_training_images_that_nobody_named(cautions):

@@ -31,7 +31,7 @@ def test_test_images_that_are_not_proved_unseen_open_no_gate(write_full, run_ana
     assert gate["state"].tolist() == ["met", "unproven"]
     (sentence,) = closed_by(gate)
     assert "Nothing proves the test images of 5 trials of the judged arm" in sentence
-    assert "(the hashes of train, val, test images are not kept)" in sentence
+    assert "(the hashes of their training, validation and test images are not kept)" in sentence
     assert state_of(gate) == "unproven"
     assert run_analysis("p2_end_to_end", "--gate").exit_code == 3
     found = json.loads(run_analysis("gates", "--json").stdout)

@@ -129,7 +129,7 @@ def test_one_at_a_time_has_ranges_and_says_why(tmp_path):
     assert (row["low"], row["high"]) == (pytest.approx(0.22), pytest.approx(0.22))
     sentences = describe_importance(frame)
     assert "fANOVA and PED-ANOVA cannot see an interaction here" in sentences[0]
-    assert sentences[1].startswith("fusion strategy moves mask IoU most, by 0.220 [0.220, 0.220] from concat to film")
+    assert sentences[1].startswith("Fusion strategy moves mask IoU most, by 0.220 [0.220, 0.220] from concat to film")
     assert "fusion layers (" in sentences[2]
 
 
