@@ -16,7 +16,6 @@ from typer.core import TyperGroup
 
 from analysis import load
 from analysis.amendments import describe_amendments
-from analysis.cost import read_price
 from analysis.coverage import describe_coverage
 from analysis.gate import closed_by, waived_in
 from analysis.gates import build_gates, build_studies, describe_gates
@@ -28,7 +27,9 @@ from analysis.summary import print_summary
 from analysis.waivers import DEFAULT_FILE, known_studies, read_waivers
 from analysis.without_numbers import write_without_numbers
 from foresight.errors import RequestError
-from foresight.runlog import RunLog
+from foresight.price import read_price
+from foresight.run_folder import open_log, open_runs
+from foresight.storage.objects import open_place
 
 GATE_CLOSED = 3
 
@@ -43,14 +44,14 @@ class StudyFirst(TyperGroup):
 
 
 app = typer.Typer(cls=StudyFirst, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-Runs = Annotated[Path, typer.Option(help="Folder of run logs.")]
+Runs = Annotated[str, typer.Option(help="Where run logs are: a folder, s3://bucket/prefix or gs://bucket/prefix.")]
 Waivers = Annotated[Path | None, typer.Option(help=f"Waived criteria; default: {DEFAULT_FILE}, where there is one.")]
 
 
 @app.command("study")
 def analyse(
     study: Annotated[str, typer.Argument(help="Name of the study: runs/<study> is read.")],
-    runs: Runs = Path("runs"),
+    runs: Runs = "runs",
     out: Annotated[Path, typer.Option(help="Folder of results: <out>/<study>/ is written.")] = Path("results"),
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with 3 unless every criterion of the claim is met or waived.")
@@ -68,11 +69,13 @@ def analyse(
 ) -> None:
     """Tables, figures, verdicts, findings and one report page from a study's run log. The word `study` may be left out."""
     with one_sentence():
-        path, folder = runs / checked_name(study, runs), out / study
+        checked_name(study, runs)
+        folder_of_runs = open_runs(runs, study)
+        path, folder = folder_of_runs / study, out / study
         stated = read_price(price) if price else None
         goals = [name.strip() for name in objectives.split(",")]
         try:
-            loaded = load(path, goals, read_budget(budget or []), read_waivers(waivers, known_studies(runs)))
+            loaded = load(path, goals, read_budget(budget or []), read_waivers(waivers, known_studies(folder_of_runs)))
         except NothingCompleteError:
             with writable(folder):
                 write_without_numbers(path, folder)
@@ -108,15 +111,16 @@ def analyse(
 
 @app.command()
 def gates(
-    runs: Runs = Path("runs"),
+    runs: Runs = "runs",
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     waivers: Waivers = None,
 ) -> None:
     """All studies rolled up into the gates of the plan. Exits with 3 while one of them is closed."""
     with one_sentence():
-        if not runs.is_dir():
+        folder = open_runs(runs)
+        if not folder.is_dir():
             raise RequestError(f"there is no folder '{runs}'; choose another --runs")
-        studies = build_studies(runs, read_waivers(waivers, known_studies(runs)))
+        studies = build_studies(folder, read_waivers(waivers, known_studies(folder)))
     found = build_gates(studies)
     if as_json:
         typer.echo(json.dumps({"gates": found.to_dict("records"), "studies": studies.to_dict("records")}, indent=2))
@@ -134,7 +138,7 @@ def gates(
 def import_table(
     csv: Annotated[Path, typer.Argument(help="A table: arm, metrics by name, and optionally seed, n_test, params.")],
     study: Annotated[str, typer.Option(help="Name of the study that it becomes.")],
-    runs: Runs = Path("runs"),
+    runs: Runs = "runs",
     primary: Annotated[str, typer.Option(help="Primary metric; default: the first of the table.")] = "",
     reference: Annotated[str, typer.Option(help="Arm that relative metrics compare with.")] = "",
     claim_of: Annotated[str, typer.Option(help="Study whose claim the numbers are held against.")] = "",
@@ -145,16 +149,19 @@ def import_table(
             raise RequestError(
                 "--claim-of brings its own primary metric and reference; leave out --primary and --reference"
             )
-        claimed_in = RunLog(runs / checked_name(claim_of, runs)) if claim_of else None
-        log = RunLog(runs / checked_name(study, runs))
+        place = open_place(runs)
+        claimed_in = open_log(place.below(checked_name(claim_of, runs))) if claim_of else None
+        log = open_log(place.below(checked_name(study, runs)))
+        for opened in (log, claimed_in) if claimed_in else (log,):
+            opened.refresh()
         try:
             n_trials = import_csv(csv, log, claimed_in, primary, reference)
         except OSError as error:
-            raise RequestError(f"the run log cannot be written to {log.root}: {error.strerror}") from error
+            raise RequestError(f"the run log cannot be written to {log}: {error.strerror}") from error
     typer.echo(f"{n_trials} trials imported; next: python -m analysis {study} --runs {runs}")
 
 
-def checked_name(study: str, runs: Path) -> str:
+def checked_name(study: str, runs: str) -> str:
     """The name, or RequestError for one that is a path."""
     if study in ("", ".", "..") or Path(study).name != study:
         raise RequestError(f"'{study}' is not a study's name; name a folder of '{runs}', or another --runs")

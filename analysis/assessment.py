@@ -23,16 +23,19 @@ ClosedBy = Literal[
 def arm_statuses(data: StudyData) -> dict[str, ArmStatus]:
     """Arm to status, from its planned trials at the registered seeds: further seeds change no verdict, so no status.
 
-    A seed that the claim registers and nobody has planned is a trial that each arm still lacks.
+    A seed that the claim registers and nobody has planned is a trial that each arm still lacks; an exploration registers
+    none beyond those it runs.
     """
     planned = data.planned[data.planned["seed"].isin(data.registered_seeds)]
     status_of = dict(zip(data.trials["key"], data.trials["status"], strict=True))
     usable = set(data.complete["key"])
     found: dict[str, list[str]] = {arm: [] for arm in data.arms}
+    planned = planned[planned["arm"].isin(found)]
     for arm, key in zip(planned["arm"], planned["key"], strict=True):
         status = status_of.get(key, "missing")
         found[str(arm)].append("missing" if status == "complete" and key not in usable else status)
-    unplanned = ["missing"] * (data.claim.seeds - len(data.registered_seeds))
+    n_asked = len(data.registered_seeds) if data.claim.exploratory else data.claim.seeds
+    unplanned = ["missing"] * (n_asked - len(data.registered_seeds))
     return {arm: compute_arm_status([*statuses, *unplanned]) for arm, statuses in found.items()}
 
 

@@ -8,7 +8,7 @@ its peak.
 import pandas as pd
 
 from analysis.load import StudyData
-from analysis.wording import interval, number
+from analysis.wording import interval, number, whole_percent
 from foresight.compare import compute_estimate
 
 COMPONENTS = {"vlm": "VLM", "dinov2": "DINOv2", "fusion": "fusion or adapter", "decoder": "decoder"}
@@ -51,7 +51,7 @@ def describe_components(components: pd.DataFrame) -> list[str]:
     shown = f"{number(most['latency_ms'], 1)} {interval(most['low'], most['high'], 1)}".strip()
     return [
         f"Most of the time of {most['arm']} goes into {most['component']}: {shown} ms, "
-        f"{most['share_frac']:.0%} of a pass (n = {most['n_seeds']} seeds)."
+        f"{whole_percent(most['share_frac'])} of a pass (n = {most['n_seeds']} seeds)."
     ]
 
 

@@ -5,39 +5,17 @@ which a trial's training held a GPU (`cost/gpu_s`); no run log knows what an hou
 """
 
 import math
-import re
-from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.load import StudyData
 from analysis.wording import count, duration, number
-from foresight.errors import RequestError
+from foresight.price import SECONDS_PER_HOUR, Price, compute_money
 
 COST_COLUMNS = (
     "arm", "n_trials", "n_failed", "n_stopped", "n_unmeasured", "train_s", "trial_s", "gpu_s", "gpu_hours",
     "price", "currency", "money",
 )  # fmt: skip
-SECONDS_PER_HOUR = 3600
-PRICE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]{3})\s*")
-
-
-@dataclass(frozen=True)
-class Price:
-    """What a GPU-hour costs: `per_gpu_hour` in `currency`, a three-letter code."""
-
-    per_gpu_hour: float
-    currency: str
-
-
-def read_price(text: str) -> Price:
-    """`2.10 EUR` as a Price. Raises RequestError for anything else: an amount without its currency means nothing."""
-    found = PRICE.fullmatch(text)
-    if not found:
-        raise RequestError(
-            f"'{text}' is no price; give an amount and a currency of three letters per GPU-hour: --price '2.10 EUR'"
-        )
-    return Price(float(found[1]), found[2].upper())
 
 
 def build_cost(data: StudyData, price: Price | None = None) -> pd.DataFrame:
@@ -59,11 +37,6 @@ def build_cost(data: StudyData, price: Price | None = None) -> pd.DataFrame:
             row |= {"money": compute_money(gpu_s, price.per_gpu_hour)}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COST_COLUMNS))
-
-
-def compute_money(gpu_s: float, per_gpu_hour: float) -> float:
-    """GPU-seconds at a price per GPU-hour."""
-    return gpu_s / SECONDS_PER_HOUR * per_gpu_hour
 
 
 def describe_cost(cost: pd.DataFrame) -> list[str]:

@@ -14,7 +14,7 @@ from analysis.capacity import find_capacity_axes
 from analysis.load import StudyData
 from analysis.objectives import read_costs
 from analysis.relative import FORMULAS, compute_param_efficiency, efficiency_by_seed
-from analysis.wording import count, decimals_of, metric_phrase, number, quantity
+from analysis.wording import count, decimals_of, metric_phrase, number, quantity, whole_percent
 from foresight.compare import compute_estimate
 from foresight.metrics import METRICS, RELATIVE_METRICS
 
@@ -103,7 +103,9 @@ def _off_its_label(data: StudyData, arm: str) -> list[str]:
     measured = float(mine["cost/params_trained"].astype(float).mean())
     label = float(mine["cost/budget_params"].astype(float).mean())
     off = measured / label - 1
-    said = f"{arm} has {quantity(measured)} trained parameters, {abs(off):.0%} {'more' if off > 0 else 'fewer'}"
+    said = (
+        f"{arm} has {quantity(measured)} trained parameters, {whole_percent(abs(off))} {'more' if off > 0 else 'fewer'}"
+    )
     return [f"{said} than its label of {quantity(label)}."] if abs(off) > LABEL_ALLOWANCE else []
 
 

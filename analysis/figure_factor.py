@@ -7,6 +7,7 @@ the mean and its 95 % interval over seeds, and the trivial predictors as dashed 
 import math
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,19 +23,28 @@ from analysis.figure_style import (
     SMALL_PT,
     VERMILLION,
     break_words,
-    capitalised,
     heading,
     mark,
     new_figure,
 )
 from analysis.load import StudyData
 from analysis.table import predictor_score
-from analysis.wording import better_arrow, decimals_of, metric_axis, metric_phrase, n_range, number, with_interval
+from analysis.wording import (
+    better_arrow,
+    capitalised,
+    decimals_of,
+    metric_axis,
+    metric_phrase,
+    n_range,
+    number,
+    with_interval,
+)
 from foresight.compare import Estimate, compute_estimate
 from foresight.declared import FactorInfo
 from foresight.metrics import METRICS
 
 PANELS_PER_ROW = 3
+SMALL_RADIUS = 2.8  # of a mark in a small panel, points
 NOTE_CHARACTERS = 56  # of a line under the axis
 PANEL_CHARACTERS = 16  # that fit above a small panel
 NAMES_UNDER_PANEL = 11  # characters of all its levels, were each as long as the longest neighbours
@@ -78,7 +88,7 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     )
     for i, metric in enumerate(others):
         panel = figure.add_subplot(grid[1 + i // PANELS_PER_ROW, i % PANELS_PER_ROW])
-        _plot_levels(panel, factor, level_values(data, factor, metric), radius=2.8)
+        _plot_levels(panel, factor, level_values(data, factor, metric), radius=SMALL_RADIUS)
         name = break_words(f"{METRICS[metric].label}\N{NO-BREAK SPACE}{better_arrow(metric)}", PANEL_CHARACTERS)
         unit = break_words(METRICS[metric].unit, PANEL_CHARACTERS)
         panel.set_title(f"{name}\n{unit}", fontsize=SMALL_PT)
@@ -117,8 +127,9 @@ def _plot_levels(axes: Axes, factor: FactorInfo, values: pd.DataFrame, radius: f
         if estimate.n:
             means[i] = _plot_estimate(axes, i, estimate, INK if level == factor.baseline_level else BLUE, radius)
             continue
+        shown = "no value" if radius > SMALL_RADIUS else "–"  # beside others it would run into them
         axes.annotate(
-            "no value", (i, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
+            shown, (i, 0.02), xycoords=("data", "axes fraction"), ha="center", fontsize=SMALL_PT - 0.5, color=MUTED
         )
     axes.set_xlim(-0.5, len(factor.levels) - 0.5)
     axes.margins(y=0.12)
@@ -150,9 +161,10 @@ def _mark_trivial(axes: Axes, data: StudyData) -> None:
         else:
             axes.axhline(score, color=VERMILLION, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
             is_highest = score == max(scores.values())  # named above its line, the others below theirs: they never meet
+            end = _freer_side(axes, score)
             axes.annotate(
-                name, (1, score), (0, 1.5 if is_highest else -2), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", va="bottom" if is_highest else "top",
+                name, (end, score), (0, 1.5 if is_highest else -2), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right" if end else "left", va="bottom" if is_highest else "top",
                 fontsize=SMALL_PT, color=VERMILLION,
             )  # fmt: skip
     for side, (y, offset, arrow) in {"below": (0, 2, "↓"), "above": (1, -8, "↑")}.items():
@@ -161,6 +173,17 @@ def _mark_trivial(axes: Axes, data: StudyData) -> None:
                 f"{arrow} {', '.join(beyond[side])}", (1, y), (0, offset), xycoords="axes fraction",
                 textcoords="offset points", ha="right", fontsize=SMALL_PT, color=VERMILLION,
             )  # fmt: skip
+
+
+def _freer_side(axes: Axes, y: float) -> int:
+    """0 or 1, the left or the right end of the axes, whichever is farther from what is drawn near its end at `y`."""
+    left, right = axes.get_xlim()
+    middle, gaps = (left + right) / 2, {0: math.inf, 1: math.inf}
+    for line in axes.lines:
+        if line.get_transform() == axes.transData:
+            for x, value in np.asarray(line.get_xydata(), dtype=float):
+                gaps[int(x > middle)] = min(gaps[int(x > middle)], abs(value - y))
+    return int(gaps[1] >= gaps[0])
 
 
 def _level_label(factor: FactorInfo, level: object) -> str:

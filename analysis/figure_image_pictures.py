@@ -11,18 +11,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
-from analysis.figure_pictures import trials_with
 from analysis.figure_style import GREEN, HEADING_IN, INK, SMALL_PT, VERMILLION, break_words, heading, new_figure
+from analysis.kept_pictures import FIRST, RECONSTRUCTION, TARGET, read_strip, trials_with
 from analysis.load import StudyData
 from analysis.per_image import ALL
-from analysis.pictures import FIRST, read_caption
 from analysis.wording import decimals_of, metric_phrase, short_arms, signed
 from foresight.space import BASELINE
 
 MOST_ARMS = 4
-TARGET, RECONSTRUCTION = "target", "reconstruction"  # rows that the caption of a strip has to name
 ROW_IN = 0.44
 
 
@@ -38,7 +35,7 @@ def kept_strips(data: StudyData, per_image: pd.DataFrame) -> dict[str, dict[str,
     net = (whole["wins"] - whole["losses"]).abs().to_numpy()
     most = set(whole["arm"].iloc[np.argsort(-net, kind="stable")[:MOST_ARMS]])
     keys = trials_with(data, FIRST)
-    strips = {arm: _read_strip(data, key) for arm, key in keys.items() if arm == BASELINE or arm in most}
+    strips = {arm: read_strip(data, key) for arm, key in keys.items() if arm == BASELINE or arm in most}
     strips = {arm: rows for arm, rows in strips.items() if {TARGET, RECONSTRUCTION} <= set(rows)}
     return strips if BASELINE in strips and len(strips) > 1 else {}
 
@@ -79,15 +76,3 @@ def _mark(axes: Axes, pair: pd.Series | None, decimals: int) -> None:
         spine.set_linewidth(1.2)
     if pair is not None:
         axes.set_xlabel(signed(float(pair["difference"]), decimals), fontsize=SMALL_PT - 1, color=colour, labelpad=1.5)
-
-
-def _read_strip(data: StudyData, key: str) -> dict[str, np.ndarray]:
-    """Rows of a trial's kept pictures by the names in their caption; empty where it says nothing of rows."""
-    content = (data.log.trials_dir / key / f"{FIRST}.png").read_bytes()
-    start, _, listed = read_caption(content).partition(": ")
-    names = listed.rstrip(".").split(", ")
-    with Image.open(data.log.trials_dir / key / f"{FIRST}.png") as image:
-        pixels = np.asarray(image.convert("RGB"))
-    if start != "Rows" or pixels.shape[0] % len(names) or pixels.shape[1] % (pixels.shape[0] // len(names)):
-        return {}
-    return dict(zip(names, np.split(pixels, len(names)), strict=True))

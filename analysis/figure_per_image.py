@@ -18,7 +18,7 @@ from analysis.wording import decimals_of, metric_axis, metric_phrase, n_range, s
 
 PANELS_PER_ROW = 3
 MOST_PANELS = 15
-PANEL_CHARACTERS = 20
+PANEL_CHARACTERS = 18
 SHOWN = 0.99  # share of an arm's images that an axis is wide enough for: one image shall not press all others flat
 ROOM = 1.5  # times the median arm's width: one arm shall not press all others flat, and what it hides is written
 

@@ -4,12 +4,11 @@ In: `reconstructions.png` (targets above reconstructions) and `failures.png` (a 
 the trials at one seed, and the numbers of those samples.
 """
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from analysis.figure_style import HEADING_IN, SMALL_PT, break_words, heading, new_figure
+from analysis.kept_pictures import read_picture
 from analysis.load import StudyData
 from analysis.wording import decimals_of, metric_phrase, number, short_arms
 from foresight.space import BASELINE
@@ -21,22 +20,9 @@ FAILURE_ROWS = 4  # target, reconstruction, true mask, predicted mask
 WORST_RANK = "worst_rank"  # column of the samples: 1 the worst, 0 for those without a picture
 
 
-def trials_with(data: StudyData, picture: str) -> dict[str, str]:
-    """Arm to the key of its trial that left this picture, at the first seed at which the baseline has one."""
-    complete = data.complete[
-        data.complete["key"].map(lambda key: (data.log.trials_dir / key / f"{picture}.png").exists())
-    ]
-    seeds = complete.loc[complete["arm"] == BASELINE, "seed"]
-    if seeds.empty:
-        return {}
-    at_first = complete[complete["seed"] == seeds.min()]
-    keys = dict(zip(at_first["arm"], at_first["key"], strict=True))
-    return {arm: keys[arm] for arm in data.arms if arm in keys}
-
-
 def plot_side_by_side(data: StudyData, keys: dict[str, str]) -> Figure:
     """A row of originals, and under it a row of reconstructions for each arm."""
-    strips = {arm: _read(data, key, SIDE_BY_SIDE) for arm, key in list(keys.items())[:MOST_ARMS]}
+    strips = {arm: read_picture(data, key, SIDE_BY_SIDE) for arm, key in list(keys.items())[:MOST_ARMS]}
     first = next(iter(strips.values()))
     middle = first.shape[0] // 2
     rows = {"original": first[:middle]} | {arm: strip[middle:] for arm, strip in strips.items()}
@@ -61,7 +47,7 @@ def worst_samples(data: StudyData, key: str) -> pd.DataFrame:
 
 def plot_failures(data: StudyData, keys: dict[str, str], arm: str) -> Figure:
     """What the arm did worst by the primary metric, each column with its value and its type of scene."""
-    strip, worst = _read(data, keys[arm], FAILURES), worst_samples(data, keys[arm])
+    strip, worst = read_picture(data, keys[arm], FAILURES), worst_samples(data, keys[arm])
     metric = data.claim.primary
     figure = new_figure(HEADING_IN + 0.5 + 0.42 * FAILURE_ROWS)
     axes = figure.add_subplot()
@@ -79,11 +65,6 @@ def plot_failures(data: StudyData, keys: dict[str, str], arm: str) -> Figure:
     basis = f"the {len(worst)} of {data.tested_on()} with the worst {metric_phrase(metric)}, {_seed(data, keys)}"
     heading(figure, f"Failures of {'the baseline' if arm == BASELINE else arm}", basis)
     return figure
-
-
-def _read(data: StudyData, key: str, picture: str) -> np.ndarray:
-    with Image.open(data.log.trials_dir / key / f"{picture}.png") as image:
-        return np.asarray(image.convert("RGB"))
 
 
 def _seed(data: StudyData, keys: dict[str, str]) -> str:

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from analysis.figure_marks import arm_values, describe_point
-from analysis.figure_style import BLUE, CYCLE, FAINT, SMALL_PT, capitalised, heading, mark, new_figure
+from analysis.figure_style import BLUE, CYCLE, FAINT, SMALL_PT, heading, mark, new_figure
 from analysis.load import StudyData
 from analysis.scaling_law import ScalingFit
 from analysis.table import seed_values
-from analysis.wording import better_arrow, metric_axis, metric_phrase, n_range, quantity
+from analysis.wording import better_arrow, capitalised, metric_axis, metric_phrase, n_range, quantity
 from foresight.compare import compute_estimate
 from foresight.space import BASELINE
 

@@ -116,11 +116,6 @@ def heading(figure: Figure, text: str, basis: str) -> None:
     figure.text(0.012, 1 - 0.19 / height_in, basis, va="top", fontsize=SMALL_PT, color=MUTED)
 
 
-def capitalised(text: str) -> str:
-    """The first letter as at the head of a line; the rest keeps its capitals."""
-    return text[:1].upper() + text[1:]
-
-
 def break_words(text: str, longest: int) -> str:
     """A long level on several lines of at most `longest` characters, broken after underscores and at blanks."""
     if len(text) <= longest:

@@ -10,6 +10,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,24 +26,25 @@ from analysis.figure_style import (
     ORANGE,
     SKY,
     SMALL_PT,
-    capitalised,
     heading,
     mark,
     new_figure,
 )
 from analysis.front import on_front
-from analysis.label_placement import place_labels
+from analysis.label_placement import POINT_PT, place_labels
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES
 from analysis.pareto import AMBIGUOUS, DOMINATED, ON_FRONT
 from analysis.wording import (
     better_arrow,
+    capitalised,
     metric_axis,
     metric_phrase,
     n_range,
     number,
     quantity,
     short_arms,
+    whole_percent,
     with_interval,
 )
 from foresight.metrics import METRICS
@@ -109,6 +111,7 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
         rows = pareto[pareto[cost].notna()]
         required = (rows["arm"] == BASELINE) | (rows["state"] == ON_FRONT) | _pair_front(rows, cost, higher)
         points = list(zip(rows[cost].astype(float), rows["quality"], strict=True))
+        _name_front(axes, lines[-1], points)
         place_labels(
             axes,
             points,
@@ -117,6 +120,23 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
             lines,
         )
     return figure
+
+
+def _name_front(axes: Axes, front: Line2D, points: list[tuple[float, float]]) -> None:
+    """Names the line of the front at its right end, above or below it, wherever it covers fewer points."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    pixels, found = axes.transData.transform(points), []
+    for offset, va in ((2, "bottom"), (-2, "top")):
+        text = axes.annotate(
+            "front of the means", np.asarray(front.get_xydata())[-1], (-2, offset), textcoords="offset points", ha="right",
+            va=va, fontsize=SMALL_PT, color=BLUE,
+        )  # fmt: skip
+        box = text.get_window_extent(renderer).padded(POINT_PT * figure.dpi / 72)
+        found.append((sum(box.contains(x, y) for x, y in pixels), text))
+    worse = max(found, key=lambda tried: tried[0])[1] if found[0][0] != found[1][0] else found[1][1]
+    worse.remove()
 
 
 def _pair_front(rows: pd.DataFrame, cost: str, higher: bool) -> pd.Series:
@@ -156,7 +176,7 @@ def _plot_panel(axes: Axes, data: StudyData, rows: pd.DataFrame, cost: str, high
         (point,) = axes.plot(x[i], y[i], linestyle="none", markeredgewidth=0.9, zorder=4 if front[i] else 3, **look)
         at = f"{AXIS_LABELS[cost]}: {quantity(x[i]) if cost in COUNTS else number(x[i], 1)}"
         at += f"; {row['state']}" + (
-            "" if math.isnan(row["p_front"]) else f" (on it in {row['p_front']:.0%} of the draws)"
+            "" if math.isnan(row["p_front"]) else f" (on it in {whole_percent(row['p_front'])} of the draws)"
         )
         values = arm_values(data, row["arm"], data.claim.primary)
         mark(point, describe_point(row["arm"], data.claim.primary, (y[i], row["low"], row["high"]), values, at))
@@ -173,7 +193,4 @@ def _plot_panel(axes: Axes, data: StudyData, rows: pd.DataFrame, cost: str, high
         steps += [(c, before), (c, q)]
     steps.append((axes.get_xlim()[1], corners[-1][1]))
     lines += axes.plot(*zip(*steps, strict=True), color=SKY, linewidth=1.2, zorder=1, scalex=False, scaley=False)
-    axes.annotate(
-        "front of the means", steps[-1], (-2, 2), textcoords="offset points", ha="right", fontsize=SMALL_PT, color=BLUE
-    )
     return lines

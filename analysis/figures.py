@@ -17,16 +17,16 @@ from analysis.figure_pictures import (
     SIDE_BY_SIDE,
     plot_failures,
     plot_side_by_side,
-    trials_with,
     worst_samples,
 )
 from analysis.figure_scaling import plot_scaling
-from analysis.figure_style import Drawing, capitalised, draw
+from analysis.figure_style import Drawing, draw
 from analysis.figure_tradeoff import plot_tradeoff, plotted_costs
+from analysis.kept_pictures import trials_with
 from analysis.load import StudyData
 from analysis.pareto import describe_pareto
 from analysis.scaling_law import describe_scaling
-from analysis.wording import decimals_of, metric_phrase, number
+from analysis.wording import capitalised, decimals_of, metric_phrase, number
 from foresight.declared import FactorInfo
 
 
@@ -45,7 +45,8 @@ def draw_figures(study: Study) -> list[Drawing]:
         )
         alt = f"Forest plot of {len(arms)} arms. {' '.join(arms['sentence'])}"
         drawings.append(draw("effects", caption, alt, plot_effects, data, verdicts))
-    for factor in data.factors:
+    # A level that no seed measured in all of its arms has no point; a figure without any says nothing.
+    for factor in [found for found in data.factors if len(level_values(data, found, data.claim.primary))]:
         caption = (
             f"{capitalised(factor.name)} ({factor.field}). Each faint dot is one seed, lines join dots of one seed. "
             "The baseline's level has the colour of the text. Dashed: trivial predictors and ceilings on the same images. "

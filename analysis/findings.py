@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.results_schema import ResultsFile
 from analysis.wording import count
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 FINDINGS_NAME = "FINDINGS.md"
 MOST_ARMS = 40  # sentences about arms; a factorial has a thousand, and results.yaml all of them

@@ -18,7 +18,7 @@ from analysis.factorial import factorial_values
 from analysis.factorial_design import find_aliases, read_design
 from analysis.load import StudyData
 from analysis.table import seed_values
-from analysis.wording import count, decimals_of, interval, metric_phrase, number
+from analysis.wording import capitalised, count, decimals_of, interval, metric_phrase, number
 from foresight.declared import FactorInfo
 from foresight.estimates import CONFIDENCE, ROUNDING
 from foresight.metrics import METRICS
@@ -159,7 +159,8 @@ def _describe_ranges(frame: pd.DataFrame) -> list[str]:
     shown = f"{number(row['importance'], decimals)} {interval(row['low'], row['high'], decimals)}".strip()
     basis = f"{count(row['n_seeds'], 'seed')}, {count(row['n_levels'], 'level')}"
     most = "most, " if len(measured) > 1 else ""
-    found = f"{row['factor']} moves {metric} {most}by {shown} from {row['lowest']} to {row['highest']} ({basis})"
+    ends = f"from {row['lowest']} to {row['highest']}"
+    found = f"{capitalised(str(row['factor']))} moves {metric} {most}by {shown} {ends} ({basis})"
     sentences.append(f"{found}; the ends were chosen after looking, and a range is never negative.")
     small = measured[measured["p_shuffled"] > 1 - CONFIDENCE]
     if len(small):

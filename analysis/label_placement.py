@@ -42,8 +42,10 @@ def place_labels(
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     scale = figure.dpi / 72
     pixels = axes.transData.transform(np.asarray(points, dtype=float))
-    inside = np.asarray(axes.get_window_extent(renderer).extents)
     half = POINT_PT * scale
+    inside = np.asarray(axes.get_window_extent(renderer).extents) + half * np.array(
+        [1, 1, -1, -1]
+    )  # clear of the spines
     taken = [np.array([x - half, y - half, x + half, y + half]) for x, y in pixels]
     taken += [box for line in lines for box in _boxes_along(axes.transData.transform(line.get_xydata()))]
     taken += [np.asarray(text.get_window_extent(renderer).extents) for text in axes.texts]

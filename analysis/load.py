@@ -148,8 +148,15 @@ class StudyData:
 
     @cached_property
     def arms(self) -> list[str]:
-        """Every arm, planned or recorded, the baseline first, then in the order of the plan."""
-        return list_arms(self.planned, self.trials)
+        """Every arm, planned or recorded, the baseline first, then in the order of the plan.
+
+        Without what a search stopped early: that has no number to set beside others (`analysis.proposals` lists it).
+        """
+        names = list_arms(self.planned, self.trials)
+        if self.search is None:
+            return names
+        stopped = set(self.trials.loc[self.trials["status"] == "stopped", "arm"])
+        return [name for name in names if name not in stopped]
 
 
 def read_study(path: Path) -> StudyData:

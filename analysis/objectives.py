@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api.typing import DataFrameGroupBy
 
 from analysis.load import StudyData
-from analysis.wording import metric_phrase
+from analysis.wording import metric_phrase, whole_percent
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 
@@ -163,7 +163,7 @@ def _why_left_out(objective: Objective, means: pd.Series, raw: pd.Series) -> str
     if raw.min() == raw.max():
         return "the same for every arm"
     if objective.is_cost and means.max() <= means.min() * (1 + SAME_COST):
-        return f"the same for every arm to within {SAME_COST:.0%}"
+        return f"the same for every arm to within {whole_percent(SAME_COST)}"
     return ""
 
 

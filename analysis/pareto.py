@@ -3,10 +3,10 @@
 In: a study and the names of two or more objectives. Out: a frame with PARETO_COLUMNS, one row per arm with a mean, best
 quality first, and one with FRONT_COLUMNS, one row per set of objectives. `on_front` is of the means. `state` counts on
 draws of all arms' means at once over the registered seeds (`analysis.resampling`): `on the front` in SURE of them or
-more; `dominated` where one other arm, named, dominates in so many that the rest, times the number of arms that could
-dominate it, is 1 - SURE at most (the named one was picked among them); else `ambiguous`. An arm that is dominated by a hair
-is then `on the front`, and one that is on the front by a hair `dominated`, at a rate of about 1 - SURE at most; each arm is
-looked at by itself.
+more, and as surely better than each other arm in one objective; `dominated` where one other arm, named, dominates in so
+many that the rest, times the number of arms that could dominate it, is 1 - SURE at most (the named one was picked among
+them); else `ambiguous`. An arm that is dominated by a hair is then `on the front`, and one that is on the front by a hair
+`dominated`, at a rate of about 1 - SURE at most (`python -m benchmarks.chosen`); each arm is looked at by itself.
 """
 
 import math
@@ -22,6 +22,7 @@ from analysis.front import (
     compute_front_share,
     compute_hypervolume,
     compute_scaling,
+    compute_surety_apart,
     count_rivals,
     find_knee,
     on_front,
@@ -37,7 +38,7 @@ from analysis.objectives import (
     read_objectives,
 )
 from analysis.resampling import add_spread, draw_means
-from analysis.wording import interval, metric_phrase, n_range, number
+from analysis.wording import interval, metric_phrase, n_range, number, whole_percent
 
 PARETO_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
@@ -95,9 +96,9 @@ def build_fronts(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> 
     return pd.DataFrame(rows, columns=list(FRONT_COLUMNS)).drop_duplicates("objectives").reset_index(drop=True)
 
 
-def decide_state(p_front: float, p_dominated: float, n_rivals: int) -> str:
-    """`on the front`, `dominated` or `ambiguous`, from shares of draws."""
-    if p_front >= SURE:
+def decide_state(p_front: float, p_apart: float, p_dominated: float, n_rivals: int) -> str:
+    """`on the front`, `dominated` or `ambiguous`, from shares of draws; `p_apart` by `compute_surety_apart`."""
+    if min(p_front, p_apart) >= SURE:
         return ON_FRONT
     return DOMINATED if (1 - p_dominated) * max(1, n_rivals) <= 1 - SURE else AMBIGUOUS
 
@@ -111,7 +112,8 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
     over = ", ".join(phrases.get(name) or metric_phrase(name) for name in pareto["objectives"].iloc[0].split())
     sentences = [
         f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. A state counts draws of the means "
-        f"of all arms together, each arm looked at by itself: sure is {SURE:.0%} of the draws."
+        f"of all arms together, each arm looked at by itself: sure is {whole_percent(SURE)} of the draws, and of the front as "
+        "surely better than each other arm in one objective."
     ]
     for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
         rows = pareto[pareto["state"] == state]
@@ -136,7 +138,7 @@ def describe_fronts(fronts: pd.DataFrame) -> list[str]:
         shown = f"{number(row['hypervolume'])} {interval(row['low'], row['high'])}".strip()
         knee = f"its knee is {row['knee']}" if row["knee"] else "it has no knee"
         if row["knee"] and not math.isnan(row["p_knee"]):
-            knee += f" (in {row['p_knee']:.0%} of the draws)"
+            knee += f" (in {whole_percent(row['p_knee'])} of the draws)"
         sentences.append(
             f"Over {row['phrases']}, {row['n_on_front']} of {row['n_arms']} arms are on the front of the means; "
             f"hypervolume {shown} with the reference point {row['reference']}; {knee}."
@@ -166,10 +168,13 @@ def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
         draws, found.maximise, np.flatnonzero(on_front(means, found.maximise)).tolist()
     )
     n_rivals = count_rivals(draws, found.maximise)
+    p_apart = np.zeros(len(p_front))
+    likely = np.flatnonzero(p_front >= SURE)
+    p_apart[likely] = compute_surety_apart(draws, found.maximise, likely.tolist())
     for i, arm in enumerate(found.judged):
         states[arm] = {
             "p_front": p_front[i],
-            "state": decide_state(p_front[i], p_dominated[i], n_rivals[i]),
+            "state": decide_state(p_front[i], p_apart[i], p_dominated[i], n_rivals[i]),
             "dominated_by": found.judged[by[i]] if by[i] >= 0 else "",
             "p_dominated": p_dominated[i],
             "n_rivals": n_rivals[i],

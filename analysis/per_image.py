@@ -11,6 +11,7 @@ import math
 
 import pandas as pd
 
+from analysis.kept_pictures import count_kept_images
 from analysis.load import StudyData
 from analysis.wording import count, decimals_of, interval, metric_phrase, signed
 from foresight.compare import Estimate, compute_estimate
@@ -21,8 +22,8 @@ PER_IMAGE_COLUMNS = (
     "difference", "difference_low", "difference_high",
 )  # fmt: skip
 EXTREME_COLUMNS = (
-    "arm", "side", "rank", "sample_hash", "scene", "place", "metric", "n_images", "n_seeds", "seeds", "wins", "losses",
-    "difference", "low", "high",
+    "arm", "side", "rank", "sample_hash", "scene", "place", "has_picture", "n_pictured", "metric", "n_images", "n_seeds",
+    "seeds", "wins", "losses", "difference", "low", "high",
 )  # fmt: skip
 ALL = "all"  # in the place of a scene type
 MOST_EXTREME = 3  # images on each side of an arm
@@ -46,8 +47,12 @@ def build_per_image(data: StudyData, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def build_image_extremes(data: StudyData, pairs: pd.DataFrame) -> pd.DataFrame:
-    """EXTREME_COLUMNS: per arm the MOST_EXTREME images with the largest mean gain, and with the largest mean loss."""
-    rows = []
+    """EXTREME_COLUMNS: per arm the MOST_EXTREME images with the largest mean gain, and with the largest mean loss.
+
+    Trials keep pictures of their first `n_pictured` test images alone, whatever is on them: `has_picture` says of which.
+    """
+    rows: list[dict[str, object]] = []
+    n_pictured = count_kept_images(data) if len(pairs) else 0
     for arm in [name for name in data.arms if name in set(pairs["arm"])]:
         mine = pairs[pairs["arm"] == arm]
         by_image = mine.groupby(["sample_hash", "scene"], sort=False)
@@ -58,7 +63,8 @@ def build_image_extremes(data: StudyData, pairs: pd.DataFrame) -> pd.DataFrame:
                 seen = by_image.get_group(image).sort_values("seed")
                 found = compute_estimate(seen["difference"].tolist())
                 row = {"arm": arm, "side": side, "rank": rank, "sample_hash": image[0], "scene": image[1]}
-                row |= {"place": int(seen["place"].iloc[0])}
+                place = int(seen["place"].iloc[0])
+                row |= {"place": place, "has_picture": place < n_pictured, "n_pictured": n_pictured}
                 row |= {"metric": data.claim.primary, "n_images": n_images, "n_seeds": seen["seed"].nunique()}
                 row |= {"seeds": " ".join(map(str, seen["seed"])), "difference": found.mean}
                 row |= {"wins": int((seen["gain"] > 0).sum()), "losses": int((seen["gain"] < 0).sum())}
@@ -102,7 +108,18 @@ def describe_image_extremes(frame: pd.DataFrame) -> list[str]:
         times = f"it {better} {row['wins' if side == 'gain' else 'losses']} of {count(row['n_seeds'], 'seed')}"
         text = f"Largest {side}: {row['arm']} on {where}, {metric_phrase(row['metric'])} {shown}; {times}"
         sentences.append(f"{text}. It is the extreme of {row['n_images']} images, so some of it is luck.")
-    return sentences
+    return sentences + _without_pictures(frame)
+
+
+def _without_pictures(frame: pd.DataFrame) -> list[str]:
+    """That a reader cannot look at most of what is named here, where that is so."""
+    images = frame.drop_duplicates("sample_hash") if len(frame) else frame
+    without = images[~images["has_picture"].astype(bool)]
+    if without.empty:
+        return []
+    n, kept = int(images["n_pictured"].max()), count(len(images), "image")
+    why = f"trials keep the first {count(n, 'test image')} alone" if n else "no trial kept one"
+    return [f"Of the {kept} named here {len(without)} {'has' if len(without) == 1 else 'have'} no picture: {why}."]
 
 
 def _share_row(data: StudyData, arm: str, scene: str, mine: pd.DataFrame) -> dict[str, object]:

@@ -4,17 +4,14 @@ In: a study. A picture's caption travels inside its file, since only the task th
 """
 
 import base64
-import io
 from dataclasses import dataclass, field
 
-from PIL import Image
-
 from analysis.figure_pictures import FAILURES, SIDE_BY_SIDE
+from analysis.kept_pictures import FIRST, read_caption
 from analysis.load import StudyData
 from foresight.space import BASELINE
 
 MOST_PICTURES = 40  # of one group on the page; a factorial has more than a page can hold
-FIRST = "examples"  # the group that stands first; the others follow by name
 
 
 @dataclass(frozen=True)
@@ -53,9 +50,3 @@ def read_pictures(data: StudyData) -> list[PictureGroup]:
                     uri = "data:image/png;base64," + base64.b64encode(content).decode()
                     group.pictures.append(Picture(arm, key, uri))
     return sorted(groups.values(), key=lambda group: (group.name != FIRST, group.name))
-
-
-def read_caption(png: bytes) -> str:
-    """The text that a picture carries under `Caption`; nothing where it has none."""
-    with Image.open(io.BytesIO(png)) as image:
-        return str(image.info.get("Caption", ""))

@@ -34,7 +34,7 @@ def build_proposals(data: StudyData) -> pd.DataFrame:
     goals = data.search["objectives"]
     rows = [_row(data, str(arm), trials) for arm, trials in data.trials.groupby("arm", sort=False)]
     frame = pd.DataFrame(rows, columns=[*PROPOSAL_COLUMNS, *(goal["name"] for goal in goals)])
-    frame["objectives"] = " and ".join(_phrase(goal) for goal in goals)
+    frame["objectives"] = ", ".join(_phrase(goal) for goal in goals)
     frame["sampler"] = data.search["sampler"]
     points = frame[[goal["name"] for goal in goals]].astype(float)
     judged = ((frame["state"] == "complete") & points.notna().all(axis=1)).to_numpy()
@@ -98,13 +98,31 @@ def _row(data: StudyData, arm: str, trials: pd.DataFrame) -> dict[str, Any]:
         "n_seeds": len(mine),
         "epochs_run": mine.get("train/epochs_run", pd.Series(dtype=float)).max(),
         "value": first,
-        "further": ", ".join(f"{name} {value:,.4g}" for name, value in others),
-        "change": str(trials["level"].iloc[0] or ""),
+        "further": ", ".join(f"{name} {_amount(value)}" for name, value in others),
+        "change": _change(data, trials.iloc[0]),
         **values,
     }
+
+
+def _change(data: StudyData, trial: pd.Series) -> str:
+    """How a proposal differs from the baseline: `fusion.layers=6, train.lr=0.0013`."""
+    baseline = data.sweep["space"]["baseline"]
+    pairs = [(field, trial.get(f"config/{field}")) for field in data.searched_fields]
+    pairs = [(field, None if pd.isna(value) else value) for field, value in pairs]
+    return ", ".join(f"{field}={_rounded(value)}" for field, value in pairs if value != baseline[field])
+
+
+def _rounded(value: object) -> str:
+    """A number to three digits, whole ones in full: a column with gaps holds those as floats."""
+    return f"{value:.{3 if value % 1 else 12}g}" if isinstance(value, float) else str(value)
 
 
 def _phrase(goal: dict[str, Any]) -> str:
     """`mask IoU on validation images`, `params trained`."""
     name = metric_phrase(goal["name"]) if goal["name"] in METRICS else str(goal["name"]).replace("_", " ")
     return f"{name} on validation images" if goal["column"].startswith("val/") else name
+
+
+def _amount(value: float) -> str:
+    """`50,034`, `39.2`."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

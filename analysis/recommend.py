@@ -18,7 +18,7 @@ from analysis.objectives import COSTS, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.errors import RequestError, nearest_name
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 RECOMMENDATION_COLUMNS = (
     "budget", "arm", "key", "metric", "quality", "low", "high", "n_seeds", "seeds", "n_test", "n_affordable", "n_arms",

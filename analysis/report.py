@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis import Study, wording
 from analysis.amendments import amended_note
 from analysis.cells import build_cells, shown_columns
-from analysis.cost import Price, build_cost, describe_cost
+from analysis.cost import build_cost, describe_cost
 from analysis.coverage import describe_coverage
-from analysis.figure_style import Drawing, capitalised
+from analysis.figure_style import Drawing
 from analysis.figures import draw_figures
 from analysis.inline_svg import inline_svg
 from analysis.page_rows import distinct_values, heldout_rows, records, scene_rows, share_rows, table_rows
@@ -23,7 +23,8 @@ from analysis.pictures import read_pictures
 from analysis.section import Section
 from analysis.sections import SECTIONS
 from foresight.metrics import METRICS, SHARES
-from foresight.runlog import atomic_write_bytes
+from foresight.price import Price
+from foresight.storage.local import atomic_write_bytes
 
 MOST_ROWS = 30  # of a section that stand open; more of them fold
 MOST_SENTENCES = 40  # verdicts that stand open on the page; more of them fold
@@ -39,6 +40,11 @@ FIGURE_PLACES = {
     "side_by_side": "pictures",
     "failures": "pictures",
 }
+MOST_ARMS = 60  # rows of a table of arms that stand open on the page; more of them fold
+# Where a name without a blank may end a line: after the parts of an arm's name, never inside a number.
+PARTS_OF_ARM, PARTS_OF_WORD = re.compile(r"\.(?=[A-Za-z_])|[=,]"), re.compile(r"[_/]")
+# A number and its unit in the text between two tags: they never stand on two lines.
+TEXT, UNIT = re.compile(r">[^<>]+<"), re.compile(r"(?<=\d) (?=(?:%|[kMG]|ms|MB|min|dB|[sh])(?![A-Za-z]))")
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 
 
@@ -84,6 +90,7 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"arm_name": arm_name, "breakable": breakable}
     arms = verdicts[verdicts["kind"] == "arm"]
     verdict_words = arms["verdict"].str.split(" (", regex=False).str[0]
     decisive_first = verdict_words.map({word: i for i, word in enumerate(DECISIVE_FIRST)}).fillna(len(DECISIVE_FIRST))
@@ -99,9 +106,13 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
         "judged": data.claim.judged_arm(data.arms),
         "criteria": records(verdicts[verdicts["kind"] == "criterion"]),
         "arms": records(arms.loc[decisive_first.sort_values(kind="stable").index]),
-        "tests": capitalised(" and ".join(sorted({method for method in arms["method"].dropna() if method}))),
+        "tests": wording.capitalised(
+            " and ".join(methods := sorted({name for name in arms["method"].dropna() if name}))
+        ),
+        "n_tests": len(methods),
         "verdict_counts": [(word, int(n)) for word, n in verdict_words.value_counts().items()],
         "fold_verdicts": len(arms) > MOST_SENTENCES,
+        "fold_arms": len(data.arms) > MOST_ARMS,
         "coverage_sentences": describe_coverage(coverage),
         "coverage": records(coverage),
         "cautions": study.cautions(),
@@ -120,9 +131,26 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
             [int(n) for n in table.loc[(table["kind"] == "arm") & (table["role"] == "primary"), "n_seeds"]], "seed"
         ),
     }
-    body = environment.get_template("body.html.j2").render(values)
+    body = keep_units(environment.get_template("body.html.j2").render(values))
     contents = [(anchor, Markup(title)) for anchor, title in HEADING.findall(body)]
     return environment.get_template("report.html.j2").render(values, body=Markup(body), contents=contents)
+
+
+def arm_name(text: str) -> Markup:
+    """An arm's name that may end a line after each of its parts."""
+    return Markup(PARTS_OF_ARM.sub(lambda found: f"{found[0]}<wbr>", str(escape(text))))
+
+
+def breakable(text: str) -> Markup:
+    """One long word, such as a metric's name, that may end a line inside; several words as they are."""
+    return (
+        escape(text) if " " in text else Markup(PARTS_OF_WORD.sub(lambda found: f"{found[0]}<wbr>", str(escape(text))))
+    )
+
+
+def keep_units(html: str) -> str:
+    """The page with a blank that never breaks between each number and its unit."""
+    return TEXT.sub(lambda text: UNIT.sub("\N{NO-BREAK SPACE}", text[0]), html)
 
 
 def _cost_section(price: Price | None) -> Section:

@@ -30,7 +30,7 @@ from analysis.relative import partner_keys
 from analysis.results_evidence import Comparison, CriterionResult, Evidence, SubExperiment
 from analysis.results_schema import Assessment, DetailedAnalysis, Results, ResultsFile
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 RESULTS_NAME = "results.yaml"
 ARTIFACT_SUFFIXES = (".html", ".csv", ".png", ".svg")

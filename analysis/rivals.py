@@ -1,6 +1,9 @@
 """Sets one arm against every other by the study's own paired test, with that arm in the baseline's place.
 
-In: values per arm and seed. Out: the rows of `foresight.compare`, indexed by the other arms' names.
+In: values per arm and seed. Out: the rows of `foresight.compare`, indexed by the other arms' names. The arm is mostly one
+that the numbers have chosen, the best, and what is said of it must be right whichever they choose (in simulations of 15
+equal arms at 5 seeds, 16 % of the plain 95 % intervals of arm minus best miss, `python -m benchmarks.chosen`). So the intervals
+are Bonferroni's over the arms it might have been. Adjusted p-values are right if `n_planned` counts as much: all pairs.
 """
 
 import numpy as np
@@ -9,6 +12,7 @@ import pandas as pd
 from analysis.load import StudyData
 from analysis.table import seed_values
 from foresight.compare import compute_differences
+from foresight.estimates import CONFIDENCE, compute_half_width
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
 
@@ -25,10 +29,16 @@ def judged_values(data: StudyData) -> pd.DataFrame:
 
 
 def compare_with(data: StudyData, values: pd.DataFrame, arm: str, n_planned: int) -> pd.DataFrame:
-    """Difference rows of every other arm of `values` minus `arm`; Holm's correction is over `n_planned` comparisons."""
+    """Difference rows of every other arm of `values` minus `arm`; Holm's correction is over `n_planned` comparisons.
+
+    `low` and `high` are a 95 % interval of each arm's difference from `arm`, were it chosen from all the others by its mean.
+    """
     renamed = values.assign(arm=np.where(values["arm"] == arm, BASELINE, PREFIX + values["arm"]))
     higher = METRICS[data.claim.primary].direction == "higher"
     rows = compute_differences(renamed, higher, data.claim.margin, n_planned, data.claim.seeds)
+    confidence = 1 - (1 - CONFIDENCE) / max(1, len(rows))
+    half_width = compute_half_width(rows["standard_error"].to_numpy(), rows["degrees"].to_numpy(), confidence)
+    rows = rows.assign(low=rows["difference"] - half_width, high=rows["difference"] + half_width)
     return rows.set_index(rows["arm"].str.removeprefix(PREFIX))
 
 

@@ -125,10 +125,10 @@ def describe_scaling(scaling: pd.DataFrame) -> list[str]:
         basis = f"{count(row['n_sizes'], 'size')} from {ends} trained parameters"
         told = lines.loc[(row["factor"], row["where"])] if row["law"] == "constant" else row
         shown = f"{number(told['gain'], decimals)} {interval(told['low'], told['high'], decimals)}"
-        by = "by a line in log N it would change" if row["law"] == "constant" else "it changes"
+        by = "a line in log N would change it by" if row["law"] == "constant" else "it changes by"
         sentences.append(
             f"Along {row['factor']}{where}, {phrase} = {row['formula']} ({row['law']}; {basis}, "
-            f"{count(row['n_seeds'], 'seed')}); from the smallest to the largest {by} by {shown}. {row['reason']}"
+            f"{count(row['n_seeds'], 'seed')}); from the smallest to the largest {by} {shown}. {row['reason']}"
         )
         lost = -row["gain"] if METRICS[row["metric"]].direction == "higher" else row["gain"]
         if lost > 0 and row["law"] != "constant" and (row["low"] > 0) == (row["high"] > 0):

@@ -97,6 +97,7 @@ FACTOR_SECTIONS = (
             "side": "Side",
             "sample_hash": "Image",
             "scene": "Scene type",
+            "has_picture": "Picture",
             "n_seeds": "Seeds",
             "wins": "Seeds won",
             "losses": "Seeds lost",

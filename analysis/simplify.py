@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
-from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
+from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, whole_percent
 from foresight.compare import compute_estimate, compute_holm
 
 SIMPLIFY_COLUMNS = (
@@ -29,7 +29,8 @@ MOST_ARMS = 100  # every pair of arms is compared
 
 
 def build_simplification(data: StudyData) -> pd.DataFrame:
-    """SIMPLIFY_COLUMNS; `difference` is the arm minus the best, with its 95 % interval, over the registered seeds.
+    """SIMPLIFY_COLUMNS; `difference` is the arm minus the best, over the registered seeds, with a 95 % interval that holds
+    whichever arm has the best mean (`analysis.rivals`).
 
     `saved_<cost>` is 1 - arm / best, taken seed by seed; it has an interval where the cost differs between seeds, and for
     latency, measured once per arm, what the quartiles of both allow. `cheapest_in` names the costs in which no other
@@ -81,7 +82,7 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
         cheaper = frame[_is_cheaper(frame, cost)]
         chosen = frame[frame["cheapest_in"].str.split().map(lambda names, cost=cost: cost in names)]
         if cheaper.empty:
-            sentences.append(f"In {phrase} no arm is surely cheaper than it by more than {SAME_COST:.0%}.")
+            sentences.append(f"In {phrase} no arm is surely cheaper than it by more than {whole_percent(SAME_COST)}.")
         elif chosen.empty:
             sentences.append(
                 f"In {phrase} no cheaper arm is shown to be non-inferior to the best at a margin of {margin:g} "
@@ -89,11 +90,13 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
             )
         for _, row in chosen.iterrows():
             low, high = row[f"saved_{cost}_low"], row[f"saved_{cost}_high"]
-            range_ = "" if math.isnan(low) else f" [{low:.0%}, {high:.0%}]"
+            range_ = "" if math.isnan(low) else f" [{whole_percent(low)}, {whole_percent(high)}]"
+            saves = f"{whole_percent(row[f'saved_{cost}'])}{range_} of the {phrase}"
             shown = f"{number(row['difference'], decimals)} {interval(row['low'], row['high'], decimals)}".strip()
             sentences.append(
-                f"{row['arm']} saves {row[f'saved_{cost}']:.0%}{range_} of the {phrase} and is non-inferior to the best arm at "
-                f"a margin of {margin:g} (adjusted p {p_phrase(row['p_holm'])}; {metric_phrase(metric)} differs by {shown})."
+                f"{row['arm']} saves {saves} and is non-inferior to the best arm at a margin of {margin:g} (adjusted p "
+                f"{p_phrase(row['p_holm'])}; {metric_phrase(metric)} differs by {shown}, an interval that holds whichever arm "
+                "has the best mean)."
             )
     return sentences
 

@@ -65,11 +65,9 @@ def _held_against(hashes: Mapping[str, str], known: Mapping[str, frozenset[str] 
     if "data/train_hash" not in hashes:
         return "the row does not say which images were trained on"
     missing = [column for column in hashes if known[hashes[column]] is None]
-    return (
-        f"the hashes of {', '.join(name.split('/')[1].removesuffix('_hash') for name in missing)} images are not kept"
-        if missing
-        else ""
-    )
+    names = [TRAINING.get(column, "test") for column in missing]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+    return f"the hashes of its {listed} images are not kept" if missing else ""
 
 
 def _read(root: Path, set_hash: str) -> frozenset[str] | None:

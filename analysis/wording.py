@@ -80,6 +80,16 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
+def capitalised(text: str) -> str:
+    """The first letter as at the head of a line; the rest keeps its capitals."""
+    return text[:1].upper() + text[1:]
+
+
+def whole_percent(share: float) -> str:
+    """`30 %`, `−7 %`."""
+    return f"{number(100 * share, 0)} %"
+
+
 def short_verdict(verdict: str) -> str:
     """A verdict where there is little room: `no verdict (3 of 5, 2 failed)`."""
     return verdict.replace(" seeds", "")

@@ -16,10 +16,10 @@ import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
-from scipy.special import stdtr, stdtrit
 
-from benchmarks.calibration import ALPHA, NOISES, Array
-from foresight.moderation import compute_contrasts
+from benchmarks.calibration import ALPHA, NOISES
+from foresight.contrasts import compute_contrasts
+from foresight.estimates import Array
 from foresight.spending import SPENDING_RULES, Look, Spending, plan_looks
 
 LOOKS = (5, 8, 12, 20)
@@ -54,9 +54,7 @@ def judge(values_RAS: Array, looks: tuple[Look, ...]) -> tuple[Array, Array]:
             at = rows[:, None], arms
             chosen = np.concatenate([np.zeros((len(rows), 1), dtype=int), 1 + arms], axis=1)
             found = compute_contrasts(values_RAS[rows[:, None], chosen, : look.n_seeds])
-            t = found.difference / found.standard_error
-            p = 2 * stdtr(found.degrees, -np.abs(t))
-            p_noninferior = stdtr(found.degrees, -(found.difference + MARGIN) / found.standard_error)
+            p, p_noninferior = found.compute_p(), found.compute_p_noninferior(MARGIN)
             n_rejected = np.isin(verdicts[rows], (BETTER, WORSE)).sum(1)
             differs = adjust_holm_of(p, n_arms - n_rejected) < look.level
             left = np.where(
@@ -65,10 +63,11 @@ def judge(values_RAS: Array, looks: tuple[Look, ...]) -> tuple[Array, Array]:
             noninferior = adjust_holm_of(left, n_arms - is_noninferior[rows].sum(1)) < look.level
             is_noninferior[at] |= noninferior
             verdicts[at] = np.where(
-                differs, np.where(t > 0, BETTER, WORSE), np.where(is_noninferior[at], NONINFERIOR, UNDECIDED)
+                differs,
+                np.where(found.difference > 0, BETTER, WORSE),
+                np.where(is_noninferior[at], NONINFERIOR, UNDECIDED),
             )
-            high = found.difference + stdtrit(found.degrees, 0.975) * found.standard_error
-            goes_on[at] = ~(differs | (is_noninferior[at] & (high < MARGIN)))
+            goes_on[at] = ~(differs | (is_noninferior[at] & (found.interval()[1] < MARGIN)))
     return verdicts, n_seeds
 
 

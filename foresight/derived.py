@@ -15,6 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foresight.errors import DISK_ERRORS
+from foresight.storage.local import atomic_write_bytes
+
 BATCH = 200  # parts that are joined at a time: a table of one row takes a hundred times the memory of a row
 _PARTS = b"parts"  # of the file's metadata: JSON, part to identity
 
@@ -37,13 +40,12 @@ def read_derived(
     parts: Mapping[str, str],
     read_part: Callable[[str], pa.Table],
     name_column: str,
-    write: Callable[[Path, pa.Table], None],
 ) -> pa.Table:
     """The rows of all `parts` (name to identity) in the order of their names; `name_column` says whose a row is.
 
     What `path` does not hold in its present identity is read by `read_part`, whose table may lack that column; a part
-    whose file is being replaced at this moment (FileNotFoundError) is left out. What was read is kept by `write`, where
-    there is something to keep and the folder may be written.
+    whose file is being replaced at this moment (FileNotFoundError) is left out. What was read is kept, where there is
+    something to keep and the folder may be written.
     """
     stored = pq.read_table(path) if path.exists() else None
     known = json.loads((stored.schema.metadata or {}).get(_PARTS, b"{}")) if stored is not None else {}
@@ -69,8 +71,24 @@ def read_derived(
         table = table.take(_order(table[name_column]))
     # Nothing is written where there is nothing to keep, nor into somebody else's run log, which can be read all the same.
     if (current or stored is not None) and os.access(path.parent, os.W_OK):
-        write(path, table.replace_schema_metadata({_PARTS: json.dumps(current)}))
+        _keep(path, table.replace_schema_metadata({_PARTS: json.dumps(current)}))
     return table
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """A table as the content of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def _keep(path: Path, table: pa.Table) -> None:
+    """A derived table saves time. Where the disk has no room for it, the next reader derives it again."""
+    try:
+        atomic_write_bytes(path, to_parquet(table))
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
 
 
 def _named(rows: pa.Table, name: str, name_column: str) -> pa.Table:

@@ -29,6 +29,13 @@ def find_disk_error(error: BaseException | None) -> OSError | None:
     return None
 
 
+def find_ended(error: BaseException | None) -> RunEndedError | None:
+    """The RunEndedError behind an error of somebody who has passed it on, if there is one."""
+    while error is not None and not isinstance(error, RunEndedError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def nearest_name(given: str, allowed: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the closest allowed name, or an empty string when nothing is close."""
     matches = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.5)

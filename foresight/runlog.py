@@ -28,10 +28,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foresight.derived import file_identities, read_derived
-from foresight.errors import DISK_ERRORS, RunEndedError
+from foresight.derived import file_identities, read_derived, to_parquet
+from foresight.errors import RunEndedError
+from foresight.storage.copies import CopiedFiles
 from foresight.storage.lease import Claim
-from foresight.storage.local import LocalFiles, atomic_write_bytes
+from foresight.storage.local import LocalFiles
+from foresight.storage.objects import told
+from foresight.storage.place import Place
 from foresight.trial_files import finished_trials, read_details, read_row, read_whole, summarise_trial
 
 # 2: cost/budget_params and train/*; 3: share/*, latency/* and heldout/*; 4: data/val_hash and the folder splits
@@ -90,13 +93,33 @@ def check_row(row: Mapping[str, Any]) -> None:
 
 
 class RunLog:
-    """Reads and writes one study's directory, `runs/<study>`."""
+    """Reads and writes one study's directory, `runs/<study>`, or its copy of one in an object store."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, url: str | None = None):
+        """`url`: of the directory in an object store that `root` is a copy of, if it is one."""
         self.root = root
         self.trials_dir = root / "trials"
-        self.files = LocalFiles(root)
+        self.place = Place(root, url)
+        self.files: LocalFiles | CopiedFiles = LocalFiles(root) if url is None else CopiedFiles(root, url)
         self.claim: Claim | None = None  # of the driver that writes here, held by `preflight.only_driver`
+
+    def __str__(self) -> str:
+        return str(self.place)
+
+    def refresh(self) -> None:
+        """Makes a copy what its storage holds now. Raises RequestError for a storage that cannot be read."""
+        with told(str(self)):
+            self.files.refresh()
+
+    def refresh_trial(self, key: str) -> None:
+        """As `refresh`, of one trial, amid a run. Raises RunEndedError for a storage that cannot be read any more."""
+        try:
+            self.files.refresh_folder(f"trials/{key}", "trial.parquet")
+        except OSError as error:
+            raise RunEndedError(
+                f"trial {key} cannot be read from {self} ({error.strerror or error}); every finished trial is kept, and the "
+                "same command goes on once it can be read"
+            ) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file of the study. Raises RunEndedError for a disk that does not take it, or another driver's folder."""
@@ -109,12 +132,12 @@ class RunLog:
                 "command goes on once it can be written"
             ) from error
 
-    def _checked(self) -> LocalFiles:
+    def _checked(self) -> LocalFiles | CopiedFiles:
         if self.claim is not None:
             self.claim.check()
         return self.files
 
-    # --- the sweep -----------------------------------------------------------------------------------------------
+    # --- the sweep and its looks -------------------------------------------------------------------------------------
 
     def write_sweep(self, sweep: Mapping[str, Any]) -> None:
         self.write("sweep.json", json.dumps(sweep, indent=2, allow_nan=False).encode())
@@ -136,8 +159,6 @@ class RunLog:
         """One row per planned trial; empty before the first run."""
         path = self.root / "manifest.parquet"
         return pd.read_parquet(path) if path.exists() else pd.DataFrame({"key": pd.Series(dtype=str)})
-
-    # --- looks -------------------------------------------------------------------------------------------------------
 
     def write_looks(self, tests: list[dict[str, Any]]) -> None:
         """Replaces the record of the looks that were taken; those before them come first, as they were."""
@@ -216,7 +237,8 @@ class RunLog:
         return self._derived("consolidated_samples.parquet", read, finished).to_pandas()
 
     def read_trial(self, key: str) -> dict[str, Any]:
-        """The row of one finished trial."""
+        """The row of one finished trial, wherever it was written."""
+        self.refresh_trial(key)
         return pq.read_table(self.trials_dir / key / "trial.parquet").to_pylist()[0]
 
     def statuses(self) -> dict[str, str]:
@@ -242,7 +264,6 @@ class RunLog:
             parts,
             lambda arm_key: read_whole(folder / f"{arm_key}.parquet"),
             "arm_key",
-            _keep_derived,
         )
         return table.to_pandas() if len(table) else pd.DataFrame()
 
@@ -251,23 +272,7 @@ class RunLog:
     def _derived(self, name: str, read_part: Callable[[str], pa.Table], finished: Mapping[str, str] | None) -> pa.Table:
         """A table over all finished trials. A trial's files are written before its row, so its row's file stands for all."""
         parts = self.finished() if finished is None else finished
-        return read_derived(self.root / name, parts, read_part, "key", _keep_derived)
-
-
-def _keep_derived(path: Path, table: pa.Table) -> None:
-    """A derived table saves time. Where the disk has no room for it, the next reader derives it again."""
-    try:
-        atomic_write_bytes(path, to_parquet(table))
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-
-
-def to_parquet(table: pa.Table) -> bytes:
-    """A table as the content of a Parquet file."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
+        return read_derived(self.root / name, parts, read_part, "key")
 
 
 def _trial_table(row: Mapping[str, Any]) -> pa.Table:

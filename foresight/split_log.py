@@ -21,8 +21,9 @@ def write_split(log: RunLog, sample_hashes: Iterable[str]) -> str:
     """
     hashes = sorted(map(str, sample_hashes))
     set_hash = compute_set_hash(hashes)
-    if not split_path(log.root, set_hash).exists():
-        log.write(f"splits/{set_hash}.parquet", to_parquet(pa.table({"sample_hash": pa.array(hashes, pa.string())})))
+    name = f"splits/{set_hash}.parquet"
+    if not log.files.exists(name):
+        log.write(name, to_parquet(pa.table({"sample_hash": pa.array(hashes, pa.string())})))
     return set_hash
 
 

@@ -20,6 +20,7 @@ import typer
 
 from foresight.errors import RequestError, describe_damage
 from foresight.looks import from_json_rows
+from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
 from foresight.stored_claim import read_claim
@@ -31,9 +32,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def find_faults(log: RunLog) -> Iterator[str]:
     """One sentence for each thing that does not hold. Raises RequestError for a folder that holds no study."""
     if not (log.root / "sweep.json").is_file():
-        raise RequestError(
-            f"'{log.root}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
-        )
+        raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     yield from _faults_of_declaration(log.root / "sweep.json")
     directories = sorted(path for path in log.trials_dir.glob("*") if path.is_dir())
     manifest, unreadable = read_table(log.root / "manifest.parquet")
@@ -144,12 +143,14 @@ def _faults_of_consolidation(log: RunLog, directories: list[Path]) -> Iterator[s
 
 @app.command()
 def main(
-    folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")],
+    folder: Annotated[
+        str, typer.Argument(help="A study's run log, such as runs/p2_ablations or s3://bucket/runs/p2_ablations.")
+    ],
     finished: Annotated[bool, typer.Option("--finished", help="Every planned trial must have ended as well.")] = False,
 ) -> None:
     """Whether a run log is whole: one line for each thing that does not hold."""
     try:
-        faults = list(find_faults(log := RunLog(folder)))
+        faults = list(find_faults(log := open_study_log(folder)))
         if finished and not faults:
             faults = list(find_unfinished(log))
     except RequestError as error:

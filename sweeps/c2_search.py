@@ -4,7 +4,7 @@ Question   Architecture, size, layers, queries, dropout, loss, augmentation, lea
            at once: which configuration reconstructs the layout of validation images best? TPE with ASHA.
 Command    python sweeps/c2_search.py --trials 12            (again to resume; --warm-start runs/c2_training)
 Trials     at most 40 proposals x 2 seeds = 80, fewer where trials are stopped early
-Cost       tiny: 20 s a trial on 2 cores. full: see --plan
+Cost       tiny: 5 to 25 s a trial on 2 cores. full: see --plan
 Answer     an exploration gives no verdicts: what it finds is to be run again at fresh seeds
 """
 

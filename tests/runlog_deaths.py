@@ -3,6 +3,7 @@
 Each death is checked by what users have: the invariants of `foresight.verify`, and the same command again.
 """
 
+import io
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import pandas as pd
+from PIL import Image
 
 from foresight.claim import Claim
 from foresight.config import TrialConfig
@@ -22,6 +24,9 @@ from foresight.verify import find_faults
 CLAIM = Claim("?", primary="mask_iou", margin=0.02, alpha=0.05, seeds=2)
 CALLS = ("open", "write", "fsync", "replace", "unlink", "mkdir")
 CONFIG = TrialConfig()
+with io.BytesIO() as drawn:
+    Image.new("RGB", (4, 4)).save(drawn, "png")
+    PNG = drawn.getvalue()
 PLANNED = {"key": CONFIG.key, "arm": "baseline", "factor": "", "level": "", "seed": CONFIG.seed}
 
 
@@ -40,7 +45,7 @@ def write_attempt(log: RunLog, attempt: int) -> None:
         config=CONFIG.model_dump(mode="json"),
         epochs=[{"epoch": n + 1, "val/loss": 1.0} for n in range(attempt)],
         samples=samples,
-        pictures={"examples": b"png"} if attempt == 1 else {},  # the later attempts leave a file less
+        pictures={"examples": PNG} if attempt == 1 else {},  # the later attempts leave a file less
         weights=bytes(range(256)),
     )
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.cautions.caution import Caution, listed
 from analysis.load import StudyData
-from analysis.wording import count, decimals_of, interval, metric_phrase, number
+from analysis.wording import count, decimals_of, interval, metric_phrase, number, whole_percent
 from foresight.config.trial import UNTRAINED_TASKS
 from foresight.metrics import METRICS
 from foresight.space import BASELINE
@@ -143,7 +143,7 @@ def _saturated_images(data: StudyData) -> list[Caution]:
         for side, bound in (("minimum", METRICS[metric].low), ("maximum", METRICS[metric].high)):
             share = (mine[f"n_at_{side}"] / mine["n_values"]).where(mine[side] == bound, 0.0)
             per_arm = share.groupby(mine["key"].map(arm_of)).mean()
-            named = [f"{arm} ({per_arm[arm]:.0%})" for arm in data.arms if per_arm.get(arm, 0.0) > 0.5]
+            named = [f"{arm} ({whole_percent(per_arm[arm])})" for arm in data.arms if per_arm.get(arm, 0.0) > 0.5]
             text = f"{METRICS[metric].label} is at its bound of {bound:g} on most {data.items} in {listed(named)}."
             found += [Caution("saturated", text)] if named else []
     return found

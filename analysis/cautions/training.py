@@ -5,7 +5,7 @@ import pandas as pd
 
 from analysis.cautions.caution import Caution, listed
 from analysis.load import StudyData
-from analysis.wording import count, decimals_of, metric_phrase, number, quantity
+from analysis.wording import count, decimals_of, metric_phrase, number, quantity, whole_percent
 from foresight.metrics import METRICS
 
 SIZE_ALLOWANCE = 0.05  # of a declared size: a model may be this far off before it is named
@@ -99,7 +99,7 @@ def _off_its_label(data: StudyData) -> list[Caution]:
         f"{arm} ({quantity(sizes.loc[arm, 'cost/params_trained'])} for {quantity(sizes.loc[arm, 'cost/budget_params'])})"
         for arm in off.index[off.abs() > SIZE_ALLOWANCE]
     ]
-    text = f"Trained parameters miss the size that was asked for by more than {SIZE_ALLOWANCE:.0%} in {listed(named)}."
+    text = f"Trained parameters miss the size that was asked for by more than {whole_percent(SIZE_ALLOWANCE)} in {listed(named)}."
     return [Caution("off_label", text)] if named else []
 
 

@@ -108,7 +108,7 @@ def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[
 def discard_corrupt(configs: Iterable[TrialConfig], store: ArrayStore) -> None:
     """Removes entries whose bytes have changed, saying so; `missing_requests` then lists them again."""
     for key in sorted(needed_entries(configs)):
-        if store.has(key):
+        if store.is_here(key):
             try:
                 store.load(key)
             except CorruptEntryError as error:

@@ -8,7 +8,6 @@ Starts without torch.
 """
 
 import contextlib
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ def request_shards(request: Request, store: ArrayStore, size: int = SHARD_PICTUR
 
 def parts_of(store: ArrayStore, key: str) -> ArrayStore:
     """The store of an entry's finished shards."""
-    return ArrayStore(store.root / "shards" / key)
+    return store.below("shards", key)
 
 
 def is_finished(shard: Shard, keys: Iterable[str], store: ArrayStore) -> bool:
@@ -64,7 +63,7 @@ def is_finished(shard: Shard, keys: Iterable[str], store: ArrayStore) -> bool:
 
 def pictures_done(key: str, store: ArrayStore) -> int:
     """How many pictures the finished shards of an absent entry hold."""
-    spans = (path.parent.name.split("-")[-2:] for path in parts_of(store, key).root.glob("[!.]*/meta.json"))
+    spans = (name.split("-")[-2:] for name in parts_of(store, key).entries())
     return sum(int(stop) - int(start) for start, stop in spans)
 
 
@@ -100,7 +99,7 @@ def join_shards(key: str, shards: list[Shard], store: ArrayStore) -> None:
 
 def remove_shards(key: str, store: ArrayStore) -> None:
     """Removes what an entry was joined from, and its locks; nobody asks for them once the entry is there."""
-    shutil.rmtree(parts_of(store, key).root, ignore_errors=True)
+    parts_of(store, key).remove_all()
     for lock in (store.root / "locks").glob(f"{key}.*.lock"):
         lock.unlink(missing_ok=True)
 
@@ -110,12 +109,12 @@ def tidy_shards(keys: Iterable[str], store: ArrayStore) -> None:
     for key in sorted(keys):
         parts = parts_of(store, key)
         if store.has(key):
-            if parts.root.exists():
+            if parts.root.exists() or parts.entries():
                 remove_shards(key, store)
             continue
-        for path in sorted(parts.root.glob("[!.]*/meta.json")):
+        for name in filter(parts.is_here, parts.entries()):
             try:
-                parts.load(path.parent.name)
+                parts.load(name)
             except CorruptEntryError as error:
                 print(f"feature cache: {error}; computing it again", file=sys.stderr)
-                parts.discard(path.parent.name)
+                parts.discard(name)

@@ -38,11 +38,11 @@ PAUSE_S = 0.2  # between two looks at those who are ahead
 class Files(Protocol):
     """What a lease needs of a storage."""
 
-    def write(self, name: str, content: bytes) -> None: ...
+    def write(self, name: str, content: bytes) -> object: ...
     def read(self, name: str) -> bytes: ...
     def exists(self, name: str) -> bool: ...
     def delete(self, name: str) -> None: ...
-    def list(self, folder: str) -> dict[str, Seen]: ...
+    def listing(self, folder: str) -> dict[str, Seen]: ...
 
 
 class TakenOverError(KeyboardInterrupt):
@@ -111,7 +111,7 @@ def take(files: Files, lease_s: float = LEASE_S) -> Claim:
 
 def read_claims(files: Files) -> dict[str, Standing]:
     """Every claim on the folder, by its token. Raises RequestError for one that cannot be read."""
-    seen = files.list(FOLDER)
+    seen = files.listing(FOLDER)
     found = {}
     for name, claimed in seen.items():
         token, _, kind = name.partition(".")
@@ -136,7 +136,7 @@ def end_claim(files: Files, token: str) -> None:
 
 def _remove_stray_beats(files: Files) -> None:
     """What a driver wrote while its claim was being removed."""
-    names = files.list(FOLDER)
+    names = files.listing(FOLDER)
     for name in names:
         if name.endswith(".beat") and name.replace(".beat", ".json") not in names:
             files.delete(f"{FOLDER}/{name}")

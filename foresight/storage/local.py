@@ -37,36 +37,18 @@ class LocalFiles:
         """Writes a file so that a reader sees all of it or what was there before, also after a power cut."""
         atomic_write_bytes(self.root / name, content)
 
+    def refresh(self) -> None:
+        """Nothing: what others write is seen at once."""
+
+    def refresh_folder(self, folder: str, last: str) -> None:
+        """Nothing: see `refresh`."""
+
     def replace(self, folder: str, files: Mapping[str, bytes], last: str) -> None:
         """Makes `files` all that a folder holds. `last` is one of them: it goes first and comes last, so it stands for all.
 
         A disk that is full leaves the folder as it was: nothing is touched before everything is on the disk.
         """
-        directory = self.root / folder
-        _make_directory(directory)
-        for left in directory.glob(".*.tmp"):  # by a process that died; only one at a time writes a folder
-            left.unlink(missing_ok=True)
-        temporary: dict[str, Path] = {}
-        try:
-            for name, content in files.items():
-                temporary[name] = _temporary(directory / name)
-                _write_flushed(temporary[name], content)
-        except BaseException:
-            for path in temporary.values():
-                path.unlink(missing_ok=True)
-            raise
-        if (directory / last).exists():
-            (directory / last).unlink()
-            _flush_directory(directory)
-        for old in directory.glob("[!.]*"):
-            if old.name not in files:
-                old.unlink()
-        for name, path in temporary.items():
-            if name != last:
-                path.replace(directory / name)
-        _flush_directory(directory)
-        temporary[last].replace(directory / last)
-        _flush_directory(directory)
+        replace_folder(self.root / folder, files, last)
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises FileNotFoundError."""
@@ -84,7 +66,7 @@ class LocalFiles:
         """Removes a file, if it is there."""
         (self.root / name).unlink(missing_ok=True)
 
-    def list(self, folder: str) -> dict[str, Seen]:
+    def listing(self, folder: str) -> dict[str, Seen]:
         """The files of a folder by name, without those that are being written; none where there is no folder."""
         found = {}
         with contextlib.suppress(FileNotFoundError):
@@ -96,12 +78,40 @@ class LocalFiles:
         return found
 
 
-def atomic_write_bytes(path: Path, content: bytes) -> None:
+def replace_folder(directory: Path, files: Mapping[str, bytes], last: str, mtime_ns: int | None = None) -> None:
+    """As `LocalFiles.replace`; `mtime_ns` is what `last` says of when it was written."""
+    _make_directory(directory)
+    for left in directory.glob(".*.tmp"):  # by a process that died; only one at a time writes a folder
+        left.unlink(missing_ok=True)
+    temporary: dict[str, Path] = {}
+    try:
+        for name, content in files.items():
+            temporary[name] = _temporary(directory / name)
+            _write_flushed(temporary[name], content, mtime_ns if name == last else None)
+    except BaseException:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+        raise
+    if (directory / last).exists():
+        (directory / last).unlink()
+        _flush_directory(directory)
+    for old in directory.glob("[!.]*"):
+        if old.name not in files:
+            old.unlink()
+    for name, path in temporary.items():
+        if name != last:
+            path.replace(directory / name)
+    _flush_directory(directory)
+    temporary[last].replace(directory / last)
+    _flush_directory(directory)
+
+
+def atomic_write_bytes(path: Path, content: bytes, mtime_ns: int | None = None) -> None:
     """Writes `content` to `path` so that a reader sees all of it or what was there before, also after a power cut."""
     _make_directory(path.parent)
     temporary = _temporary(path)
     try:
-        _write_flushed(temporary, content)
+        _write_flushed(temporary, content, mtime_ns)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -114,12 +124,14 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
 
 
-def _write_flushed(path: Path, content: bytes) -> None:
+def _write_flushed(path: Path, content: bytes, mtime_ns: int | None) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         left = memoryview(content)
         while left:
             left = left[os.write(descriptor, left) :]
+        if mtime_ns is not None:
+            os.utime(descriptor, ns=(mtime_ns, mtime_ns))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -3,22 +3,30 @@
 import math
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from foresight.features.stage import StagedData, StagedSplit
 from foresight.seeding import keyed_seed, seeded_generator
+from foresight.train.parallel import Ranks
 from foresight.train.plateau import Plateau
 from foresight.train.precision import autocast
 from foresight.train.schedules import SCHEDULES, Length
 from foresight.train.task import Task
 from foresight.train.weights import load_trained_state, trained_state
 
+Row = dict[str, float]
+
 
 class DivergedError(RuntimeError):
     """The loss stopped being a number. The trial has failed; the sweep goes on."""
+
+
+class ToldToEndError(Exception):
+    """The training was told to end before its end (`Ranks.told_to_end`)."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Ended:
 
     kept_epoch: int  # counted from 1
     converged: bool | None  # None: its length was fixed beforehand
+    epochs: list[Row]  # every epoch's row, those before a resumption included
 
 
 @dataclass(frozen=True)
@@ -38,76 +47,147 @@ class Best:
     weights: dict[str, Tensor]
 
 
-def train(task: Task, model: nn.Module, data: StagedData) -> Generator[dict[str, float], None, Ended]:
+class SavedTraining(Protocol):
+    """Where a training is put away after its epochs, and taken up again: `foresight.train.checkpoint`."""
+
+    def resume(self, training: "Training") -> None:
+        """Puts a new training where a saved one stood; leaves it as it is where none was saved."""
+
+    def keep(self, training: "Training") -> None:
+        """Saves the training as it stands after an epoch, where that is due."""
+
+
+@dataclass
+class Training:
+    """One training as it stands between two epochs. Trains `model` in place."""
+
+    task: Task
+    model: nn.Module
+    data: StagedData
+    ranks: Ranks
+    epoch: int = 0  # epochs behind
+    step: int = 0  # of the optimiser
+    elapsed_s: float = 0.0  # of training and validation
+    rows: list[Row] = field(default_factory=list)
+    best: Best | None = None
+
+    def __post_init__(self) -> None:
+        self.config, self.seed = self.task.config.recipe, self.task.config.seed
+        torch.manual_seed(keyed_seed(self.seed, "dropout"))
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay, fused=True
+        )
+        patience = self.config.patience
+        self.plateau = Plateau(patience, self.model, self.optimiser) if patience is not None else None
+        self.images_per_step = self.config.batch_size * self.config.accumulate
+        steps_per_epoch = math.ceil(len(self.data.train) / self.images_per_step)
+        self.length = Length(self.config.epochs * steps_per_epoch, steps_per_epoch)
+
+    @property
+    def is_over(self) -> bool:
+        return self.epoch == self.config.epochs or (self.plateau is not None and self.plateau.converged)
+
+    def train_epoch(self) -> Row:
+        """The next epoch, whose row it returns. Raises DivergedError."""
+        started = time.perf_counter()
+        self.epoch += 1
+        self.model.train()
+        if self.ranks.size > 1:  # of each process and epoch its own, so that nothing of the others has to be saved
+            torch.manual_seed(keyed_seed(self.seed, "dropout", f"rank {self.ranks.rank}", f"epoch {self.epoch}"))
+        first_step = self.step
+        totals = self.ranks.add(self._take_steps())
+        row = {f"train/{name}": (total / len(self.data.train)).item() for name, total in totals.items()}
+        if self.ranks.is_first:
+            row |= {f"val/{name}": value for name, value in self.task.validate(self.model, self.data.val).items()}
+        score = self.task.score(row) if self.ranks.is_first else None
+        val_loss, scored, best_score = self.ranks.from_first(
+            [row.get("val/loss", math.nan), float(score is not None), score or 0.0]
+        )
+        for loss in (row["train/loss"], val_loss):
+            if not math.isfinite(loss):  # what an epoch's last step broke shows in the second alone
+                raise DivergedError(f"the loss became {loss} between steps {first_step + 1} and {self.step}")
+        if self.plateau:
+            self.plateau.end_epoch(self.epoch, val_loss)
+        if scored and (self.best is None or best_score >= self.best.score):
+            weights = {name: tensor.clone() for name, tensor in trained_state(self.model).items()}
+            self.best = Best(best_score, self.epoch, weights)
+        self.elapsed_s += time.perf_counter() - started
+        self.rows.append({"epoch": self.epoch, "step": self.step, "wall_s": self.elapsed_s, **row})
+        return self.rows[-1]
+
+    def finish(self) -> Ended:
+        """Gives the model the weights that are kept: of the best epoch where epochs are scored or the length is open."""
+        converged = self.plateau.converged if self.plateau else None
+        if self.best is not None:
+            load_trained_state(self.model, self.best.weights)
+            return Ended(self.best.epoch, converged, self.rows)
+        if self.plateau is None:
+            return Ended(self.config.epochs, None, self.rows)
+        self.plateau.restore_best()
+        return Ended(self.plateau.best_epoch, converged, self.rows)
+
+    def _take_steps(self) -> dict[str, Tensor]:
+        """One pass over the training images. Returns sums of every loss over this process's part of them."""
+        config, seen = self.config, self.data.train_view(self.epoch)
+        generator = seeded_generator(self.seed, "order", f"epoch {self.epoch}")
+        order = torch.randperm(len(self.data.train), generator=generator)
+        totals: dict[str, Tensor] = {}
+        for images in order.split(self.images_per_step):
+            rate_frac = SCHEDULES[config.schedule](self.step, self.length, config)
+            for group in self.optimiser.param_groups:
+                group["lr"] = config.lr * (rate_frac * (self.plateau.rate_frac if self.plateau else 1.0))
+            self.optimiser.zero_grad(set_to_none=True)
+            # Sums stay tensors: reading a number every step would stall a GPU.
+            for name, total in self._add_gradients(seen, images).items():
+                totals[name] = totals[name] + total if name in totals else total
+            self.ranks.add_gradients(self.model)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
+            self.optimiser.step()
+            self.step += 1
+        return totals
+
+    def _add_gradients(self, split: StagedSplit, images: Tensor) -> dict[str, Tensor]:
+        """Adds this process's part of the gradient of the mean loss over `images`, taken in batches.
+
+        Returns sums of every loss over its images.
+        """
+        task, totals = self.task, dict[str, Tensor]()
+        for batch in images.split(self.config.batch_size):
+            index = self.ranks.part(batch)
+            if not len(index):
+                continue
+            with autocast(task.device, self.config.precision):
+                losses = task.losses(self.model, split, index.to(task.device), self.step / self.length.n_steps)
+            # Each part weighs as much as it has images, so that all are one large batch, the last and smaller included.
+            (losses["loss"] * (len(index) / len(images))).backward()
+            for name, value in losses.items():
+                total = value.detach() * len(index)
+                totals[name] = totals[name] + total if name in totals else total
+        return totals
+
+
+def train(
+    task: Task, model: nn.Module, data: StagedData, ranks: Ranks | None = None, saved: SavedTraining | None = None
+) -> Generator[Row, None, Ended]:
     """Trains in place. Yields `epoch, step, wall_s, train/*, val/*` after every epoch, epochs counted from 1.
 
     Data order and dropout are drawn from the block's seed, so all arms of a block see the same batches. A step is one of
     the optimiser; `accumulate` batches go into each. Where the task scores its epochs, the model ends with the weights of
-    the best, the later of two alike.
-    Raises DivergedError, naming the steps between which the loss stopped being finite.
+    the best, the later of two alike. From `saved` it goes on bit for bit as it would have without a break, and yields the
+    epochs that were missing. Of several processes only the first has `val/*` in its rows and may save.
+    Raises DivergedError, naming the steps between which the loss stopped being finite, and ToldToEndError.
     """
-    config, seed = task.config.recipe, task.config.seed
-    torch.manual_seed(keyed_seed(seed, "dropout"))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-    n_train, images_per_step = len(data.train), config.batch_size * config.accumulate
-    steps_per_epoch = math.ceil(n_train / images_per_step)
-    length = Length(config.epochs * steps_per_epoch, steps_per_epoch)
-    plateau = Plateau(config.patience, model, optimiser) if config.patience is not None else None
-    step, started = 0, time.perf_counter()
-    best: Best | None = None
-    for epoch in range(1, config.epochs + 1):
-        model.train()
-        seen = data.train_view(epoch)
-        order = torch.randperm(n_train, generator=seeded_generator(seed, "order", f"epoch {epoch}"))
-        totals: dict[str, Tensor] = {}
-        first_step = step
-        for images in order.split(images_per_step):
-            rate_frac = SCHEDULES[config.schedule](step, length, config) * (plateau.rate_frac if plateau else 1.0)
-            for group in optimiser.param_groups:
-                group["lr"] = config.lr * rate_frac
-            optimiser.zero_grad(set_to_none=True)
-            # Sums stay tensors: reading a number every step would stall a GPU.
-            for name, total in _add_gradients(task, model, seen, images, step / length.n_steps).items():
-                totals[name] = totals[name] + total if name in totals else total
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
-            optimiser.step()
-            step += 1
-        row = {f"train/{name}": (total / n_train).item() for name, total in totals.items()}
-        row |= {f"val/{name}": value for name, value in task.validate(model, data.val).items()}
-        for loss_name in ("train/loss", "val/loss"):  # what an epoch's last step broke shows in the second alone
-            if not math.isfinite(row[loss_name]):
-                raise DivergedError(f"the loss became {row[loss_name]} between steps {first_step + 1} and {step}")
-        if plateau:
-            plateau.end_epoch(epoch, row["val/loss"])
-        score = task.score(row)
-        if score is not None and (best is None or score >= best.score):
-            best = Best(score, epoch, {name: tensor.clone() for name, tensor in trained_state(model).items()})
-        paused = time.perf_counter()
-        yield {"epoch": epoch, "step": step, "wall_s": paused - started, **row}
-        started += time.perf_counter() - paused  # what the consumer did meanwhile is not training
-        if plateau and plateau.converged:
-            break
-    converged = plateau.converged if plateau else None
-    if best is not None:
-        load_trained_state(model, best.weights)
-        return Ended(best.epoch, converged)
-    if plateau is None:
-        return Ended(config.epochs, None)
-    plateau.restore_best()
-    return Ended(plateau.best_epoch, plateau.converged)
-
-
-def _add_gradients(
-    task: Task, model: nn.Module, split: StagedSplit, images: Tensor, done_frac: float
-) -> dict[str, Tensor]:
-    """Adds the gradient of the mean loss over `images`, taken in batches. Returns sums of every loss over the images."""
-    config, totals = task.config.recipe, dict[str, Tensor]()
-    for index in images.split(config.batch_size):
-        with autocast(task.device, config.precision):
-            losses = task.losses(model, split, index.to(task.device), done_frac)
-        # Each batch weighs as much as it has images, so that several are one large batch, the last and smaller included.
-        (losses["loss"] * (len(index) / len(images))).backward()
-        for name, value in losses.items():
-            total = value.detach() * len(index)
-            totals[name] = totals[name] + total if name in totals else total
-    return totals
+    training = Training(task, model, data, ranks or Ranks())
+    if saved is not None:
+        saved.resume(training)
+    (first_epoch,) = training.ranks.from_first([training.epoch])
+    if training.epoch != first_epoch:  # a file system showed this process an older file than the first
+        raise RuntimeError(f"resumed after epoch {training.epoch} where the first process did after {first_epoch:.0f}")
+    while not training.is_over:
+        row = training.train_epoch()
+        if saved is not None:
+            saved.keep(training)
+        yield row
+        if training.ranks.all_told_to_end():
+            raise ToldToEndError(f"told to end after epoch {training.epoch}")
+    return training.finish()

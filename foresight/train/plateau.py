@@ -6,15 +6,25 @@ compares lengths, not sizes. The validation images choose the weights that are k
 
 import copy
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from foresight.train.weights import load_trained_state, trained_state
 
 LEAST_GAIN_FRAC = 0.01  # a loss that falls by less is no better
 CUT = 5  # the rate is divided by this at the first plateau; the second ends the training
+
+
+@dataclass(frozen=True)
+class PlateauState:
+    """Where a plateau's watch stands after an epoch: numbers by name, and the best epoch's weights and optimiser."""
+
+    numbers: dict[str, float]
+    weights: dict[str, Tensor]
+    optimiser: dict[str, Any]
 
 
 class Plateau:
@@ -53,3 +63,24 @@ class Plateau:
         model_state, optimiser_state = copy.deepcopy(self._best)
         load_trained_state(self.model, model_state)
         self.optimiser.load_state_dict(optimiser_state)
+
+    def state(self) -> PlateauState:
+        """Where the watch stands after an epoch; the tensors themselves."""
+        assert self._best is not None, "no epoch has ended yet"
+        numbers = {
+            "rate_frac": self.rate_frac,
+            "converged": float(self.converged),
+            "best_epoch": self.best_epoch,
+            "best_loss": self._best_loss,
+            "reference": self._reference,
+            "n_waited": self._n_waited,
+        }
+        return PlateauState(numbers, *self._best)
+
+    def put_back(self, state: PlateauState) -> None:
+        """Goes on where the watch of another process stood."""
+        numbers = state.numbers
+        self.rate_frac, self.converged = numbers["rate_frac"], bool(numbers["converged"])
+        self.best_epoch, self._n_waited = int(numbers["best_epoch"]), int(numbers["n_waited"])
+        self._best_loss, self._reference = numbers["best_loss"], numbers["reference"]
+        self._best = (state.weights, state.optimiser)

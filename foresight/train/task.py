@@ -35,6 +35,7 @@ class Context:
     runs: Path | None = None  # the run logs, for a task that continues another study's trial
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
     encoders: dict[str, nn.Module] = field(default_factory=dict)  # built by an earlier trial, for one that runs them
+    gpus: float = 1.0  # that a trial on GPUs occupies: a share of one, or several
 
 
 @dataclass

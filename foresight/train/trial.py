@@ -16,8 +16,9 @@ from foresight.train.component_latency import ComponentLatency
 from foresight.train.curve import compute_convergence_epoch, compute_loss_variance
 from foresight.train.detection import Detection
 from foresight.train.end_to_end import EndToEnd
-from foresight.train.loop import Ended, train
+from foresight.train.loop import Ended, SavedTraining, train
 from foresight.train.ltx_reconstruction import LtxReconstruction
+from foresight.train.parallel import Ranks
 from foresight.train.probe import SpatialProbe
 from foresight.train.reconstruction import Reconstruction
 from foresight.train.task import Context, Measurement, Task, TrialResult, set_hash
@@ -40,11 +41,17 @@ def build_task(config: TrialConfig, context: Context) -> Task:
 
 
 def run_trial(
-    config: TrialConfig, data: StagedData | None, context: Context
+    config: TrialConfig,
+    data: StagedData | None,
+    context: Context,
+    saved: SavedTraining | None = None,
+    ranks: Ranks | None = None,
 ) -> Generator[dict[str, float], None, TrialResult]:
     """Trains and measures one trial; one that trains nothing needs no data and yields no epoch.
 
-    Raises DivergedError when the loss stops being a number, and ValueError when a counted parameter gets no gradient.
+    Its training goes on from `saved` where that holds it. Of several `ranks` this is the first; `help_train` is what the
+    others do. Raises DivergedError when the loss stops being a number, ValueError when a counted parameter gets no
+    gradient, and ToldToEndError.
     """
     if not config.is_trained:
         return MEASUREMENTS[config.task](config, context).run()
@@ -65,19 +72,20 @@ def run_trial(
     columns["cost/budget_params"] = config.adapter.budget_params if config.bridge == "adapter" else None
     columns["cost/flops"] = task.count_flops(model, data.test.features[:1])
     task.restore(model)
-    epochs: list[dict[str, float]] = []
-    training = train(task, model, data)
+    n_own = 0  # epochs of this process; those before may have been another's, which died
+    training = train(task, model, data, ranks, saved)
     while True:
         try:
             row = next(training)
         except StopIteration as end:
             ended: Ended = end.value
             break
-        epochs.append(row)
+        n_own += 1
         paused = time.perf_counter()
         yield row
         started += time.perf_counter() - paused  # what the consumer did meanwhile is not the trial's
-    train_s = epochs[-1]["wall_s"]
+    epochs, train_s = ended.epochs, ended.epochs[-1]["wall_s"]
+    earlier_s = epochs[-n_own - 1]["wall_s"] if n_own < len(epochs) else 0.0
     evaluation = task.evaluate(model, data)
     columns |= evaluation.columns
     kept = epochs[ended.kept_epoch - 1]
@@ -90,8 +98,8 @@ def run_trial(
         "train/kept_epoch": ended.kept_epoch,
         "train/converged": None if ended.converged is None else float(ended.converged),
         "cost/train_s": train_s,
-        "cost/trial_s": time.perf_counter() - started,
-        "cost/gpu_s": train_s if on_gpu else 0.0,
+        "cost/trial_s": earlier_s + time.perf_counter() - started,
+        "cost/gpu_s": train_s * context.gpus if on_gpu else 0.0,
         # Not measured on a CPU: a reused process only knows the most that any of its trials ever took.
         "cost/peak_memory_mb": torch.cuda.max_memory_allocated(context.device) / 2**20 if on_gpu else None,
         "data/n_train": data.train.n_samples,
@@ -105,6 +113,15 @@ def run_trial(
     }
     weights = {name: tensor.detach().cpu() for name, tensor in trained_state(model).items()}
     return TrialResult(columns, evaluation.samples, evaluation.pictures, epochs, weights)
+
+
+def help_train(config: TrialConfig, data: StagedData, context: Context, saved: SavedTraining, ranks: Ranks) -> None:
+    """Takes this process's part in a training whose first process runs `run_trial`. Raises as `train` does."""
+    task = build_task(config, context)
+    model = task.build(shapes_of(data))
+    task.restore(model)
+    for _ in train(task, model, data, ranks, saved):
+        pass
 
 
 def shapes_of(data: StagedData) -> FeatureShapes:

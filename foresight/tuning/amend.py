@@ -15,15 +15,14 @@ def amend_claim(study: str, claim: Claim, log: RunLog, reason: str, console: Con
     Raises RequestError for a run log without a claim, of another study or in use, for a claim that is the registered one
     or cannot be judged on the planned arms, for what recorded looks have fixed, and for an empty reason.
     """
+    log.refresh()
     preflight.check_readable(log)
     if log.read_sweep() is None:
-        raise RequestError(f"{log.root} holds no claim yet, so there is nothing to amend; run the study")
+        raise RequestError(f"{log} holds no claim yet, so there is nothing to amend; run the study")
     with preflight.only_driver(log):
         stored = log.read_sweep() or {}
         if stored["study"] != study:
-            raise RequestError(
-                f"{log.root} belongs to the study '{stored['study']}', not '{study}'; use another --runs"
-            )
+            raise RequestError(f"{log} belongs to the study '{stored['study']}', not '{study}'; use another --runs")
         claim.check()
         claim.check_arms(list(dict.fromkeys(log.read_manifest()["arm"])))
         n_complete = list(log.statuses().values()).count("complete")

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from foresight.claim import Claim
-from foresight.errors import RunEndedError, find_disk_error
+from foresight.errors import RunEndedError, find_disk_error, find_ended
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
@@ -20,7 +19,7 @@ from foresight.tuning.mirroring import Mirror
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
-from foresight.tuning.sweep import Placement
+from foresight.tuning.sweep import RETRIES, Placement
 
 if TYPE_CHECKING:
     from foresight.tuning.proposals import Proposals
@@ -42,7 +41,7 @@ class Runner:
     def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
         """Pretrains the toy decoder if it is missing, before anything of the trials: their models cannot be built without."""
         configs = [trial.config for trial in trials if "ltx" in entries_of(trial.config)]
-        store = ArrayStore(self.placement.cache)
+        store = self.placement.store()
         discard_corrupt(configs, store)
         if any(request.kind == "ltx" for stage in missing_requests(configs, store) for request in stage):
             self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
@@ -51,7 +50,7 @@ class Runner:
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
-        discard_corrupt(configs, ArrayStore(self.placement.cache))
+        discard_corrupt(configs, self.placement.store())
         fill_cache(self.ray, configs, self.placement, self.console)
 
     def run_trials(self, planned: Sequence[Planned]) -> None:
@@ -81,11 +80,17 @@ class Runner:
         from foresight.tuning.recorder import TrialRecorder
         from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
+        from foresight.tuning.waiting import WorkerWatch
+        from foresight.tuning.workers import SharedTrial
 
+        is_shared = self.placement.workers > 1
         progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
-        trainable = tune.with_parameters(TrialActor, placement=self.placement, claim=self.claim, log=self.log)
+        trainable = tune.with_parameters(
+            SharedTrial if is_shared else TrialActor, placement=self.placement, claim=self.claim, log=self.log
+        )
+        watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
         recorder = TrialRecorder(self.log, self.claim.primary, progress)
-        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.gpus)
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.trial_gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with (
             Mirror(self.log, self.placement, self.console).running(),
@@ -94,7 +99,7 @@ class Runner:
             _ended_in_a_sentence(recorder),
         ):
             tune.Tuner(
-                tune.with_resources(trainable, {"cpu": 1, "gpu": self.placement.gpus}),
+                tune.with_resources(trainable, self._trial_resources(is_shared)),
                 tune_config=tune.TuneConfig(
                     search_alg=build_searcher(progress),
                     scheduler=scheduler,
@@ -106,16 +111,25 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder, watched],  # in this order
-                    failure_config=tune.FailureConfig(max_failures=0, fail_fast=False),
+                    callbacks=[recorder, watched, *watch],  # in this order
+                    failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()
+
+    def _trial_resources(self, is_shared: bool) -> Any:
+        """What Tune's process of a trial takes: where workers do the work nothing of what they need."""
+        from ray import tune
+
+        if is_shared:  # Ray refuses a process that asks for nothing at all
+            return tune.PlacementGroupFactory([{"node:__internal_head__": 0.001}])
+        return {"cpu": 1, "gpu": self.placement.gpus}
 
     def measure_latency(self, arms: list[Arm]) -> None:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
             result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
+            self.log.refresh()
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.
@@ -129,11 +143,9 @@ def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = find_disk_error(error)
-        if recorder.ended is not None:
-            raise recorder.ended from error
-        if isinstance(error, RunEndedError):
-            raise
+        full, ended = find_disk_error(error), recorder.ended or find_ended(error)
+        if ended is not None:
+            raise RunEndedError(str(ended)) from error
         if full is not None:
             raise RunEndedError(
                 f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "

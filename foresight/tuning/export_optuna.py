@@ -6,7 +6,6 @@ For optuna-dashboard and for whoever knows Optuna: it is written from the run lo
 
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import optuna
@@ -18,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from foresight.errors import RequestError
+from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.tuning.preflight import check_readable
 from foresight.tuning.recorded import Recorded, by_arm, outcome_of, read_recorded
@@ -124,14 +124,14 @@ def _distribution(dimension: Mapping[str, Any]) -> BaseDistribution:
 
 @app.command()
 def main(
-    folder: Annotated[Path, typer.Argument(help="A search's run log, such as runs/p2_search.")],
+    folder: Annotated[str, typer.Argument(help="A search's run log, such as runs/p2_search.")],
     storage: Annotated[str, typer.Option(help="sqlite:///FILE or another URL, or the path of a journal file.")],
 ) -> None:
     """Writes a search as an Optuna study, for optuna-dashboard."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     where = storage if "://" in storage else JournalStorage(JournalFileBackend(storage))
     try:
-        study = export_study(RunLog(folder), where)
+        study = export_study(open_study_log(folder), where)
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from foresight.errors import RunEndedError, find_disk_error
 from foresight.features.requests import Request
 from foresight.features.shards import Shard, join_shards
-from foresight.features.store import ArrayStore
 from foresight.tuning.sweep import Placement
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class Extractor:
 
         torch.set_num_threads(1)  # another number of threads moves last digits
         self.placement = placement
-        self.store = ArrayStore(placement.cache)
+        self.store = placement.store()
         self.loaded: tuple[Request, Encoder] | None = None
 
     def images(self, request: Request) -> None:

@@ -30,12 +30,12 @@ MOST_DEATHS = 2  # of processes at one step: a machine may be lost once, a secon
 def fill_cache(
     ray: Any, configs: Sequence[TrialConfig], placement: Placement, console: Console, kinds: Collection[str] = KINDS
 ) -> None:
-    """Computes every entry that these trials read and the cache lacks, `placement.slots` processes at once.
+    """Computes every entry that these trials read and the cache lacks, `placement.processes` at once.
 
     `kinds` are those of Request to compute.
     Raises RequestError for data that cannot be read, RunEndedError for a full disk or a step that kills its process.
     """
-    store = ArrayStore(placement.cache)
+    store = placement.store()
     tidy_shards(needed_entries(configs), store)
     pool = FeaturePool(ray, placement, console)
     try:
@@ -105,7 +105,7 @@ class FeaturePool:
 
     def __init__(self, ray: Any, placement: Placement, console: Console):
         self.ray, self.placement, self.console = ray, placement, console
-        self.store = ArrayStore(placement.cache)
+        self.store = placement.store()
         self.idle: list[Any] = []
         self.working: dict[Any, tuple[Any, Work, Step]] = {}  # by the reference of the call's result
         self.last_work: dict[Any, Work] = {}  # by process: whose encoder it holds
@@ -133,7 +133,7 @@ class FeaturePool:
 
     def _deal(self, works: list[Work], progress: FeatureProgress) -> None:
         """Gives every process something to do, and starts more while there are free slots."""
-        while works and (self.idle or len(self.working) < self.placement.slots):
+        while works and (self.idle or len(self.working) < self.placement.processes):
             process = self.idle.pop() if self.idle else self.extractor.remote(self.placement)
             work = self.last_work.get(process)
             if work not in works:

@@ -1,6 +1,5 @@
 """What the flags mean that several commands share."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,15 +8,29 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.features.store import default_place
+from foresight.storage.objects import open_place
+from foresight.tuning.budget import Budget
+from foresight.tuning.ray_runtime import cluster_cpus, in_cluster
 from foresight.tuning.sweep import Placement
 
 DataName = Literal["shapes", "big_shapes", "scenes", "coco", "clips", "ssv2", "davis"]
 CocoRoot = Annotated[Path | None, typer.Option(help="A folder in COCO's layout.")]
+Runs = Annotated[str, typer.Option(help="Where run logs are: a folder, s3://bucket/prefix or gs://bucket/prefix.")]
 Wandb = Annotated[
     bool, typer.Option("--wandb", help="Send finished trials to W&B; WANDB_MODE=offline keeps them here.")
 ]
 Ssv2Root = Annotated[Path | None, typer.Option(help="A folder in Something-Something v2's layout.")]
+BudgetHours = Annotated[
+    float | None, typer.Option(help="Time of this command; no block of seeds is begun that would end later.")
+]
+BudgetGpuHours = Annotated[
+    float | None, typer.Option(help="GPU-hours of all trials of the run log (slot-hours where there is no GPU).")
+]
+BudgetMoney = Annotated[str | None, typer.Option(help="As --budget-gpu-hours, in money: '50 USD'. Needs --price.")]
+GpuPrice = Annotated[str | None, typer.Option("--price", help="Of a GPU-hour: '2.10 USD'.")]
 DavisRoot = Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")]
+Workers = Annotated[int, typer.Option(min=1, max=8, help="Processes, or GPUs, that share a trial.")]
 
 
 def check_flags(plan: bool, json: bool) -> None:
@@ -26,10 +39,20 @@ def check_flags(plan: bool, json: bool) -> None:
         raise RequestError("--json belongs to --plan; add --plan or leave it out")
 
 
-def check_looking_flags(until_decided: bool, budget_hours: float | None, limit: int | None, one: str | None) -> None:
-    """Raises RequestError for flags that cannot go with --until-decided, or not without it."""
-    if budget_hours is not None and not until_decided:
-        raise RequestError("--budget-hours belongs to --until-decided; add --until-decided or leave it out")
+def check_plan_flags(
+    plan: bool, probe: bool, price: str | None, budget: Budget, one: str | None, is_asked: bool
+) -> None:
+    """Raises RequestError for a probe or a price that nothing asks for, or a budget for one trial (`is_asked` by a flag)."""
+    if probe and not plan:
+        raise RequestError("--probe belongs to --plan; add --plan or leave it out")
+    if price is not None and not plan and budget.money is None:
+        raise RequestError("--price belongs to --plan or --budget-money; add one of them or leave it out")
+    if one is not None and is_asked:
+        raise RequestError("--one runs one trial, whatever it takes; leave it or the budget out")
+
+
+def check_looking_flags(until_decided: bool, limit: int | None, one: str | None) -> None:
+    """Raises RequestError for flags that cannot go with --until-decided."""
     if until_decided and (limit is not None or one is not None):
         flag = "--limit" if limit is not None else "--one"
         raise RequestError(f"--until-decided runs whole blocks up to each look; leave {flag} or --until-decided out")
@@ -42,13 +65,49 @@ def choose_scale(n_gpus: float, console: Console) -> Literal["tiny", "full"]:
     return scale
 
 
-def place(scale: str, n_gpus: float, runs: Path, roots: Mapping[str, Path | None], wandb: bool = False) -> Placement:
-    """As many slots as there are GPUs at full scale, otherwise as there are cores. `roots` by the data set's name."""
+def check_placement(scale: str, n_gpus: float, workers: int, one: str | None) -> None:
+    """Raises RequestError for trials that cannot run as they were asked to, before any is started."""
+    if scale == "full" and not n_gpus and in_cluster():
+        raise RequestError(
+            "this cluster has no GPU, and on CPUs --scale full would take years; put 'python -m "
+            "foresight.tuning.with_gpus N' before the command to wait for N, or choose --scale tiny"
+        )
+    if one is not None and workers > 1:
+        raise RequestError("--one runs a trial in this process alone; leave out --one or --workers")
+
+
+def place(
+    scale: str,
+    n_gpus: float,
+    runs: str,
+    roots: Mapping[str, Path | None],
+    workers: int = 1,
+    wandb: bool = False,
+) -> Placement:
+    """A slot for every GPU at full scale, otherwise for every core, or for so many of them as share a trial.
+
+    `roots` by the data set's name. Raises RequestError for more workers than there are GPUs or cores, and for a place of
+    run logs or of features that is not known or cannot be used.
+    """
     on_gpus = scale == "full" and n_gpus > 0
+    n_here = max(1, int(n_gpus)) if on_gpus else cluster_cpus()
+    if workers > n_here:
+        unit = "GPUs" if on_gpus else "CPU cores"
+        raise RequestError(f"--workers {workers} needs as many {unit}, and here are {n_here}; give {n_here} or fewer")
+    place_of_runs, place_of_features = open_place(runs), open_place(str(default_place()))
+    if workers > 1 and place_of_runs.url is not None:
+        raise RequestError(
+            f"the workers of one trial speak to each other through a folder that all machines see, and '{runs}' is none; "
+            "leave out --workers, or give a shared folder to --runs"
+        )
     return Placement(
-        runs=runs.absolute(),
-        slots=max(1, int(n_gpus)) if on_gpus else os.cpu_count() or 1,
+        runs=place_of_runs.path,
+        runs_url=place_of_runs.url,
+        cache=place_of_features.path,
+        cache_url=place_of_features.url,
+        slots=n_here // workers,
         gpus=1.0 if on_gpus else 0.0,
+        workers=workers,
         roots={name: root.absolute() for name, root in roots.items() if root is not None},
         wandb=wandb,
     )

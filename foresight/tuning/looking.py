@@ -5,7 +5,6 @@ killed goes on with the same looks, and never looks twice with one arm. The test
 that was declared before the first trial; a person who watches still sees validation alone.
 """
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,9 +30,10 @@ from foresight.looks import (
 from foresight.space import BASELINE, Trial
 from foresight.spending import Look
 from foresight.tuning import preflight
-from foresight.tuning.session import Session
+from foresight.tuning.session import SOME_FAILED
 from foresight.tuning.study import Study
 from foresight.tuning.sweep import Sweep
+from foresight.tuning.within_budget import BudgetMeter, run_blocks, say_ended
 
 
 def most_seeds(sweep: Sweep, asked: int | None) -> int:
@@ -75,12 +75,12 @@ def possible_trials(study: Study) -> list[Trial]:
     return [t for t in study.trials if block[t.seed] < n_seeds.get(t.arm.name, len(block))]
 
 
-def run_until_decided(study: Study, console: Console, retry_failed: bool, budget_s: float | None) -> int:
-    """Runs and looks until every arm is decided, the looks end or the next block would not fit. Returns the exit code.
+def run_until_decided(study: Study, console: Console, retry_failed: bool, meter: BudgetMeter) -> int:
+    """Runs and looks until every arm is decided, the looks end or the budget does. Returns the exit code.
 
     `study` holds the trials of every block that may be run; a look beyond them is not taken.
     """
-    budget, seeds, ran = Budget(budget_s), planned_seeds(study.trials), []
+    seeds, ran = planned_seeds(study.trials), list[Trial]()
     arms = list(dict.fromkeys(trial.arm.name for trial in study.trials))
     session = study.session(console)
     for look in study.sweep.claim.looks():
@@ -91,55 +91,15 @@ def run_until_decided(study: Study, console: Console, retry_failed: bool, budget
         wanted = [t for t in study.trials if t.seed in seeds[: look.n_seeds] and t.arm.name in names]
         console.print(f"look {look.number}: {look.n_seeds} seeds of {len(names)} arms", soft_wrap=True)
         session = replace(study, trials=wanted).session(console)
-        begun = run_blocks(session, wanted, retry_failed, budget)
+        begun, lack = run_blocks(session, wanted, retry_failed, meter)
         ran += [trial for trial in begun if trial not in ran]
-        if len(begun) < len(wanted):
-            console.print(
-                f"the budget ends before the next block; the same command goes on here, and look {look.number} is taken "
-                f"at {look.n_seeds} seeds",
-                soft_wrap=True,
-            )
-            break
+        if lack is not None:
+            if ran:
+                session.summarise(ran)
+            say_ended(session, wanted, f"{lack}, to look {look.number} at {look.n_seeds} seeds")
+            return SOME_FAILED
         console.print(record_look(study, look, arms, seeds), soft_wrap=True)
     return session.summarise(ran)
-
-
-class Budget:
-    """Wall-clock time since the command began. A block is begun if at the pace so far it ends within."""
-
-    def __init__(self, seconds: float | None):
-        self.seconds, self.started = seconds, time.monotonic()
-        self.n_trials, self.spent_s = 0, 0.0
-
-    def allows(self, n_trials: int) -> bool:
-        """Whether `n_trials` more end in time; before the first trial nothing is known of their pace."""
-        if self.seconds is None or n_trials == 0:
-            return True
-        pace_s = self.spent_s / self.n_trials if self.n_trials else 0.0
-        return time.monotonic() - self.started + n_trials * pace_s < self.seconds
-
-    def add(self, n_trials: int, wall_s: float) -> None:
-        """Trials that were run, and the time they took together."""
-        self.n_trials, self.spent_s = self.n_trials + n_trials, self.spent_s + wall_s
-
-
-def run_blocks(session: Session, wanted: list[Trial], retry_failed: bool, budget: Budget) -> list[Trial]:
-    """Runs what is pending of the wanted trials, block by block where there is a budget. Returns those of begun blocks."""
-    if budget.seconds is None:
-        session.execute(wanted, retry_failed)
-        return wanted
-    begun: list[Trial] = []
-    for seed in planned_seeds(wanted):
-        block = [trial for trial in wanted if trial.seed == seed]
-        n_pending = len(preflight.pending_trials(block, session.log.statuses(), retry_failed))
-        if not budget.allows(n_pending):
-            break
-        started = time.monotonic()
-        if n_pending or session.unmeasured(block):
-            session.execute(block, retry_failed)
-        budget.add(n_pending, time.monotonic() - started)
-        begun += block
-    return begun
 
 
 def record_look(study: Study, look: Look, arms: Sequence[str], seeds: Sequence[int]) -> str:

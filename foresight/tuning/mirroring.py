@@ -45,7 +45,7 @@ class Mirror:
                 self._end(process, PARTING_S)
             raise
         if not self._end(process or self._start(), PATIENCE_S):
-            again = f"python -m foresight.tuning.wandb_mirror {self.log.root}"
+            again = f"python -m foresight.tuning.wandb_mirror {self.log}"
             self.console.print(f"W&B did not answer; {again} sends what is not sent", soft_wrap=True)
 
     def _start(self) -> "subprocess.Popen[str]":

@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Console
 
 from foresight.features.requests import discard_corrupt, missing_requests
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.tuning.context import worker_context
 from foresight.tuning.record import Planned, record_trial
@@ -24,7 +23,7 @@ def run_here(planned: Planned, log: RunLog, placement: Placement, console: Conso
 
     config, key = planned.trial.config, planned.key
     context = worker_context(placement)
-    store, device = ArrayStore(placement.cache), placement.device
+    store, device = placement.store(), placement.device
     discard_corrupt([config], store)
     for requests in missing_requests([config], store):
         for request in requests:

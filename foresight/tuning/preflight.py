@@ -15,12 +15,13 @@ from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_c
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError, describe_damage
 from foresight.features.size import missing_bytes
-from foresight.features.store import ArrayStore
 from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
 from foresight.metrics.lpips_trunk import find_trunk
+from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
 from foresight.space import Trial
 from foresight.storage.lease import hold
+from foresight.storage.place import Place
 from foresight.train.continued import find_weights
 from foresight.tuning.declaration import Declared
 from foresight.tuning.sweep import Placement
@@ -35,7 +36,7 @@ def check_readable(log: RunLog) -> None:
         log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency(), log.read_looks()
     except (pa.ArrowException, ValueError, OSError) as error:
         raise RequestError(
-            f"a file of {log.root} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
+            f"a file of {log} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
             "restore it, or delete it if it is derived or a trial that can run again"
         ) from error
 
@@ -46,13 +47,11 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
     if stored is None:
         return
     if stored["study"] != sweep.name:
-        raise RequestError(
-            f"{log.root} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs"
-        )
+        raise RequestError(f"{log} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs")
     check_untouched(stored, sweep.claim)
     if stored["claim_hash"] != sweep.claim.hash:
         raise RequestError(
-            f"{log.root} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "
+            f"{log} belongs to another claim ({stored['claim_hash']}: {stored['claim']['statement']!r}), and this "
             f"sweep claims {sweep.claim.hash}; a claim is fixed before the run: use another --runs for a new one, or record the "
             "change and why it was made with --amend REASON"
         )
@@ -61,7 +60,7 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
         ("data", {"name": baseline.data.name, "fingerprint": baseline.data.fingerprint}),
     ):
         if stored[name] != ours:
-            raise RequestError(f"{log.root} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
+            raise RequestError(f"{log} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
 
 
 def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
@@ -74,7 +73,7 @@ def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
         known = planned.get((trial.arm.name, trial.seed), trial.key)
         if known != trial.key:
             raise RequestError(
-                f"{log.root} was planned with other settings: its arm '{trial.arm.name}' at seed {trial.seed} is {known}, "
+                f"{log} was planned with other settings: its arm '{trial.arm.name}' at seed {trial.seed} is {known}, "
                 f"and now it is {trial.key}; use another --runs, or move this one away"
             )
 
@@ -107,11 +106,13 @@ def check_checkpoints(configs: Iterable[TrialConfig]) -> None:
             check_checkpoint(name)
 
 
-def check_continued(configs: Iterable[TrialConfig], runs: Path) -> None:
+def check_continued(configs: Iterable[TrialConfig], runs: Place) -> None:
     """Raises RequestError for a trial whose trained model to start from is in no run log."""
     for config in configs:
-        if config.continued() is not None:
-            find_weights(config, runs)
+        continued = config.continued()
+        if continued is not None:
+            bring_weights(runs, continued.key)
+            find_weights(config, runs.path)
 
 
 def check_decoders(configs: Iterable[TrialConfig]) -> None:
@@ -131,12 +132,23 @@ def check_budgets(configs: Iterable[TrialConfig]) -> None:
             solve_size(config.adapter, feature_shapes(config))
 
 
+def check_shared(configs: Iterable[TrialConfig], n_workers: int) -> None:
+    """Raises RequestError for a trial that so many workers cannot share with the numbers that one process would have."""
+    if n_workers > 1:
+        for config in configs:
+            why = config.why_not_shared(n_workers)
+            if why is not None:
+                raise RequestError(
+                    f"{n_workers} workers cannot share the trial {config.key}: {why}; give fewer --workers, or leave it out"
+                )
+
+
 def check_machine(configs: Iterable[TrialConfig], placement: Placement, log: RunLog) -> None:
     """Raises RequestError for an LPIPS trunk that is none, or a disk without room for what the trials will write."""
     configs = list(configs)
     check_trunk(will_measure=bool(configs))
     check_disk(log.root, len(configs) * BYTES_PER_TRIAL, "the run log")
-    n_bytes = missing_bytes(configs, ArrayStore(placement.cache), placement.slots)
+    n_bytes = missing_bytes(configs, placement.store(), placement.processes)
     check_disk(placement.cache, n_bytes, "the feature cache")
 
 
@@ -173,6 +185,7 @@ def only_driver(log: RunLog) -> Iterator[None]:
     with hold(log.files.shared) as claim:
         log.claim = claim
         try:
+            log.refresh()
             yield
         finally:
             log.claim = None

@@ -53,6 +53,10 @@ class SweepProgress:
         if self.live is not None:
             self.live.__exit__(kind, error, trace)
 
+    def say(self, sentence: str) -> None:
+        """What a person should know of meanwhile."""
+        self.console.print(Text(sentence, style="yellow"), soft_wrap=True)
+
     @property
     def n_waiting(self) -> int:
         """Trials that have not begun."""

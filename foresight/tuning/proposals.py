@@ -15,10 +15,11 @@ from foresight.config import TrialConfig
 from foresight.errors import RequestError
 from foresight.proposal_space import ProposalSpace
 from foresight.space import BASELINE, Arm, Trial
+from foresight.tuning.outcome import Outcome
 from foresight.tuning.preflight import check_budgets
 from foresight.tuning.recorded import Recorded, outcome_of
-from foresight.tuning.search import Objective, Search, describe_change
-from foresight.tuning.search_study import Outcome, SearchStudy
+from foresight.tuning.search import Objective, Search
+from foresight.tuning.search_study import SearchStudy
 
 
 @dataclass
@@ -172,8 +173,8 @@ class Proposals:
 
     def _add_block(self, number: int, config: TrialConfig) -> Block:
         is_baseline = config.arm_key == self.space.baseline.arm_key
-        change = describe_change(self.space, config)
-        arm = Arm(BASELINE if is_baseline else f"p{number:03d}", "" if is_baseline else "proposal", change, config)
+        name = f"p{number:03d}"
+        arm = Arm(BASELINE, "", "", config) if is_baseline else Arm(name, "proposal", name, config)
         first = self.space.baseline.seed
         trials = [Trial(arm, config.at_seed(seed)) for seed in range(first, first + self.search.seeds)]
         block = Block(number, arm, trials)

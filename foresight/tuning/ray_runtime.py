@@ -104,6 +104,13 @@ def cluster_gpus() -> float:
     return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
 
 
+def cluster_cpus() -> int:
+    """CPU cores of the cluster this process belongs to, or of this machine."""
+    if in_cluster():
+        return int(start_ray(None).cluster_resources().get("CPU", 0))
+    return os.cpu_count() or 1
+
+
 def _init(ray: Any, slots: int | None) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
     # Workers do not get this process's sys.path, and it may have been started from any directory.

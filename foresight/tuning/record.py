@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,8 @@ from foresight.tuning.ray_runtime import REPOSITORY
 
 if TYPE_CHECKING:
     from foresight.features.stage import StagedData
+    from foresight.train.loop import SavedTraining
+    from foresight.train.parallel import Ranks
     from foresight.train.task import Context
 
 ERROR_LENGTH = 2000  # characters of a failure's message that the run log keeps
@@ -82,7 +84,7 @@ def write_stopped(
     Written by the driver, which hears of the decision first: the trial's process only learns of it with its next trial.
     """
     last = epochs[-1]
-    row = planned.identity() | {"status": "stopped", **environment}
+    row = planned.identity() | {"status": "stopped", **environment, **end_columns()}
     row |= {name: value for name, value in last.items() if name.startswith("val/")}
     row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"]}
     with _disk_errors_said(log, planned):
@@ -90,44 +92,57 @@ def write_stopped(
 
 
 def record_trial(
-    log: RunLog, planned: Planned, data: "StagedData | None", context: "Context"
-) -> Iterator[dict[str, float]]:
-    """Runs a trial and writes it to the run log. Yields its epoch rows.
+    log: RunLog,
+    planned: Planned,
+    data: "StagedData | None",
+    context: "Context",
+    saved: "SavedTraining | None" = None,
+    ranks: "Ranks | None" = None,
+) -> Generator[dict[str, float], None, Exception | None]:
+    """Runs a trial and writes it to the run log. Yields its epoch rows; returns what made it fail, if it did.
 
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
-    arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume.
+    arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume. Nor is
+    being told to end, which leaves its row to who told it. `saved` and `ranks` are `run_trial`'s.
     Raises RunEndedError when the row cannot be written: then the next ones cannot be, either.
     """
     import safetensors.torch
 
+    from foresight.train.loop import ToldToEndError
     from foresight.train.trial import run_trial
 
-    running = run_trial(planned.trial.config, data, context)
+    running = run_trial(planned.trial.config, data, context, saved, ranks)
     try:
         result = yield from running
         if planned.timed:
             result.columns["cost/latency_ms"] = measure_latency(planned.trial.config, context)
+    except ToldToEndError:
+        return None
     except Exception as error:
         write_failure(log, planned, describe(error))
-        return
+        return error
+    environment = environment_columns() | {"env/device": context.device, "env/workers": ranks.size if ranks else 1}
     with _disk_errors_said(log, planned):
         for split in (data.train, data.val, data.test) if data is not None else ():
             write_split(log, split.sample_hash)
         log.write_trial(
-            planned.identity()
-            | {
-                "status": "complete",
-                **result.columns,
-                **environment_columns(),
-                "env/device": context.device,
-                **end_columns(),
-            },
+            planned.identity() | {"status": "complete", **result.columns, **environment, **end_columns()},
             config=planned.trial.config.model_dump(mode="json"),
             epochs=result.epochs,
             samples=result.samples,
             pictures=result.pictures,
             weights=safetensors.torch.save(result.weights) if planned.keep_weights else None,
         )
+    return None
+
+
+def has_its_row(log: RunLog, planned: Planned) -> bool:
+    """Whether this attempt of the trial, or one of its retries, has ended with a row: then nothing of it runs again."""
+    log.refresh_trial(planned.key)  # it may have run on another machine
+    try:
+        return bool(log.read_trial(planned.key)["attempt"] >= planned.attempt)
+    except FileNotFoundError:
+        return False
 
 
 def measure_latency(config: TrialConfig, context: "Context") -> float:
@@ -144,7 +159,7 @@ def _disk_errors_said(log: RunLog, planned: Planned) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunEndedError(
-            f"trial {planned.key} cannot be written to {log.root} ({error.strerror or error}); every trial that is "
+            f"trial {planned.key} cannot be written to {log} ({error.strerror or error}); every trial that is "
             "there is kept, and the same command goes on once the others can be written"
         ) from error
 

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from foresight.config import TrialConfig
 from foresight.runlog import RunLog
+from foresight.tuning.outcome import Outcome
 from foresight.tuning.search import Objective
-from foresight.tuning.search_study import Outcome
 
 CONFIG = "config/"
 

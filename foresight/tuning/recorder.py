@@ -1,5 +1,6 @@
 """Tune's callback: keeps the display, and writes the rows of trials that were stopped, or whose process died without one."""
 
+import dataclasses
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from ray import tune
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress
-from foresight.tuning.record import Planned, write_failure, write_stopped
+from foresight.tuning.record import Planned, has_its_row, write_failure, write_stopped
 
 
 class TrialRecorder(tune.Callback):
@@ -32,7 +33,10 @@ class TrialRecorder(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if "row" in result:
-            self.epochs.setdefault(trial.config["key"], []).append(result["row"])
+            row, key = result["row"], trial.config["key"]
+            # A process that took another's place may repeat the epochs after the checkpoint.
+            before = [known for known in self.epochs.get(key, []) if known["epoch"] < row["epoch"]]
+            self.epochs[key] = [*before, row]
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item: Planned = trial.config["planned"]
@@ -45,6 +49,17 @@ class TrialRecorder(tune.Callback):
                 raise
         self._finish(item)
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial whose process or machine was lost runs again, from its checkpoint, as the next attempt."""
+        item: Planned = trial.config["planned"]
+        cause = cause_of_death(trial)
+        if isinstance(cause, RunEndedError):
+            self.ended = cause
+            raise cause
+        if not has_its_row(self.log, item):
+            trial.config["planned"] = dataclasses.replace(item, attempt=item.attempt + 1)
+            self.progress.say(f"{item.key} lost its process and goes on as attempt {item.attempt + 1}")
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item: Planned = trial.config["planned"]
         self.epochs.pop(item.key, None)
@@ -52,7 +67,7 @@ class TrialRecorder(tune.Callback):
         try:
             if isinstance(cause, RunEndedError):
                 raise cause
-            if not wrote_its_row(self.log, item):
+            if not has_its_row(self.log, item):
                 write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
         except RunEndedError as error:
             self.ended = error
@@ -64,12 +79,6 @@ class TrialRecorder(tune.Callback):
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None
         self.progress.finish(item.key, item.trial.arm.name, row["error"], value)
-
-
-def wrote_its_row(log: RunLog, item: Planned) -> bool:
-    """Whether a process that died had ended its trial before: then its own row stands."""
-    row = log.read_trial(item.key) if item.key in log.statuses() else None
-    return row is not None and row["attempt"] == item.attempt
 
 
 def is_stopped(item: Planned, last_result: Mapping[str, Any] | None) -> bool:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from foresight.claim import Claim
-from foresight.config import TrialConfig
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
 from foresight.proposal_space import ProposalSpace
 from foresight.runlog import TRIAL_COLUMNS
+from foresight.tuning.budget import Budget
 
 # `tpe` is for one objective or several (MOTPE is optuna's TPE now), `nsga2` for several, `random` to hold both against.
 SamplerName = Literal["tpe", "nsga2", "random"]
@@ -68,6 +68,7 @@ class Search:
     seeds: int = 2
     asha: Asha | None = None
     seed: int = 0
+    budget: Budget | None = None  # where a command stops by itself, unless flags say otherwise
 
     def check(self, space: ProposalSpace) -> tuple[Objective, ...]:
         """The objectives. Raises RequestError for a search that cannot be made, or that could pass for a verdict."""
@@ -136,12 +137,3 @@ class Search:
                 f"the first rung, {self.asha.first_rung} epochs, is not before the end of a training of "
                 f"{space.baseline.train.epochs}"
             )
-
-
-def describe_change(space: ProposalSpace, config: TrialConfig) -> str:
-    """How a proposal differs from the baseline: `fusion.layers=6, train.lr=0.0013`."""
-    flat, baseline = config.flat(), space.baseline.flat()
-    changed = [d.field for d in space.dimensions if flat[d.field] != baseline[d.field]]
-    return ", ".join(
-        f"{name}={flat[name]:.3g}" if isinstance(flat[name], float) else f"{name}={flat[name]}" for name in changed
-    )

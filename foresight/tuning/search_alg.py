@@ -11,8 +11,8 @@ from ray.tune.search import Searcher
 from foresight.runlog import RunLog
 from foresight.space import Trial
 from foresight.tuning.proposals import Proposals
-from foresight.tuning.record import Planned
-from foresight.tuning.recorder import is_stopped, wrote_its_row
+from foresight.tuning.record import Planned, has_its_row
+from foresight.tuning.recorder import is_stopped
 from foresight.tuning.search import Asha, Objective
 from foresight.tuning.trainable import RACED
 
@@ -40,7 +40,7 @@ class ProposalSearcher(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         item = self.live.pop(trial_id)
-        if error and not wrote_its_row(self.log, item):
+        if error and not has_its_row(self.log, item):
             row: Mapping[str, Any] = {"status": "failed"}  # the recorder is about to write it
         elif is_stopped(item, result):
             assert result is not None  # as the recorder will write it, too

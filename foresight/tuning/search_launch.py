@@ -1,18 +1,36 @@
 """`main_search`: what `python sweeps/<search>.py` does. Its flags are those of every study, with proposals in place of blocks."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
-from foresight.runlog import RunLog
+from foresight.run_folder import open_log, open_study_log
+from foresight.storage.objects import open_place
 from foresight.tuning import preflight
 from foresight.tuning.amend import amend_claim
+from foresight.tuning.budget import choose_budget
 from foresight.tuning.exit_codes import one_sentence
-from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, Wandb, check_flags, choose_scale, place
+from foresight.tuning.flags import (
+    BudgetGpuHours,
+    BudgetHours,
+    BudgetMoney,
+    CocoRoot,
+    DataName,
+    DavisRoot,
+    GpuPrice,
+    Runs,
+    Ssv2Root,
+    Wandb,
+    Workers,
+    check_flags,
+    check_placement,
+    check_plan_flags,
+    choose_scale,
+    place,
+)
 from foresight.tuning.plan_report import plan_json
 from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.search import Search
@@ -44,18 +62,20 @@ def build_search_app(search: Search) -> typer.Typer:
                 help=f"Configurations to propose, {search.proposals} by default, each run at {search.seeds} seeds.",
             ),
         ] = None,
-        budget_hours: Annotated[
-            float | None, typer.Option(min=0.0, help="Propose nothing that would end later; what has begun is ended.")
-        ] = None,
+        budget_hours: BudgetHours = None,
+        budget_gpu_hours: BudgetGpuHours = None,
+        budget_money: BudgetMoney = None,
+        price: GpuPrice = None,
         limit: Annotated[int | None, typer.Option(min=1, help="Run at most N trials now.")] = None,
         one: Annotated[
             str | None, typer.Option(metavar="KEY", help="One proposed trial, in this process, without Ray.")
         ] = None,
-        runs: Annotated[Path, typer.Option(help="Where run logs are kept.")] = Path("runs"),
+        runs: Runs = "runs",
         warm_start: Annotated[
-            list[Path] | None,
+            list[str] | None,
             typer.Option(metavar="RUNS/STUDY", help="A run log whose finished trials are told and reused; repeatable."),
         ] = None,
+        workers: Workers = 1,
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the search is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -70,19 +90,25 @@ def build_search_app(search: Search) -> typer.Typer:
         console = Console(stderr=plan and json, highlight=False, markup=False)
         with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
             check_flags(plan, json)
+            budget = choose_budget(search.budget, budget_hours, budget_gpu_hours, budget_money, price)
+            asked = any(flag is not None for flag in (budget_hours, budget_gpu_hours, budget_money))
+            check_plan_flags(plan, False, price, budget, one, asked)
             if amend is not None:
                 if plan or one is not None:
                     raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
-                amend_claim(search.name, search.claim, RunLog(runs.absolute() / search.name), amend, console)
+                amend_claim(search.name, search.claim, open_log(open_place(runs).below(search.name)), amend, console)
                 raise typer.Exit(DONE)
             n_gpus = cluster_gpus()
             if scale is None:
                 scale = choose_scale(n_gpus, console)
-            placement = place(scale, n_gpus, runs, {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, wandb)
+            if not plan:
+                check_placement(scale, n_gpus, workers, one)
+            roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
+            placement = place(scale, n_gpus, runs, roots, workers, wandb)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
-                made = make_search_plan(session)
+                made = make_search_plan(session, budget)
                 if json:
                     print(plan_json(made))
                 else:
@@ -90,8 +116,7 @@ def build_search_app(search: Search) -> typer.Typer:
                 raise typer.Exit(DONE)
             if one is not None:
                 raise typer.Exit(session.run_one(one))
-            budget_s = None if budget_hours is None else 3600 * budget_hours
-            raise typer.Exit(session.run(retry_failed, budget_s, limit))
+            raise typer.Exit(session.run(retry_failed, budget, limit))
 
     command.__doc__ = search.question
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -105,7 +130,7 @@ def open_search(
     data: str | None,
     n_proposals: int,
     placement: Placement,
-    warm_start: list[Path],
+    warm_start: list[str],
     console: Console,
 ) -> SearchSession:
     """The search on this machine's data. Raises RequestError for data, a space or objectives that cannot be used."""
@@ -118,7 +143,8 @@ def open_search(
         name = min(unread)
         raise RequestError(f"'{search.name}' does not read --{name}-root here; add --data {name} or leave it out")
     preflight.check_budgets([space.baseline])
-    log = RunLog(placement.runs / search.name)
+    log = placement.log(search.name)
+    log.refresh()
     own = replace(placement, slots=1, alone=True) if search.alone else placement
-    sources = tuple(RunLog(path.absolute()) for path in warm_start)
+    sources = tuple(open_study_log(text) for text in warm_start)
     return SearchSession(search, space, objectives, n_proposals, log, own, sources, console)

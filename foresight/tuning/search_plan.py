@@ -9,13 +9,14 @@ from rich.text import Text
 
 from foresight.dimensions import Choice
 from foresight.features.requests import needed_entries
-from foresight.features.store import ArrayStore
 from foresight.space import BASELINE, Arm, Trial
-from foresight.tuning.plan_report import cost_line, estimate_cost
+from foresight.tuning.budget import NO_LIMIT, Budget
+from foresight.tuning.estimate import estimate_cost
+from foresight.tuning.plan_print import estimate_lines
 from foresight.tuning.search_session import PARTS_OF_FEATURES, SearchSession
 
 
-def make_search_plan(session: SearchSession) -> dict[str, Any]:
+def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[str, Any]:
     """The plan as a plain tree (`--plan --json`). The cost takes every proposal for the baseline, and none as stopped."""
     from foresight.train.size import measure_size  # the only part of a plan that needs torch
 
@@ -28,7 +29,7 @@ def make_search_plan(session: SearchSession) -> dict[str, Any]:
     size = measure_size(space.baseline)
     sizes = {BASELINE: size} | {trial.arm.name: measure_size(trial.config) for trial in begun}
     entries = needed_entries(space.combinations(*PARTS_OF_FEATURES))
-    store = ArrayStore(session.placement.cache)
+    store = session.placement.store()
     pending = begun + [Trial(arm, space.baseline)] * n_left
     return {
         "study": search.name,
@@ -43,7 +44,7 @@ def make_search_plan(session: SearchSession) -> dict[str, Any]:
         "baseline": size,
         "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": session.placement.slots,
-        "cost": estimate_cost(pending, sizes, log, session.placement),
+        "cost": estimate_cost(pending, sizes, log, session.placement).as_json(budget.price),
     }
 
 
@@ -78,7 +79,8 @@ def print_search_plan(plan: dict[str, Any], console: Console) -> None:
         f"the baseline trains {size['params_trained']:,.0f} parameters, decoder apart ({size['params_decoder']:,.0f})"
     )
     console.print(f"features of the whole space: {features['n_cached']} of {features['n_entries']} entries cached")
-    console.print(cost_line(plan, "at most about, if every proposal costs what the baseline does,"), soft_wrap=True)
+    for line in estimate_lines(plan, "at most about, if every proposal costs what the baseline does,"):
+        console.print(line, soft_wrap=True)
 
 
 def _values(dimension: dict[str, Any]) -> str:

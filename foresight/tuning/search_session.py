@@ -1,9 +1,8 @@
 """One invocation of a search's command: proposals are made, run and told until there are as many as were asked for."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -11,23 +10,25 @@ from rich.console import Console
 from foresight.config import TrialConfig
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import missing_requests
-from foresight.features.store import ArrayStore
 from foresight.proposal_space import ProposalSpace
 from foresight.runlog import RunLog
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning import preflight
 from foresight.tuning.adopt import adopt
+from foresight.tuning.budget import Budget
 from foresight.tuning.declaration import manifest_row, write_sweep
-from foresight.tuning.looking import Budget
 from foresight.tuning.one_trial import run_here
-from foresight.tuning.proposals import Proposals
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
 from foresight.tuning.recorded import Recorded, by_arm, read_recorded, rebuild_config
 from foresight.tuning.search import Objective, Search
+from foresight.tuning.search_budget import SearchBudget
 from foresight.tuning.search_words import say_state, summarise
 from foresight.tuning.session import DONE, SOME_FAILED, shown
 from foresight.tuning.sweep import Placement
+
+if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
 
 # The parts of a config that decide what the encoders are given, and so which features a proposal needs.
 PARTS_OF_FEATURES = ("data", "vlm", "dinov2", "streams", "decoder")
@@ -52,6 +53,10 @@ class SearchSession:
         preflight.check_disk(self.log.root, 0, "the run log")
         preflight.check_ownership(self.log, self.search, self.space.baseline)
         preflight.check_measurable(self.search.claim, self.space.baseline)
+        smallest = {
+            d.field: min(d.extremes()) for d in self.space.dimensions if d.field in ("train.batch_size", "data.n_train")
+        }
+        preflight.check_shared([self.space.baseline.with_fields(smallest)], self.placement.workers)
         for source in self.sources:
             if source.read_sweep() is None:
                 raise RequestError(
@@ -59,12 +64,11 @@ class SearchSession:
                 )
             preflight.check_readable(source)
 
-    def run(self, retry_failed: bool, budget_s: float | None, most_trials: int | None) -> int:
+    def run(self, retry_failed: bool, limits: Budget, most_trials: int | None) -> int:
         """Goes on with the search from what its run log holds. Returns the exit code."""
         from foresight.tuning.execute import Runner
 
-        budget = Budget(budget_s)
-        clock = TrialClock(budget)
+        budget = SearchBudget(limits, self.log, self.placement, self.search.seeds)
         with preflight.only_driver(self.log):
             known = [read_recorded(source) for source in self.sources]
             proposals = self._proposals(known, retry_failed, budget, most_trials)
@@ -73,7 +77,9 @@ class SearchSession:
             self.write_declaration()
             for source, trials in zip(self.sources, known, strict=True):
                 proposals.tell_known(by_arm(trials.values()))
-                self.console.print(f"warm start: {len(trials)} finished trials of {shown(source.root)}", soft_wrap=True)
+                self.console.print(
+                    f"warm start: {len(trials)} finished trials of {shown(source.place)}", soft_wrap=True
+                )
             outside = proposals.resume(self.recorded())
             say_state(
                 self.search,
@@ -85,17 +91,21 @@ class SearchSession:
                 self.console,
             )
             if proposals.n_left or self._unmeasured(proposals):
-                with running_ray(self.placement.slots) as ray:
+                with running_ray(self.placement.processes) as ray:
                     runner = Runner(ray, self.log, self.placement, self.search.claim, self.console)
                     if proposals.n_left:
                         probes = [Trial(Arm("", "", "", config), config) for config in features]
                         runner.pretrain_decoders(probes)
                         self._check_sensitivity(runner)
                         runner.compute_features(probes)
-                        clock.begin()
-                        runner.run_search(proposals, self._planner(), self._scheduler(), clock.end_trial)
+                        budget.begin()
+                        runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial)
                     runner.measure_latency(self._unmeasured(proposals))
-        return summarise(self.search, proposals, self.log, self.console)
+        code = summarise(self.search, proposals, self.log, self.console)
+        if budget.lack is not None:
+            self.console.print(f"the budget ends before the next proposal: {budget.lack}", soft_wrap=True)
+            return SOME_FAILED
+        return code
 
     def run_one(self, key: str) -> int:
         """Runs one trial that was proposed before in this process, so that a breakpoint works. Returns the exit code."""
@@ -119,7 +129,7 @@ class SearchSession:
             config = rebuild_config({str(name): value for name, value in row.items()})
             if config is None:
                 raise RequestError(
-                    f"{self.log.root} was searched with another version of the config: the key of {row['key']} is not that of "
+                    f"{self.log} was searched with another version of the config: the key of {row['key']} is not that of "
                     "its fields any more; use another --runs, and --warm-start cannot read it either"
                 )
             found[number_of(str(row["arm"]))] = config
@@ -153,8 +163,8 @@ class SearchSession:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _proposals(
-        self, known: Sequence[Mapping[str, Recorded]], retry_failed: bool, budget: Budget, most_trials: int | None
-    ) -> Proposals:
+        self, known: Sequence[Mapping[str, Recorded]], retry_failed: bool, budget: SearchBudget, most_trials: int | None
+    ) -> "Proposals":
         finished = {
             key: trial.row
             for key, trial in read_recorded(self.log).items()
@@ -170,6 +180,8 @@ class SearchSession:
                     )
             return None
 
+        from foresight.tuning.proposals import Proposals  # needs optuna
+
         return Proposals(
             self.search,
             self.space,
@@ -178,7 +190,7 @@ class SearchSession:
             finished,
             plan=lambda trial: self.log.write_manifest([manifest_row(trial)]),
             answer=answer,
-            may_propose=lambda: budget.allows(self.search.seeds),
+            may_propose=budget.may_propose,
             most_trials=most_trials,
         )
 
@@ -220,7 +232,7 @@ class SearchSession:
 
     def _check_machine(self, configs: Sequence[TrialConfig]) -> None:
         preflight.check_machine(configs, self.placement, self.log)
-        cached = not missing_requests(configs, ArrayStore(self.placement.cache))
+        cached = not missing_requests(configs, self.placement.store())
         preflight.check_checkpoints([c for c in configs if c.runs_encoders or self.search.alone or not cached])
         preflight.check_decoders(configs)
 
@@ -239,28 +251,12 @@ class SearchSession:
             baseline = Arm(BASELINE, "", "", self.space.baseline)
             self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
 
-    def _unmeasured(self, proposals: Proposals) -> list[Arm]:
+    def _unmeasured(self, proposals: "Proposals") -> list[Arm]:
         """The arms with a complete trial whose latency is not on record."""
         measured = self.log.read_latency()
         known = set(measured["arm_key"]) if len(measured) else set()
         complete = [b for b in proposals.blocks.values() if b.outcome is not None and b.outcome.state == "complete"]
         return [b.arm for b in complete if b.arm.config.task == "reconstruction" and b.arm.config.arm_key not in known]
-
-
-class TrialClock:
-    """Gives a budget the pace of trials that run beside each other: the time from one end to the next."""
-
-    def __init__(self, budget: Budget):
-        self.budget, self.last = budget, time.monotonic()
-
-    def begin(self) -> None:
-        """The first trials begin: what went before is not their pace."""
-        self.last = time.monotonic()
-
-    def end_trial(self) -> None:
-        now = time.monotonic()
-        self.budget.add(1, now - self.last)
-        self.last = now
 
 
 def number_of(arm: str) -> int:

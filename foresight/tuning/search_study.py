@@ -6,7 +6,6 @@ these and on what has been told, and on nothing that dies with the process: a st
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import optuna
@@ -16,6 +15,7 @@ from optuna.trial import TrialState
 from foresight.dimensions import Choice, Dimension, IntRange
 from foresight.proposal_space import ProposalSpace
 from foresight.seeding import keyed_seed
+from foresight.tuning.outcome import Outcome
 from foresight.tuning.search import Objective, SamplerName
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -29,15 +29,6 @@ SAMPLERS: dict[SamplerName, Callable[[int, int], BaseSampler]] = {
 }
 GENERATIONS = 5  # of NSGA-II, within the declared proposals, and at most of optuna's 50 each
 LEAST_POPULATION, MOST_POPULATION = 4, 50
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a proposal: means over its seeds, one an objective; a stopped one's value at the epoch it reached."""
-
-    state: Literal["complete", "stopped", "failed"]
-    values: tuple[float, ...] = ()
-    epoch: int = 0
 
 
 class SearchStudy:

@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from foresight.runlog import RunLog
-from foresight.tuning.proposals import Proposals
 from foresight.tuning.search import Search
 from foresight.tuning.session import DONE, SOME_FAILED, shown
+
+if TYPE_CHECKING:
+    from foresight.tuning.proposals import Proposals
 
 
 def say_state(
     search: Search,
     epochs: int,
-    proposals: Proposals,
+    proposals: "Proposals",
     outside: Sequence[int],
     slots: int,
     log: RunLog,
@@ -26,7 +29,7 @@ def say_state(
         how += f", trials may be stopped after epoch {', '.join(map(str, search.asha.rungs(epochs)))} of {epochs}"
     console.print(
         f"{search.name}, {proposals.space.baseline.scale} scale: {proposals.next_number} of {proposals.n_proposals} proposals "
-        f"made, at most {proposals.n_left} trials to run, {slots} at a time, into {shown(log.root)}; {how}",
+        f"made, at most {proposals.n_left} trials to run, {slots} at a time, into {shown(log.place)}; {how}",
         soft_wrap=True,
     )
     if proposals.n_told:
@@ -38,7 +41,7 @@ def say_state(
         )
 
 
-def summarise(search: Search, proposals: Proposals, log: RunLog, console: Console) -> int:
+def summarise(search: Search, proposals: "Proposals", log: RunLog, console: Console) -> int:
     """Says how the proposals ended, and returns the exit code that goes with it."""
     states = Counter(block.outcome.state if block.outcome else "open" for block in proposals.blocks.values())
     told = ", ".join(f"{states[state]} {state}" for state in ("complete", "stopped", "failed", "open") if states[state])
@@ -53,5 +56,5 @@ def summarise(search: Search, proposals: Proposals, log: RunLog, console: Consol
     if failed:
         console.print(f"failed: {', '.join(failed)}; run them again with --retry-failed", soft_wrap=True)
     if not proposals.stopped_early:
-        console.print(f"next: python -m analysis {search.name} --runs {shown(log.root.parent)}", soft_wrap=True)
+        console.print(f"next: python -m analysis {search.name} --runs {shown(log.place.above)}", soft_wrap=True)
     return SOME_FAILED if failed or states["open"] else DONE

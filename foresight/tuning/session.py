@@ -1,5 +1,6 @@
 """One invocation of a study's command: what is not finished of it is run, by Ray or as one trial in this process."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,9 @@ from rich.console import Console
 
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import missing_requests
-from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
 from foresight.space import Arm, SearchSpace, Trial
+from foresight.storage.place import Place
 from foresight.tuning import preflight
 from foresight.tuning.declaration import manifest_row, write_sweep
 from foresight.tuning.level_notes import level_notes
@@ -56,11 +57,11 @@ class Session:
             self.write_declaration()
             self.console.print(
                 f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
-                f"{self.placement.slots} at a time, into {shown(self.log.root)}",
+                f"{self.placement.slots} at a time, into {shown(self.log.place)}",
                 soft_wrap=True,
             )
             if pending or unmeasured:
-                with running_ray(self.placement.slots) as ray:
+                with running_ray(self.placement.processes) as ray:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
                         runner.pretrain_decoders(pending)
@@ -107,12 +108,12 @@ class Session:
     def check_machine(self, pending: list[Trial], unmeasured: list[Arm]) -> None:
         """Raises RequestError when this machine cannot run the pending trials or measure the unmeasured arms."""
         configs = [trial.config for trial in pending]
-        cached = not missing_requests(configs, ArrayStore(self.placement.cache))
+        cached = not missing_requests(configs, self.placement.store())
         preflight.check_machine(configs, self.placement, self.log)
         run_encoders = [arm.config for arm in unmeasured] + [c for c in configs if c.runs_encoders or not cached]
         preflight.check_checkpoints(run_encoders)
         preflight.check_decoders(configs)
-        preflight.check_continued(configs, self.placement.runs)
+        preflight.check_continued(configs, self.placement.place_of_runs)
 
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""
@@ -158,11 +159,13 @@ class Session:
         if failed or unfinished:
             return SOME_FAILED
         self.console.print(
-            f"next: python -m analysis {self.sweep.name} --runs {shown(self.log.root.parent)}", soft_wrap=True
+            f"next: python -m analysis {self.sweep.name} --runs {shown(self.log.place.above)}", soft_wrap=True
         )
         return DONE
 
 
-def shown(path: Path) -> str:
-    """A path as a person would type it from here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def shown(place: Place) -> str:
+    """A place as a person would type it from here."""
+    if place.url is not None:
+        return shlex.quote(place.url)
+    return str(place.path.relative_to(Path.cwd()) if place.path.is_relative_to(Path.cwd()) else place.path)

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.storage.lease import read_claims
 from foresight.tuning.preflight import check_readable
@@ -28,6 +28,7 @@ from foresight.tuning.progress import clock
 RECENT = 20  # finished trials that the throughput is of
 QUIET_SHARE = 5  # times the usual gap between two trials without one: the sweep may hang, and the reader is told
 MOST_KEYS = 3  # of a failure's trials that are listed
+START_S = 120.0  # that a command may take before its first trials begin
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -42,7 +43,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Status:
-    """Counts are of planned trials. Times are None where too few trials have ended to tell."""
+    """Counts are of planned trials, of a search those that it may come to. Times are None where too few ended to tell."""
 
     study: str
     scale: str
@@ -51,6 +52,7 @@ class Status:
     failed: int
     stopped: int
     left: int  # neither: they wait, run, or died half-way
+    at_most: bool  # a search: how many trials it takes is only known on the way
     driver: str
     trials_per_hour: float | None
     left_s: float | None
@@ -63,28 +65,29 @@ class Status:
 def read_status(log: RunLog, now: float) -> Status:
     """How the study stands at the time `now` (seconds since 1970). Raises RequestError for a folder that holds none."""
     if not (log.root / "sweep.json").is_file():
-        raise RequestError(
-            f"'{log.root}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
-        )
+        raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     check_readable(log)
     sweep = log.read_sweep() or {}
     planned = set(log.read_manifest()["key"])
     trials = log.trials()
     trials = trials[trials["key"].isin(planned)]
     counts = Counter(trials["status"])
-    left = len(planned) - len(trials)
+    search = (sweep.get("space") or {}).get("search")
+    n_planned = max(len(planned), search["proposals"] * search["seeds"]) if search else len(planned)
+    left = n_planned - len(trials)
     times = _ended(trials)
     ended = times[-RECENT - 1 :]
-    gaps = [after - before for before, after in pairwise(ended)]
-    span = ended[-1] - ended[0] if gaps else 0.0
+    gaps = _without_pauses([after - before for before, after in pairwise(ended)], trials)
+    span = sum(gaps)
     return Status(
         study=str(sweep.get("study", log.root.name)),
         scale=str(sweep.get("scale", "")),
-        planned=len(planned),
+        planned=n_planned,
         complete=counts["complete"],
         failed=counts["failed"],
         stopped=counts["stopped"],
         left=left,
+        at_most=search is not None,
         driver=_describe_driver(log),
         trials_per_hour=3600 * len(gaps) / span if span > 0 else None,
         left_s=left * span / len(gaps) if span > 0 else None,
@@ -97,16 +100,16 @@ def read_status(log: RunLog, now: float) -> Status:
 
 def describe(status: Status) -> list[str]:
     """The status as lines for a person."""
-    scale = f", {status.scale} scale" if status.scale else ""
+    scale, most = f", {status.scale} scale" if status.scale else "", "at most " * status.at_most
     stopped = f", {status.stopped} stopped early" if status.stopped else ""
     lines = [
-        f"{status.study}{scale}: {status.complete} of {status.planned} trials complete, {status.failed} failed{stopped}, "
-        f"{status.left} left",
+        f"{status.study}{scale}: {status.complete} of {most}{status.planned} trials complete, {status.failed} "
+        f"failed{stopped}, {most}{status.left} left",
         f"driver: {status.driver}",
     ]
     if status.trials_per_hour is not None and status.left_s is not None:
         rate = f"throughput: {status.trials_per_hour:,.0f} trials an hour over the last {RECENT}"
-        lines.append(rate + (f"; at that rate {clock(status.left_s)} left" if status.left else ""))
+        lines.append(rate + (f"; at that rate {most}{clock(status.left_s)} left" if status.left else ""))
     if status.untimed:
         lines.append(f"times: {status.untimed} of the recorded trials do not say when they ended, and are in no rate")
     quiet_s, gap_s = status.quiet_s, status.usual_gap_s
@@ -122,6 +125,12 @@ def _ended(trials: pd.DataFrame) -> list[float]:
     """When the trials ended that say it, in seconds since 1970, in order."""
     said = trials.get("env/ended", pd.Series(dtype=object)).dropna()
     return sorted(datetime.fromisoformat(time).timestamp() for time in said)
+
+
+def _without_pauses(gaps: list[float], trials: pd.DataFrame) -> list[float]:
+    """Times from one end to the next in which trials ran: no such gap is longer than a trial and the start of a command."""
+    took = trials.get("cost/trial_s", pd.Series(dtype=float)).max()
+    return gaps if pd.isna(took) else [gap for gap in gaps if gap <= 2 * took + START_S]
 
 
 def _failures(failed: Any) -> list[Failure]:
@@ -147,12 +156,12 @@ def _describe_driver(log: RunLog) -> str:
 
 @app.command()
 def main(
-    folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")],
+    folder: Annotated[str, typer.Argument(help="A study's run log: runs/p2_ablations, s3://bucket/runs/p2_ablations.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print it for machines.")] = False,
 ) -> None:
     """How a sweep stands: trials, throughput, time left, failures with their causes."""
     try:
-        status = read_status(RunLog(folder), time.time())
+        status = read_status(open_study_log(folder), time.time())
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

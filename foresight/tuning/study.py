@@ -12,6 +12,7 @@ from foresight.space import SearchSpace, Trial
 from foresight.tuning import preflight
 from foresight.tuning.session import DONE, Session
 from foresight.tuning.sweep import Placement, Sweep, plan_trials, read_roots, resolve_space
+from foresight.tuning.within_budget import BudgetMeter, run_study
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,18 @@ class Study:
         preflight.check_disk(self.log.root, 0, "the run log")
         self.check_run_log()
         preflight.check_budgets(trial.config for trial in self.trials)
+        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
 
     def check_run_log(self) -> None:
         """Raises RequestError for a run directory of another study, claim, scale, data set or configuration."""
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)
+
+    def logs(self) -> list[RunLog]:
+        """The run logs of the studies that it needs, the deepest first, and its own."""
+        found = [log for need in self.needs for log in need.logs()] + [self.log]
+        return list({log.root: log for log in found}.values())
 
     def session(self, console: Console) -> Session:
         return Session(self.sweep, self.space, self.trials, self.log, self.placement, console)
@@ -60,7 +67,8 @@ def open_study(sweep: Sweep, scale: str, data: str | None, seeds: int | None, pl
     needs = tuple(open_study(need, scale, data, None, placement) for need in sweep.needs)
     space = resolve_space(sweep, scale, data, placement.roots)
     preflight.check_measurable(sweep.claim, space.baseline)
-    log = RunLog(placement.runs / sweep.name)
+    log = placement.log(sweep.name)
+    log.refresh()
     preflight.check_readable(log)
     provisional = any(need.provisional or need.unfinished(sweep) for need in needs)
     if sweep.choose is not None and not provisional:
@@ -79,10 +87,10 @@ def planned_results(needs: tuple[Study, ...]) -> Mapping[str, pd.DataFrame]:
     return results
 
 
-def run_needs(study: Study, console: Console) -> int:
+def run_needs(study: Study, console: Console, meter: BudgetMeter) -> int:
     """Runs what is missing of the needed studies, the deepest first. Returns the exit code of the first that fails."""
     for need in study.needs:
-        code = run_needs(need, console)
+        code = run_needs(need, console, meter)
         if code == DONE and need.provisional:
             need = open_study(
                 need.sweep, need.space.baseline.scale, need.space.baseline.data.name, None, need.placement
@@ -90,14 +98,15 @@ def run_needs(study: Study, console: Console) -> int:
         if code == DONE and need.unfinished(study.sweep):
             console.print(f"{study.sweep.name} needs {need.sweep.name}, which runs first", soft_wrap=True)
             need.check()
-            code = need.session(console).run(need.trials, retry_failed=False)
+            code = run_study(need.session(console), need.trials, False, meter)
             code = code if need.unfinished(study.sweep) else DONE
         if code != DONE:
-            console.print(
-                f"{study.sweep.name} needs {need.sweep.name}, which is not complete; "
-                f"python sweeps/{need.sweep.name}.py --retry-failed runs its failed trials again",
-                soft_wrap=True,
+            statuses = need.log.statuses()
+            failed = any(statuses.get(trial.key) == "failed" for trial in need.trials)
+            retry = (
+                f"; python sweeps/{need.sweep.name}.py --retry-failed runs its failed trials again" if failed else ""
             )
+            console.print(f"{study.sweep.name} needs {need.sweep.name}, which is not complete{retry}", soft_wrap=True)
             return code
     return DONE
 

@@ -11,11 +11,18 @@ from foresight.claim import Claim
 from foresight.config import GENERATED_DATA, DataConfig, HeldoutConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.errors import RequestError
-from foresight.features.store import default_root
+from foresight.features.store import ArrayStore, default_root
+from foresight.run_folder import open_log
+from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
+from foresight.storage.place import Place
+from foresight.tuning.budget import Budget
 
 # Given the space and the trials of each needed study, the space with what they decided.
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
+
+
+RETRIES = 3  # of a trial whose process or machine was lost, before that is a failed row
 
 
 @dataclass(frozen=True)
@@ -31,23 +38,63 @@ class Sweep:
     choose: Choose | None = None  # what the needed studies decide; without them the space is as declared
     keep_weights: bool = False  # trained models are kept, for a study that continues with them
     alone: bool = False  # one trial at a time: what is measured is time
+    budget: Budget | None = None  # where a command stops by itself, unless flags say otherwise
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where and how fast. `slots` trials run at once, each with `gpus` GPUs; paths are of this machine."""
+    """Where and how fast. `slots` trials run at once, each on `workers` processes of `gpus` GPUs.
+
+    Paths are the same on all machines. Of an object store they are those of the copies, and the URL goes with them.
+    """
 
     runs: Path
     slots: int
     gpus: float = 0.0
-    cache: Path = field(default_factory=default_root)
+    workers: int = 1  # processes that share a trial: one is Tune's own, more are Ray Train's
+    wait_s: float = 1800.0  # that a trial waits for its workers before it has failed
+    cache: Path = field(default_factory=default_root)  # of features
     roots: Mapping[str, Path] = field(default_factory=dict)  # folders of data sets, by the data set's name
+    runs_url: str | None = None
+    cache_url: str | None = None
     alone: bool = False  # nothing of ours may run beside a trial: what is measured is time
     wandb: bool = False  # finished trials are sent to W&B
+
+    def log(self, study: str) -> RunLog:
+        """The run log of a study."""
+        return open_log(self.place_of_runs.below(study))
+
+    def store(self) -> ArrayStore:
+        """The feature cache."""
+        return ArrayStore.at(self.place_of_features)
+
+    @property
+    def place_of_features(self) -> Place:
+        """The folder of all features."""
+        return Place(self.cache, self.cache_url)
+
+    @property
+    def place_of_runs(self) -> Place:
+        """The folder of all run logs."""
+        return Place(self.runs, self.runs_url)
 
     @property
     def device(self) -> str:
         return "cuda" if self.gpus else "cpu"
+
+    @property
+    def processes(self) -> int:
+        """How many processes train at once, and so how many may do other work at once."""
+        return self.slots * self.workers
+
+    @property
+    def trial_gpus(self) -> float:
+        """GPUs of one trial."""
+        return self.gpus * self.workers
+
+    def describe_workers(self) -> str:
+        """`2 workers with 1 CPU each`."""
+        return f"{self.workers} workers with {f'{self.gpus:g} GPU and ' if self.gpus else ''}1 CPU each"
 
 
 def resolve_space(sweep: Sweep, scale: str, data: str | None, roots: Mapping[str, Path]) -> SearchSpace:

@@ -3,8 +3,9 @@
 import socket
 from datetime import UTC, datetime
 
+from foresight.features.keys import entries_of
 from foresight.features.requests import missing_requests
-from foresight.features.store import ArrayStore
+from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
 from foresight.space import Arm
 from foresight.tuning.context import worker_context
@@ -19,8 +20,10 @@ def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
     from foresight.train.sensitivity import check_sensitivity, probe_config
 
     torch.set_num_threads(1)
-    store = ArrayStore(placement.cache)
+    store = placement.store()
     probes = {arm.name: probe_config(arm.config) for arm in arms}
+    for continued in filter(None, (config.continued() for config in probes.values())):
+        bring_weights(placement.place_of_runs, continued.key)
     for stage in missing_requests(probes.values(), store):
         for request in stage:
             compute(request, store, placement.roots, placement.device)
@@ -41,6 +44,9 @@ def run_latency(arms: list[Arm], placement: Placement, log: RunLog) -> int:
     pipeline = Pipeline(placement.device)
     # What these rows share: milliseconds of another hour or machine cannot be compared with them.
     occasion = {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "host": socket.gethostname()}
+    store = placement.store()
     for arm in arms:
+        if "ltx" in entries_of(arm.config):
+            store.load(entries_of(arm.config)["ltx"][0])  # the pipeline reads its files from this machine
         log.write_latency(arm.config.arm_key, {"arm": arm.name, **pipeline.measure(arm.config), **occasion})
     return len(arms)

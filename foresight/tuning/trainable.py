@@ -1,22 +1,34 @@
 """The Tune class trainable. One process runs many trials: torch, the staged features and LPIPS stay loaded between them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from ray import tune
 
 from foresight.claim import Claim
+from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
 from foresight.tuning.context import worker_context
-from foresight.tuning.record import Planned, describe, environment_columns, record_trial, write_failure
+from foresight.tuning.record import (
+    Planned,
+    describe,
+    environment_columns,
+    has_its_row,
+    record_trial,
+    write_failure,
+)
+from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import Placement
 
+CHECKPOINT_S = 30.0  # a lost process costs at most so much of a trial's training; most trials at toy size are shorter
 RACED = "raced"  # what a scheduler reads of an epoch; only trials that may be stopped report it
 
 
 class TrialActor(tune.Trainable):
     """Runs the trial `config["planned"]`; a step is an epoch. Reused for the next trial by `reset_config`."""
+
+    epochs: Generator[dict[str, float], None, None] | None = None
 
     def setup(
         self,
@@ -26,47 +38,63 @@ class TrialActor(tune.Trainable):
         log: RunLog | None = None,
     ) -> None:
         assert placement is not None and claim is not None and log is not None
-        from foresight.features.store import ArrayStore
 
         self.placement = placement
         self.log = log
         self.primary = claim.primary
-        self.store = ArrayStore(placement.cache)
+        self.store = placement.store()
         self.context = worker_context(placement)
         self.staged: tuple[str, Any] = ("", None)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
         self.planned: Planned = new_config["planned"]
-        self.epochs = self._run(self.planned)  # a trial that was stopped ends here, without a row of its own
+        self.epochs = self._run(self.planned)
         return True
 
+    def cleanup(self) -> None:
+        """Ends what is left of the trial before: one that was stopped ends here, without a row of its own."""
+        if self.epochs is not None:
+            self.epochs.close()
+
     def step(self) -> dict[str, Any]:
+        assert self.epochs is not None
         row = next(self.epochs, None)
         if row is None:
             return {"key": self.planned.key, "done": True}
         result = {"key": self.planned.key, "done": False, "epoch": row["epoch"]}
         if self.planned.raced:
-            result |= {"row": row, "environment": environment_columns() | {"env/device": self.context.device}}
+            result |= {"row": row, "environment": self.environment()}
             is_last = row["epoch"] >= self.planned.trial.config.recipe.epochs
             if not is_last and math.isfinite(row.get(self.planned.raced, math.nan)):
                 result[RACED] = row[self.planned.raced]
         return result
 
+    def environment(self) -> dict[str, Any]:
+        """The `env/*` columns of a trial that is stopped now."""
+        return environment_columns() | {"env/device": self.context.device, "env/workers": 1}
+
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: the run log is the truth, and a trial that did not finish runs again."""
+        """Nothing: Tune's snapshots are never read back; `foresight.tuning.scratch` has the training's."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
 
-    def _run(self, planned: Planned) -> Iterator[dict[str, float]]:
+    def _run(self, planned: Planned) -> Generator[dict[str, float], None, None]:
+        """The epochs of the trial's own training; none where its row is there already, as its process was lost later."""
         from foresight.features.requests import needed_entries
         from foresight.features.stage import stage
 
         config = planned.trial.config
+        if has_its_row(self.log, planned):
+            return
         if not config.is_trained:
             yield from record_trial(self.log, planned, None, self.context)
             return
+        continued = config.continued()
+        if continued is not None:
+            bring_weights(self.placement.place_of_runs, continued.key)
         entries = " ".join(sorted(needed_entries([config])))
         if self.staged[0] != entries:
             self.staged = ("", None)  # let go of the old features before loading the new
@@ -75,4 +103,9 @@ class TrialActor(tune.Trainable):
             except Exception as error:
                 write_failure(self.log, planned, describe(error))
                 return
-        yield from record_trial(self.log, planned, self.staged[1], self.context)
+        scratch = TrialScratch(self.log, planned.key)
+        saved = scratch.checkpoint(config, self.context, n_workers=1, every_s=CHECKPOINT_S)
+        try:
+            yield from record_trial(self.log, planned, self.staged[1], self.context, saved)
+        finally:  # ended or stopped; a process that is killed leaves it to the one that takes its place
+            scratch.remove_checkpoint()

@@ -20,7 +20,9 @@ from filelock import FileLock, Timeout
 
 from foresight.errors import RequestError
 from foresight.redaction import redact
-from foresight.runlog import RunLog, atomic_write_bytes
+from foresight.run_folder import open_study_log
+from foresight.runlog import RunLog
+from foresight.storage.local import atomic_write_bytes
 from foresight.tuning.preflight import check_readable
 
 SHOWN = ("val/", "train/", "cost/")  # prefixes of the row's columns that a run's summary has
@@ -142,14 +144,15 @@ def follow(mirror: WandbMirror, say: Callable[[str], None], ended: Callable[[flo
 
 @app.command()
 def main(
-    folder: Annotated[Path, typer.Argument(help="A study's run log, such as runs/p2_ablations.")],
+    folder: Annotated[str, typer.Argument(help="A study's run log: runs/p2_ablations, s3://bucket/runs/p2_ablations.")],
     following: Annotated[
         bool, typer.Option("--follow", help="Go on as trials end, until standard input is closed.")
     ] = False,
 ) -> None:
     """Shows a study's finished trials in Weights & Biases."""
-    log = RunLog(folder.absolute())
     try:
+        # A driver names its own copy, and keeps it up to date itself.
+        log = RunLog(Path(folder)) if following else open_study_log(folder)
         if not following and not (log.root / "sweep.json").is_file():
             raise RequestError(
                 f"'{folder}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
@@ -160,11 +163,11 @@ def main(
             refused = follow(mirror, _say, _input_closed) if following else send_all(mirror, _say)
             n_left = len(mirror.unsent())
     except (RequestError, Timeout) as error:
-        taken = f"the trials of {log.root} are being sent to W&B by another process"
+        taken = f"the trials of {folder} are being sent to W&B by another process"
         typer.echo(taken if isinstance(error, Timeout) else str(error), err=not following)
         raise typer.Exit(2) from error
     if refused:
-        again = f"python -m foresight.tuning.wandb_mirror {log.root}"
+        again = f"python -m foresight.tuning.wandb_mirror {log}"
         _say(
             f"W&B: {len(mirror.sent)} trials of {log.root.name} are sent and {n_left} are not ({refused}); {again} sends them"
         )

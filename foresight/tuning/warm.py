@@ -1,7 +1,6 @@
 """`main`: what `python sweeps/warm_cache.py` does: the features of studies are computed before their trials are paid for."""
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -11,11 +10,10 @@ from foresight.config import TrialConfig
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.features.size import entry_sizes, missing_bytes
-from foresight.features.store import ArrayStore
 from foresight.tuning import preflight
 from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.feature_pool import fill_cache
-from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Ssv2Root, check_flags, choose_scale, place
+from foresight.tuning.flags import CocoRoot, DataName, DavisRoot, Runs, Ssv2Root, check_flags, choose_scale, place
 from foresight.tuning.ray_runtime import cluster_gpus, running_ray
 from foresight.tuning.session import DONE
 from foresight.tuning.study import Study, check_roots, open_study
@@ -38,9 +36,7 @@ def build_app(known: list[str], load: Callable[[str], Sweep]) -> typer.Typer:
         ] = None,
         plan: Annotated[bool, typer.Option("--plan", help="Show what would be computed and what it takes.")] = False,
         json: Annotated[bool, typer.Option("--json", help="With --plan: for machines.")] = False,
-        runs: Annotated[
-            Path, typer.Option(help="Where run logs are: a study may decide what the next one reads.")
-        ] = Path("runs"),
+        runs: Runs = "runs",  # a study may decide what the next one reads
         data: Annotated[DataName | None, typer.Option(help="Default: what each study is declared on.")] = None,
         coco_root: CocoRoot = None,
         ssv2_root: Ssv2Root = None,
@@ -62,7 +58,7 @@ def build_app(known: list[str], load: Callable[[str], Sweep]) -> typer.Typer:
             for study in opened:
                 if study.provisional:
                     console.print(
-                        f"{study.sweep.name} depends on results that are not complete in {placement.runs}: its features "
+                        f"{study.sweep.name} depends on results that are not complete in {placement.place_of_runs}: its features "
                         "are those of the study as declared",
                         soft_wrap=True,
                     )
@@ -96,14 +92,15 @@ def read_configs(studies: Iterable[Study]) -> list[TrialConfig]:
 
 def warm(configs: list[TrialConfig], placement: Placement, console: Console) -> None:
     """Computes what the cache lacks. Raises RequestError before anything starts, RunEndedError when it cannot go on."""
-    store = ArrayStore(placement.cache)
+    store = placement.store()
     discard_corrupt(configs, store)
-    preflight.check_disk(placement.cache, missing_bytes(configs, store, placement.slots), "the feature cache")
+    preflight.check_disk(placement.cache, missing_bytes(configs, store, placement.processes), "the feature cache")
     if missing_requests(configs, store):
         preflight.check_checkpoints(configs)
-        with running_ray(placement.slots) as ray:
+        with running_ray(placement.processes) as ray:
             fill_cache(ray, configs, placement, console)
     sizes = entry_sizes(configs)
     console.print(
-        f"{len(sizes)} entries are cached, {disk_size(sum(sizes.values()))} in {placement.cache}", soft_wrap=True
+        f"{len(sizes)} entries are cached, {disk_size(sum(sizes.values()))} in {placement.place_of_features}",
+        soft_wrap=True,
     )

@@ -11,15 +11,14 @@ from foresight.config import TrialConfig
 from foresight.features.requests import Request, missing_requests, read_entries
 from foresight.features.shards import pictures_done
 from foresight.features.size import entry_sizes, flops_left, missing_bytes, pass_flops
-from foresight.features.store import ArrayStore
-from foresight.tuning.plan_report import ASSUMED_EXTRACTION_FLOPS, USD_PER_GPU_HOUR
+from foresight.tuning.estimate import ASSUMED_EXTRACTION_FLOPS, ASSUMED_PRICE
 from foresight.tuning.progress import clock
 from foresight.tuning.sweep import Placement
 
 
 def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], placement: Placement) -> dict[str, Any]:
     """The plan as a plain tree (`--plan --json`)."""
-    store = ArrayStore(placement.cache)
+    store = placement.store()
     sizes = entry_sizes(configs)
     readers = {key: Request(kind, (reading,)) for key, (kind, reading) in read_entries(configs).items()}
     requests = [request for stage in missing_requests(configs, store) for request in stage]
@@ -28,7 +27,7 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
         "studies": list(studies),
         "scale": configs[0].scale,
         "data": configs[0].data.model_dump(),
-        "cache": str(placement.cache),
+        "cache": str(placement.place_of_features),
         "entries": [
             {
                 "key": key,
@@ -50,13 +49,14 @@ def make_warm_plan(studies: Sequence[str], configs: Sequence[TrialConfig], place
             for request in requests
         ],
         "bytes": sum(sizes.values()),
-        "bytes_needed": missing_bytes(configs, store, placement.slots),
-        "slots": placement.slots,
-        "cost": {"extraction_slot_s": seconds, "wall_s": seconds / placement.slots},
+        "bytes_needed": missing_bytes(configs, store, placement.processes),
+        "slots": placement.processes,
+        "cost": {"extraction_slot_s": seconds, "wall_s": seconds / placement.processes},
     }
     if configs[0].scale == "full":
         hours = seconds / 3600
-        plan["cost"] |= {"gpu_hours": hours, "usd": hours * USD_PER_GPU_HOUR, "usd_per_gpu_hour": USD_PER_GPU_HOUR}
+        usd_per_gpu_hour = ASSUMED_PRICE.per_gpu_hour
+        plan["cost"] |= {"gpu_hours": hours, "usd": hours * usd_per_gpu_hour, "usd_per_gpu_hour": usd_per_gpu_hour}
     return plan
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from gate_studies import FEW, SWEEP
+from odd_logs import LAYERS, ODD
 from study_writer import StudyWriter, with_gaps
 from typer.testing import CliRunner, Result
 
 from analysis import Study, load
 from analysis.__main__ import app
+from foresight.runlog import RunLog
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,3 +77,24 @@ def run_analysis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         return CliRunner().invoke(app, list(words), catch_exceptions=False)
 
     return run
+
+
+@pytest.fixture
+def cautions(tmp_path):
+    """Writes three arms at `n_seeds` seeds and returns what is said, by kind; `change` is added to one arm's rows."""
+
+    def said(change=None, everywhere=False, edit=None, **fields) -> dict[str, str]:
+        def changed(trial, row):
+            return row | (change or {}) if everywhere or trial.arm.name == ODD else row
+
+        path = StudyWriter(
+            tmp_path / "study", **{"space": LAYERS, "n_seeds": 2, "change_row": changed} | fields
+        ).write()
+        if edit is not None:
+            edit(RunLog(path))
+        found: dict[str, str] = {}
+        for caution in load(path).cautions():
+            found[caution.kind] = f"{found[caution.kind]} {caution.text}" if caution.kind in found else caution.text
+        return found
+
+    return said

@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 import analysis
 from analysis.__main__ import app
 from analysis.cells import build_cells, interval_of
-from analysis.cost import COST_COLUMNS, Price, build_cost, compute_money, describe_cost, read_price
+from analysis.cost import COST_COLUMNS, build_cost, describe_cost
 from analysis.figure_marks import arm_values, describe_point
 from analysis.figure_style import INK, draw, mark, new_figure
 from analysis.inline_svg import inline_svg
 from analysis.sections import SECTIONS
 from foresight.errors import RequestError
+from foresight.price import Price, compute_money, read_price
 
 FRAME = pd.DataFrame(
     {

@@ -101,7 +101,7 @@ def test_sizes_of_one_budget_are_no_objective(write_study):
     )
     study = analysis.load(path)
     assert study.pareto()["objectives"].unique().tolist() == ["quality"]
-    assert "trained parameters (the same for every arm to within 5%)" in study.fronts()["left_out"].iloc[0]
+    assert "trained parameters (the same for every arm to within 5 %)" in study.fronts()["left_out"].iloc[0]
 
 
 def test_an_arm_without_all_registered_seeds_has_no_state(write_study):

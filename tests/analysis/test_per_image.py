@@ -28,8 +28,8 @@ DIFFERENCES = {
 SIDE = 4
 
 
-def strip(caption: str, brightness: int) -> bytes:
-    pixels = np.full((2 * SIDE, 4 * SIDE, 3), brightness, dtype=np.uint8)
+def strip(caption: str, brightness: int, n_kept: int) -> bytes:
+    pixels = np.full((2 * SIDE, n_kept * SIDE, 3), brightness, dtype=np.uint8)
     about = PngInfo()
     about.add_text("Caption", caption)
     buffer = io.BytesIO()
@@ -44,6 +44,7 @@ def write(
     caption="Rows: target, reconstruction.",
     scene=True,
     is_rolled=False,
+    n_kept=4,
 ):
     """Writes the study and, over each trial, its samples; `is_rolled` puts them in another order for every trial."""
     claim = dataclasses.replace(CLAIM, primary=metric, seeds=3, criteria=())
@@ -56,7 +57,7 @@ def write(
         if scene:
             samples.insert(2, "scene", ["circle", "circle", "square", "square"])
         samples = samples.iloc[np.roll(np.arange(4), i)] if is_rolled else samples
-        log.write_trial(row, samples=samples, pictures={"examples": strip(caption, 40 * i % 256)})
+        log.write_trial(row, samples=samples, pictures={"examples": strip(caption, 40 * i % 256, n_kept)})
     return path
 
 
@@ -98,6 +99,17 @@ def test_the_extremes_are_named_by_hash_with_their_seeds(study):
     sentences = describe_image_extremes(study.image_extremes())
     assert sentences[0].startswith("Largest gain: fusion.layers=6 on image a (circle), mask IoU +0.410 [0.385, 0.435]")
     assert "extreme of 4 images, so some of it is luck" in sentences[0]
+
+
+def test_images_that_no_trial_kept_a_picture_of_are_told(tmp_path, study):
+    assert study.image_extremes()["has_picture"].all()
+    assert not any("no picture" in sentence for sentence in describe_image_extremes(study.image_extremes()))
+    few = analysis.load(write(tmp_path / "few" / "study", n_kept=2)).image_extremes()
+    assert few.groupby("sample_hash")["has_picture"].first().to_dict() == {"a": True, "b": True, "c": False, "d": False}
+    said = "Of the 4 images named here 2 have no picture: trials keep the first 2 test images alone."
+    assert describe_image_extremes(few)[-1] == said
+    none = analysis.load(write(tmp_path / "none" / "study", caption="Whatever.")).image_extremes()
+    assert describe_image_extremes(none)[-1] == "Of the 4 images named here 4 have no picture: no trial kept one."
 
 
 def test_sentences_say_what_question_this_answers(study):

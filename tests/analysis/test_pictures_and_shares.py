@@ -8,10 +8,11 @@ from PIL.PngImagePlugin import PngInfo
 from study_writer import FACTORS, space
 
 import analysis
-from analysis.pictures import MOST_PICTURES, read_caption, read_pictures
+from analysis.kept_pictures import read_caption
+from analysis.pictures import MOST_PICTURES, read_pictures
 from analysis.report import render_report
 from foresight.metrics import SHARES
-from foresight.runlog import atomic_write_bytes
+from foresight.storage.local import atomic_write_bytes
 
 
 def png(caption: str = "") -> bytes:

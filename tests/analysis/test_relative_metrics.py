@@ -133,7 +133,7 @@ def test_the_table_of_efficiency_and_its_warnings(write_study):
         "Efficiency 1.165 is above 1 although the reference is the larger (98 M parameters against 8.11 M): "
         "the reference may be under-trained. "
         "The reference baseline had not converged in 5 of 5 trials. "
-        "fusion.layers=2 has 8.11 M trained parameters, 19% fewer than its label of 10 M. "
+        "fusion.layers=2 has 8.11 M trained parameters, 19 % fewer than its label of 10 M. "
         f"The ratio passes and mask IoU {iou['mean'].iloc[0]:.3f} does not: at least 0.7 is acceptable."
     )
 

@@ -13,7 +13,8 @@ import analysis
 from analysis.figure_effects import plot_effects
 from analysis.figure_style import draw
 from analysis.figures import draw_figures
-from analysis.report import render_report
+from analysis.report import arm_name, breakable, keep_units, render_report
+from foresight.space import Factor
 
 FIGURES = {
     "effects", "tradeoff", "learning_curves", "factor_fusion_strategy", "factor_fusion_layers", "factor_output_queries",
@@ -171,3 +172,37 @@ def test_analysis_starts_without_torch_ray_and_figures():
     code = f"import sys, analysis.__main__; print({slow} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_number_stands_on_one_line_with_its_unit(reported):
+    body = reported.html.split("<main>")[1].split("</main>")[0]
+    assert "95\u00a0% interval" in body
+    assert re.search(r">[^<>]*\d %", body) is None
+    assert keep_units('<p class="w 5 h">0.3 % of 20 k in 3 s, 5 seeds</p>') == (
+        '<p class="w 5 h">0.3\u00a0% of 20\u00a0k in 3\u00a0s, 5 seeds</p>'
+    )
+
+
+def test_the_test_of_the_verdicts_is_named_with_its_capitals(reported):
+    assert "Moderated Welch test (" in reported.html or "Moderated Welch and paired t tests (" in reported.html
+
+
+def test_a_name_ends_a_line_between_its_parts_and_never_inside_a_number():
+    assert arm_name("fusion.vlm_weight=0.3,a<b=1.5") == "fusion.<wbr>vlm_weight=<wbr>0.3,<wbr>a&lt;b=<wbr>1.5"
+    assert breakable("param_efficiency/v1") == "param_<wbr>efficiency/<wbr>v1"
+    assert breakable("at 1.1 of each range_") == "at 1.1 of each range_"
+
+
+def test_many_arms_fold_and_a_factor_without_a_point_has_no_figure(write_study):
+    factors = (
+        Factor("layers", "fusion.layers", tuple(range(1, 9))),
+        Factor("queries", "fusion.queries", (16, 17, 18, 19, 20, 21, 22, 23, 64)),
+    )
+    partly = write_study(
+        space=space(factors, design="factorial"), n_seeds=1, with_latency=False,
+        change_row=lambda trial, row: row if trial.arm.name == "baseline" else None,
+    )  # fmt: skip
+    page = render_report(analysis.load(partly), draw_figures(analysis.load(partly)))
+    assert page.count('<details class="fold"><summary>All 72 arms</summary>') == 3
+    assert "figure-factor_" not in page
+    assert 'id="effects"' not in page

@@ -11,8 +11,9 @@ from study_writer import CLAIM, StudyWriter, space
 
 import analysis
 from analysis.criteria import unmet_criteria
-from analysis.figure_pictures import plot_failures, plot_side_by_side, trials_with
+from analysis.figure_pictures import plot_failures, plot_side_by_side
 from analysis.figures import draw_figures
+from analysis.kept_pictures import trials_with
 from analysis.report import write_report
 from foresight.claim import Claim, Criterion
 from foresight.errors import RequestError

@@ -59,7 +59,7 @@ def test_the_cheapest_that_is_as_good_and_what_it_saves(study):
     sentences = describe_simplification(frame)
     assert sentences[0] == "baseline has the best mean mask IoU, 0.720 (5 paired seeds, 4 arms)."
     assert sentences[1].startswith(
-        "fusion.queries=32 saves 48% of the trained parameters and is non-inferior to the best arm at a margin of 0.02 "
+        "fusion.queries=32 saves 48 % of the trained parameters and is non-inferior to the best arm at a margin of 0.02 "
         "(adjusted p "
     )
     assert (

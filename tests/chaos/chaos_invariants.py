@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foresight.runlog import RunLog
+from foresight.tuning.sweep import RETRIES
 from foresight.verify import find_faults, find_unfinished
 
 # Of a row: when, where and how often it was run. Everything else must be the same bits.
@@ -57,7 +58,9 @@ class Ledger:
             self.failures[key].add(stat)
         elif key not in self.complete:
             self.complete[key] = _identity(directory)
-            if row["attempt"] != 1 + len(self.failures[key]):
+            # A process that is lost is replaced by itself, a number of times before that is a failed row.
+            least = 1 + len(self.failures[key])
+            if not least <= row["attempt"] <= least * (1 + RETRIES):
                 self._say(f"{key}: attempt {row['attempt']} after {len(self.failures[key])} failures")
 
     def _say(self, sentence: str) -> None:

@@ -36,7 +36,7 @@ def free_ports(n: int) -> list[int]:
 
 def documented(start: str) -> str:
     """The command of cluster/README.md's last part that begins so, on one line."""
-    part = README.split("## A cluster that is there")[1].replace("\\\n", " ")
+    part = README.split("\n## A cluster that is there\n")[1].replace("\\\n", " ")
     found = [line for line in part.splitlines() if re.match(start, line)]
     assert found, f"cluster/README.md has no command {start}"
     return " ".join(found[0].split())
@@ -49,6 +49,7 @@ class LocalHead:
         # Not pytest's folder: the names of Ray's sockets must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="foresight-head-"))
         gcs, self.dashboard, client, self.metrics, agent, monitor, head_metrics = free_ports(7)
+        self.address = f"127.0.0.1:{gcs}"
         self.url = f"http://127.0.0.1:{self.dashboard}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},

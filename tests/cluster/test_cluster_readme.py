@@ -34,7 +34,7 @@ def test_a_sweep_on_a_cluster_names_its_scale_and_a_shared_folder():
     for line in COMMANDS:
         if "sweeps/p2_ablations.py" in line:
             assert "--scale" in line
-            assert re.search(r"--runs /\w+", line)
+            assert re.search(r"--runs (/|s3://|gs://)\w+", line)
 
 
 def test_what_is_made_is_unmade():

@@ -91,7 +91,7 @@ def test_a_training_that_ends_by_its_criterion_leaves_its_best_weights(data, lr)
     config = plateau_trial(train__lr=lr)
     model, rows, ended = run_to_the_end(config, data)
     losses = [row["val/loss"] for row in rows]
-    assert ended == Ended(losses.index(min(losses)) + 1, True)
+    assert (ended.kept_epoch, ended.converged) == (losses.index(min(losses)) + 1, True)
     assert len(rows) < 60
     kept = Reconstruction(config, Context("cpu")).validate(model, data.val)
     assert kept["loss"] == min(losses)

@@ -32,7 +32,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Prete
 @pytest.fixture
 def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Ray, training and feature extraction are out of bounds, and so are this machine's own caches and GPUs."""
-    for name in ("ray_runtime.start_ray", "session.record_trial"):
+    for name in ("ray_runtime.start_ray", "one_trial.record_trial"):
         monkeypatch.setattr(f"foresight.tuning.{name}", lambda *a: pytest.fail("something was started"))
     monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
     monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))

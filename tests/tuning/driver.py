@@ -30,7 +30,7 @@ class Ended:
 class Study:
     """A study's script with a run directory of its own below `folder`."""
 
-    def __init__(self, script: str, folder: Path, cache: Path):
+    def __init__(self, script: str, folder: Path, cache: Path | str):
         self.script, self.folder, self.cache = HERE / script, folder, cache
         self.log = RunLog(folder / "runs" / self.script.stem)
         folder.mkdir()

@@ -62,7 +62,7 @@ def test_plan_with_a_limit_shows_what_would_be_run(command):
     assert [trial["key"] for trial in plan["trials"]] == [t.key for t in SWEEP.space("tiny").trials(2)[:2]]
     assert plan["factors"][1]["coverage"] == {"16": "0 of 2"}
     whole = json.loads(command("--plan", "--json").stdout)
-    assert 0 < plan["cost"]["training_slot_s"] < whole["cost"]["training_slot_s"]
+    assert 0 < plan["cost"]["training_slot_s"]["expected"] < whole["cost"]["training_slot_s"]["expected"]
     assert "the first 2 of 6 trials, of 2 arms x 1 seeds [0]" in command("--plan", "--limit", "2").stdout
     assert "6 trials = 3 arms x 2 seeds" in command("--plan", "--limit", "9").stdout
 
@@ -101,7 +101,9 @@ def test_without_a_scale_the_choice_is_told(tmp_path):
 def test_plan_of_full_scale_needs_no_checkpoint(command):
     result = command("--plan", "--json", scale="full")
     assert result.exit_code == 0
-    assert json.loads(result.stdout)["cost"]["usd"] > 0
+    money = json.loads(result.stdout)["cost"]["money"]
+    assert (money["currency"], money["is_assumed"]) == ("USD", True)
+    assert 0 < money["low"] < money["expected"] < money["high"]
 
 
 def test_a_question_is_what_help_shows():

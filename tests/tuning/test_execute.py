@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import small_study
+from ray import exceptions
 from ray.exceptions import RayTaskError
 from typer.testing import CliRunner, Result
 
@@ -17,7 +18,7 @@ from foresight.tuning.launch import build_app
 class PlayedRay:
     """Every task comes back with one error, as Ray hands it over."""
 
-    exceptions = SimpleNamespace(RayTaskError=RayTaskError)
+    exceptions = exceptions
 
     def __init__(self, error: Exception):
         self.error = error

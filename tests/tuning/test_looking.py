@@ -160,7 +160,7 @@ def test_without_the_baseline_there_is_no_look_and_nothing_more_is_run(pretended
 
 def test_a_budget_begins_no_block_that_would_end_after_it(pretended, command, log, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(looking.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
 
     def takes_a_second_a_trial(n: int) -> None:
         now[0] += n
@@ -169,8 +169,10 @@ def test_a_budget_begins_no_block_that_would_end_after_it(pretended, command, lo
     result = command("--until-decided", "--budget-hours", str(7.5 / 3600))
     # blocks of 3, 3, then of 2, which would end at 8 s
     assert [len(batch) for batch in pretended.batches] == [3, 3]
-    assert result.exit_code == 0, result.output
-    assert "the budget ends before the next block" in result.output
+    assert result.exit_code == 1, result.output
+    said = "the budget ends before the next block: 0:06 of 0:08 are over and the next block should take 0:02"
+    assert said in result.output
+    assert "to look 2 at 3 seeds; 2 of 6 trials in 1 block are left" in result.output
     assert max(look for look, _ in looks(log)) == 1
     assert command("--until-decided", "--budget-hours", "1").exit_code == 0
     assert max(look for look, _ in looks(log)) == 3
@@ -196,7 +198,6 @@ def test_after_a_look_the_plan_leaves_out_what_its_verdicts_save(pretended, comm
     ("flags", "sweep", "said"),
     [
         (("--until-decided",), small_study.SWEEP, "'small_study' has one look, at 2 seeds"),
-        (("--budget-hours", "1"), SWEEP, "--budget-hours belongs to --until-decided"),
         (("--until-decided", "--limit", "3"), SWEEP, "leave --limit or --until-decided out"),
         (("--until-decided", "--one", "x"), SWEEP, "leave --one or --until-decided out"),
         (("--until-decided", "--seeds", "1"), SWEEP, "the first look is at 2 seeds, and --seeds 1 ends"),

@@ -14,10 +14,13 @@ from typer.testing import CliRunner
 
 from foresight.runlog import RunLog, config_columns
 from foresight.tuning import study as study_module
+from foresight.tuning.budget import NO_LIMIT
 from foresight.tuning.launch import build_app
 from foresight.tuning.study import open_study, run_needs
 from foresight.tuning.sweep import Placement
+from foresight.tuning.within_budget import BudgetMeter
 
+UNLIMITED = BudgetMeter(NO_LIMIT, [])
 NEEDED = small_study.SWEEP.space("tiny").trials(2)
 
 
@@ -77,9 +80,9 @@ def test_a_failed_needed_trial_ends_the_command_with_its_code_and_a_sentence(
 ):
     for trial in NEEDED:
         write(needed_log, trial, status="failed" if trial is NEEDED[0] else "complete")
-    monkeypatch.setattr(study_module.Session, "run", lambda self, trials, retry_failed: 1)
+    monkeypatch.setattr(study_module, "run_study", lambda session, trials, retry_failed, meter: 1)
     continuing = replace(needing_study.SWEEP, choose=None)
-    assert run_needs(open_study(continuing, "tiny", None, None, placement), Console()) == 1
+    assert run_needs(open_study(continuing, "tiny", None, None, placement), Console(), UNLIMITED) == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "needing_study needs small_study, which is not complete; python sweeps/small_study.py --retry-failed" in said
 
@@ -90,7 +93,7 @@ def test_a_study_that_only_chooses_goes_on_without_a_failed_trial(placement, nee
         write(needed_log, trial, status="failed" if trial is NEEDED[0] else "complete", loss=loss)
     study = opened(placement)
     assert not study.provisional
-    assert run_needs(study, Console()) == 0
+    assert run_needs(study, Console(), UNLIMITED) == 0
     assert {trial.config.fusion.layers for trial in study.trials} == {2}
 
 

@@ -13,7 +13,7 @@ from ray.exceptions import RayTaskError
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.train.task import Context
-from foresight.tuning.record import ERROR_LENGTH, Planned, record_trial, write_failure
+from foresight.tuning.record import ERROR_LENGTH, Planned, has_its_row, record_trial, write_failure
 
 EPOCHS = [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}]
 
@@ -84,6 +84,10 @@ def test_a_long_message_is_cut(log, planned):
 class FakeProgress:
     def __init__(self) -> None:
         self.finished: list[tuple] = []
+        self.said: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
 
     def finish(self, *arguments) -> None:
         self.finished.append(arguments)
@@ -111,6 +115,36 @@ def test_a_process_that_died_gets_its_row_from_the_driver(log, planned, recorder
     assert (row["status"], row["attempt"]) == ("failed", 2)
     assert row["error"] == "the trial's process died: File ... ActorDiedError: the actor died. cause: killed"
     assert recorder.progress.finished == [(planned.key, "fusion.queries=32", row["error"], None)]
+
+
+def test_a_process_that_is_lost_makes_the_next_attempt_and_no_row(log, planned, recorder, dead_trial):
+    recorder.on_trial_recover(0, [], dead_trial)
+    recorder.on_trial_recover(0, [], dead_trial)
+    assert dead_trial.config["planned"].attempt == planned.attempt + 2
+    assert planned.key not in log.statuses()
+    assert recorder.progress.said == [f"{planned.key} lost its process and goes on as attempt {n}" for n in (3, 4)]
+
+
+def test_a_process_that_is_lost_after_its_row_was_written_makes_no_attempt(
+    monkeypatch, log, planned, recorder, dead_trial
+):
+    run_with(monkeypatch, log, planned, None)
+    recorder.on_trial_recover(0, [], dead_trial)
+    assert dead_trial.config["planned"] == planned
+    assert has_its_row(log, planned)
+
+
+def test_a_trial_that_cannot_be_written_is_not_tried_again(recorder, dead_trial):
+    with pytest.raises(RunEndedError, match="the disk is full"):
+        recorder.on_trial_recover(0, [], raised(RunEndedError("the disk is full"), dead_trial))
+    assert str(recorder.ended) == "the disk is full"
+
+
+def test_epochs_that_a_second_process_repeats_are_known_once(log, planned, recorder, dead_trial):
+    for epoch in (1, 2, 3, 2, 3, 4):
+        result = {"row": {"epoch": epoch, "val/loss": 1.0 / epoch}}
+        recorder.on_trial_result(0, [], dead_trial, result)
+    assert [row["epoch"] for row in recorder.epochs[planned.key]] == [1, 2, 3, 4]
 
 
 def test_a_process_that_died_after_its_row_was_written_keeps_it(monkeypatch, log, planned, recorder, dead_trial):

@@ -53,6 +53,31 @@ def test_a_sweep_in_which_nothing_ends_any_more_says_so(log):
     assert "quiet: no trial has ended for 16:20, where one usually does every 0:10" in describe(read_status(log, NOW))
 
 
+def test_a_pause_between_two_commands_is_in_no_rate(log):
+    ends = (NOW - 40_000, NOW - 39_980, NOW - 30, NOW - 10)
+    for i, ended in enumerate(ends):
+        record(log, f"t{i}", ended)
+    assert read_status(log, NOW).trials_per_hour == pytest.approx(3 / 39_990 * 3600)  # no trial says how long it took
+    row = {"key": "t4", "sweep": "small", "arm": "a", "seed": 0, "status": "complete", "provenance": "trained"}
+    log.write_trial(row | {"cost/trial_s": 25.0})
+    status = read_status(log, NOW)
+    assert status.trials_per_hour == pytest.approx(2 / 40 * 3600)
+    assert status.left_s == pytest.approx(1 * 20)
+
+
+def test_a_search_is_counted_against_what_it_may_come_to(log):
+    log.write_sweep(
+        {"study": "small", "scale": "tiny", "space": {"design": "search", "search": {"proposals": 10, "seeds": 2}}}
+    )
+    for i, (ended, status) in enumerate(((NOW - 40, "complete"), (NOW - 20, "stopped"), (NOW, "complete"))):
+        record(log, f"t{i}", ended, status)
+    lines = describe(read_status(log, NOW))
+    assert lines[0] == (
+        "small, tiny scale: 2 of at most 20 trials complete, 0 failed, 1 stopped early, at most 17 left"
+    )
+    assert lines[2] == "throughput: 180 trials an hour over the last 20; at that rate at most 5:40 left"
+
+
 def test_a_copy_tells_the_times_of_the_trials_and_not_of_its_files(log, tmp_path):
     for i, ended in enumerate((NOW - 40, NOW - 20, NOW - 10)):
         record(log, f"t{i}", ended)

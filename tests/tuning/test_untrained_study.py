@@ -38,8 +38,8 @@ def command(tmp_path, monkeypatch):
 def test_the_plan_has_no_data_and_a_cost_by_the_trial(command):
     plan = json.loads(command("--plan", "--json", "--scale", "tiny").stdout)
     assert (plan["is_trained"], plan["slots"], plan["features"]["n_entries"]) == (False, 1, 0)
-    assert plan["cost"]["measuring_slot_s"] == plan["cost"]["wall_s"] == 4 * 2.0
-    assert plan["cost"]["basis"] == "2 s a trial assumed"
+    assert plan["cost"]["measuring_slot_s"]["expected"] == plan["cost"]["wall_s"]["expected"] == 4 * 2.0
+    assert plan["cost"]["basis"] == "2 s a trial assumed, known to a factor of 5"
     shown = command("--plan", "--scale", "tiny").stdout
     assert "these trials train nothing and read no data set" in shown
     assert "training, " not in shown
@@ -59,7 +59,7 @@ def test_one_trial_is_a_row_without_epochs_and_the_next_plan_knows_how_long_it_t
     assert len(log.read_samples(trial.key)) == 4
     assert not (tmp_path / "cache").exists() or not any((tmp_path / "cache").rglob("*.json"))
     cost = json.loads(command("--plan", "--json", "--scale", "tiny").stdout)["cost"]
-    assert cost["measuring_slot_s"] == pytest.approx(3 * row["cost/trial_s"])
+    assert cost["measuring_slot_s"]["expected"] == pytest.approx(3 * row["cost/trial_s"])
     assert "as in 1 finished trials of this run log" in cost["basis"]
 
 

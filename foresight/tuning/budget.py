@@ -1,0 +1,98 @@
+"""Budget: what a study may take, declared with it or given by flags, and what its run logs say that it has taken."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from foresight.errors import RequestError
+from foresight.price import SECONDS_PER_HOUR, Money, Price, read_money, read_price
+from foresight.runlog import RunLog
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits, each None where there is none.
+
+    `hours` is the time of one command, from its start. `gpu_hours` and `money` are of every trial in the run logs of the
+    study and of those it needs, whichever command ran it: a job that is submitted again does not begin to count again.
+    """
+
+    hours: float | None = None
+    gpu_hours: float | None = None
+    money: Money | None = None
+    price: Price | None = None  # of a GPU-hour
+
+    @property
+    def is_limited(self) -> bool:
+        return any(limit is not None for limit in (self.hours, self.gpu_hours, self.money))
+
+    def check(self) -> None:
+        """Raises RequestError for a limit that is none, and for money that cannot be counted."""
+        money = None if self.money is None else self.money.amount
+        for name, limit in (("hours", self.hours), ("GPU-hours", self.gpu_hours), ("money", money)):
+            if limit is not None and not 0 < limit < math.inf:
+                raise RequestError(f"a budget of {limit:g} {name} is none; give a number above 0")
+        if self.money is None:
+            return
+        if self.price is None:
+            raise RequestError(
+                f"a budget of {self.money.amount:g} {self.money.currency} needs the price of a GPU-hour: --price '2.10 "
+                f"{self.money.currency}'"
+            )
+        if self.price.currency != self.money.currency or not self.price.per_gpu_hour > 0:
+            raise RequestError(
+                f"a budget of {self.money.amount:g} {self.money.currency} cannot be counted at {self.price.per_gpu_hour:g} "
+                f"{self.price.currency} per GPU-hour; state a price above 0 in the same currency"
+            )
+
+
+NO_LIMIT = Budget()
+
+
+def choose_budget(
+    declared: Budget | None, hours: float | None, gpu_hours: float | None, money: str | None, price: str | None
+) -> Budget:
+    """The declared budget, with every limit replaced that a flag gives. Raises RequestError for one that makes no sense."""
+    declared = declared or Budget()
+    chosen = Budget(
+        declared.hours if hours is None else hours,
+        declared.gpu_hours if gpu_hours is None else gpu_hours,
+        declared.money if money is None else read_money(money),
+        declared.price if price is None else read_price(price),
+    )
+    chosen.check()
+    return chosen
+
+
+def count_gpu_s(logs: Iterable[RunLog]) -> float:
+    """GPU-seconds that the trials of these run logs have held, the whole of each trial; on CPUs the seconds of their slots.
+
+    A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
+    later one has replaced count as much as a trial of their arm did. What the feature cache took is in no run log.
+    """
+    return sum(_count(log.trials()) for log in logs)
+
+
+def recorded_seconds(trials: pd.DataFrame) -> pd.Series:
+    """Seconds that each recorded trial took; where it recorded none, as those of its arm did, or all of them."""
+    seconds = trials["cost/trial_s"].fillna(trials["cost/train_s"]).astype(float)
+    of_arm = seconds.groupby(trials["arm"]).transform("mean")
+    return seconds.fillna(of_arm).fillna(seconds.mean()).fillna(0.0)
+
+
+def _count(trials: pd.DataFrame) -> float:
+    trials = trials[trials["provenance"] == "trained"]
+    seconds = recorded_seconds(trials)
+    # Training held its GPUs for cost/gpu_s of cost/train_s seconds; what trains nothing, for the whole trial.
+    held = trials["cost/gpu_s"].astype(float) / trials["cost/train_s"].mask(
+        trials["cost/train_s"] == 0, seconds
+    ).astype(float)
+    gpus = held.where(held > 0, 1.0)
+    earlier = seconds.groupby(trials["arm"]).transform("mean") * (trials["attempt"] - 1)
+    return float(((seconds + earlier) * gpus).sum())
+
+
+def hours_of(seconds: float) -> float:
+    return seconds / SECONDS_PER_HOUR

@@ -1,0 +1,128 @@
+"""Two processes that share a training, against one that has it alone."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as processes
+from small_trials import small
+
+from foresight.config import TrialConfig
+from foresight.features.stage import stage
+from foresight.features.store import ArrayStore
+from foresight.train.checkpoint import Checkpoint
+from foresight.train.loop import DivergedError, ToldToEndError, train
+from foresight.train.parallel import Ranks
+from foresight.train.task import Context
+from foresight.train.trial import build_task, shapes_of
+
+pytestmark = pytest.mark.timeout(400)
+
+UNEVEN = {"train__batch_size": 3, "train__epochs": 3, "train__lr": 1e-3}  # of eight images: 3, 3 and 2
+CONFIGS = {
+    "uneven batches": small(**UNEVEN),
+    "a last batch of one image": small(**UNEVEN | {"train__batch_size": 7}),
+    "accumulated batches": small(**UNEVEN, train__accumulate=2),
+    "clipped gradients": small(**UNEVEN, train__grad_clip=1e-3),
+    "to a criterion": small(
+        train__schedule="plateau", train__patience=2, train__epochs=12, train__batch_size=8, train__lr=1e-3
+    ),
+    "half precision": small(**UNEVEN, train__precision="bf16"),
+    "dropout": small(**UNEVEN, fusion__dropout=0.3),
+}
+DROPPED = "dropout"
+STOPPED_AFTER = 2
+
+
+@dataclass
+class Trained:
+    """What one process had in the end."""
+
+    rows: list[dict]
+    weights: dict[str, torch.Tensor]
+
+
+def run(config: TrialConfig, store: ArrayStore, ranks: Ranks, saved=None, until=None) -> Trained:
+    data = stage(config, store, "cpu")
+    task = build_task(config, Context("cpu"))
+    model = task.build(shapes_of(data))
+    rows = list(itertools.islice(train(task, model, data, ranks, saved), until))
+    return Trained(rows, model.state_dict())
+
+
+def share(rank: int, store_root: Path, folder: Path) -> None:
+    """What each of two processes does: every config; dropout again with a break; a stop; a loss that diverges."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    store, ended = ArrayStore(store_root), {}
+    for name, config in CONFIGS.items():
+        ended[name] = run(config, store, Ranks(rank, 2))
+    path = folder / "checkpoint.safetensors"
+    file = Checkpoint(lambda: path.read_bytes() if path.exists() else None, path.write_bytes, {})
+    before = run(CONFIGS[DROPPED], store, Ranks(rank, 2), file, until=1)
+    dist.barrier()
+    after = run(CONFIGS[DROPPED], store, Ranks(rank, 2), file)
+    ended["broken off"] = Trained(before.rows + after.rows, after.weights)
+
+    asked = itertools.count(1)
+    stopping = Ranks(rank, 2, told_to_end=lambda: next(asked) == STOPPED_AFTER)
+    with pytest.raises(ToldToEndError, match=f"epoch {STOPPED_AFTER}"):
+        run(CONFIGS["uneven batches"], store, stopping)
+    with pytest.raises(DivergedError):
+        run(small(**UNEVEN | {"train__lr": 1e30, "train__epochs": 9}), store, Ranks(rank, 2))
+    dist.destroy_process_group()
+    torch.save({name: vars(trained) for name, trained in ended.items()}, folder / f"{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def shared(store, tmp_path_factory) -> list[dict[str, Trained]]:
+    """What both processes had in the end, by config."""
+    folder = tmp_path_factory.mktemp("parallel")
+    processes.spawn(share, (store.root, folder), nprocs=2)
+    loaded = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return [{name: Trained(**fields) for name, fields in ended.items()} for ended in loaded]
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != DROPPED])
+def test_numbers_are_those_of_one_process(name, shared, store):
+    alone, ours = run(CONFIGS[name], store, Ranks()), shared[0][name]
+    tolerance = 0.02 if name == "half precision" else 1e-3  # in bf16 a part of a batch rounds otherwise
+    assert [row["step"] for row in ours.rows] == [row["step"] for row in alone.rows]
+    for mine, other in zip(ours.rows, alone.rows, strict=True):
+        losses = {key: value for key, value in other.items() if key.endswith("loss")}
+        assert {key: mine[key] for key in losses} == pytest.approx(losses, rel=tolerance)
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, "broken off"])
+def test_both_processes_have_the_same_model(name, shared):
+    first, second = (ended[name].weights for ended in shared)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_first_alone_validates(shared):
+    first, second = (ended["uneven batches"].rows[0] for ended in shared)
+    assert set(first) - set(second) == {"val/loss", "val/mse", "val/l1", "val/mask_bce", "val/mask_iou"}
+    assert {name: first[name] for name in second if name != "wall_s"} == {n: second[n] for n in second if n != "wall_s"}
+
+
+def test_dropout_is_another_draw(shared, store):
+    alone, ours = run(CONFIGS[DROPPED], store, Ranks()), shared[0][DROPPED]
+    assert ours.rows[0]["train/loss"] != pytest.approx(alone.rows[0]["train/loss"], rel=1e-4)
+
+
+def test_a_shared_training_goes_on_bit_for_bit_dropout_included(shared):
+    whole, resumed = shared[0][DROPPED], shared[0]["broken off"]
+    assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
+    losses = [[row["train/loss"] for row in trained.rows] for trained in (whole, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_every_image_of_a_batch_is_one_process_s():
+    for n_images, size in itertools.product(range(1, 9), (1, 2, 3, 8)):
+        batch = torch.arange(n_images)
+        parts = [Ranks(rank, size).part(batch) for rank in range(size)]
+        assert torch.equal(torch.cat(parts), batch)
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1

@@ -1,0 +1,80 @@
+"""Budgets as they are declared and asked for, and what a run log says has been spent."""
+
+import pandas as pd
+import pytest
+
+from foresight.errors import RequestError
+from foresight.price import Money, Price
+from foresight.runlog import RunLog
+from foresight.tuning.budget import NO_LIMIT, Budget, choose_budget, count_gpu_s, recorded_seconds
+
+
+def write(log: RunLog, key: str, arm: str = "a", **columns: object) -> None:
+    row = {"key": key, "sweep": "s", "arm": arm, "seed": 0, "status": "complete", "provenance": "trained", "attempt": 1}
+    log.write_trial(row | columns)
+
+
+def cost(trial_s: float, train_s: float, gpu_s: float) -> dict[str, object]:
+    return {"cost/trial_s": trial_s, "cost/train_s": train_s, "cost/gpu_s": gpu_s}
+
+
+def test_flags_replace_what_the_sweep_declares_one_by_one():
+    declared = Budget(hours=2.0, gpu_hours=10.0, price=Price(2.0, "USD"))
+    assert choose_budget(declared, None, None, None, None) == declared
+    assert choose_budget(declared, None, 5.0, "50 usd", None) == Budget(2.0, 5.0, Money(50.0, "USD"), Price(2.0, "USD"))
+    assert choose_budget(None, None, None, None, None) == NO_LIMIT
+    assert not NO_LIMIT.is_limited
+    assert not Budget(price=Price(2.0, "USD")).is_limited
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((0.0, None, None, None), "a budget of 0 hours is none"),
+        ((None, -1.0, None, None), "a budget of -1 GPU-hours is none"),
+        ((None, float("nan"), None, None), "a budget of nan GPU-hours is none"),
+        ((None, None, "50", None), "'50' is no amount of money; give it with a currency of three letters"),
+        ((None, None, "50 USD", None), "a budget of 50 USD needs the price of a GPU-hour: --price '2.10 USD'"),
+        ((None, None, "50 USD", "2 EUR"), "cannot be counted at 2 EUR per GPU-hour"),
+        ((None, None, "50 USD", "0 USD"), "state a price above 0 in the same currency"),
+        ((None, None, "50 USD", "cheap"), "'cheap' is no price"),
+    ],
+)
+def test_a_budget_that_is_none_is_refused(flags, said):
+    with pytest.raises(RequestError, match=said):
+        choose_budget(None, *flags)
+
+
+def test_what_is_spent_is_whole_trials_with_every_gpu_that_they_held(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "cpu", **cost(10, 8, 0))  # its slot
+    write(log, "gpu", **cost(10, 8, 8))
+    write(log, "two", **cost(10, 8, 16))
+    write(log, "untrained", **cost(5, 0, 5))
+    assert count_gpu_s([log]) == 10 + 10 + 20 + 5
+    assert count_gpu_s([log, log]) == 90
+
+
+def test_failures_and_earlier_attempts_are_paid_for(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "one", **cost(10, 8, 0))
+    write(log, "other", **cost(20, 8, 0))
+    write(log, "died", status="failed")  # no time was recorded: the mean of its arm
+    write(log, "third", attempt=3, **cost(15, 8, 0))  # and two attempts before it
+    assert count_gpu_s([log]) == pytest.approx(10 + 20 + 15 + 15 + 2 * 15)
+    write(log, "unknown", arm="b", status="failed")  # the mean of all
+    assert recorded_seconds(log.trials()).tolist().count(15.0) == 3
+
+
+def test_published_numbers_cost_nothing_and_an_empty_log_neither(tmp_path):
+    log = RunLog(tmp_path)
+    assert count_gpu_s([log]) == 0
+    write(log, "published", provenance="imported", **cost(10, 8, 8))
+    assert count_gpu_s([log]) == 0
+    write(log, "died", status="failed")
+    assert count_gpu_s([log]) == 0
+
+
+def test_a_process_that_died_at_first_has_no_time():
+    frame = pd.DataFrame({"arm": ["a"], "cost/trial_s": [None], "cost/train_s": [None]}, dtype=object)
+    assert recorded_seconds(frame).tolist() == [0.0]

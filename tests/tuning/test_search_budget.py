@@ -1,0 +1,66 @@
+"""When a search makes no further proposal, by the pace of its trials and by what its run log has spent."""
+
+import pytest
+
+from foresight.price import Money, Price
+from foresight.runlog import RunLog
+from foresight.tuning.budget import NO_LIMIT, Budget
+from foresight.tuning.search_budget import SearchBudget
+from foresight.tuning.sweep import Placement
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    moments = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: moments[0])
+    return moments
+
+
+@pytest.fixture
+def log(tmp_path) -> RunLog:
+    return RunLog(tmp_path / "runs" / "search")
+
+
+def opened(budget: Budget, log: RunLog, slots: int = 1, seeds: int = 2) -> SearchBudget:
+    return SearchBudget(budget, log, Placement(runs=log.root.parent, slots=slots, cache=log.root / "cache"), seeds)
+
+
+def write(log: RunLog, number: int) -> None:
+    row = {"key": f"p{number}", "sweep": "search", "arm": f"p{number}", "seed": 0, "status": "complete", "attempt": 1}
+    log.write_trial(row | {"provenance": "trained", "cost/trial_s": 360.0, "cost/train_s": 300.0, "cost/gpu_s": 0.0})
+
+
+def test_without_a_limit_it_always_goes_on(log, now):
+    budget = opened(NO_LIMIT, log)
+    now[0] = 1e9
+    assert budget.may_propose()
+    assert budget.lack is None
+
+
+def test_time_is_kept_by_the_pace_from_one_end_to_the_next(log, now):
+    budget = opened(Budget(hours=0.1), log)  # 360 s
+    now[0] = 50.0
+    budget.begin()
+    assert budget.may_propose()  # nothing is known of the pace yet
+    for moment in (150.0, 250.0):
+        now[0] = moment
+        budget.end_trial()
+    assert not budget.may_propose()  # two more of 100 s would end at 450 s
+    assert "4:10 of 6:00 are over and the next proposal should take 3:20" in str(budget.lack)
+
+
+def test_hours_count_what_runs_in_the_other_slots(log, now):
+    for number in range(3):
+        write(log, number)  # 0.1 slot-hours each
+    # 0.3 are spent; a proposal takes 0.2, and one more may be running beside it.
+    assert opened(Budget(gpu_hours=0.5), log).may_propose()
+    assert not opened(Budget(gpu_hours=0.5), log, slots=2).may_propose()
+    assert opened(Budget(gpu_hours=0.61), log, slots=2).may_propose()
+
+
+def test_money_as_well(log, now):
+    write(log, 0)
+    budget = opened(Budget(money=Money(2.5, "EUR"), price=Price(10.0, "EUR")), log)
+    assert not budget.may_propose()
+    assert "1.00 of 2.50 EUR are spent" in str(budget.lack)
+    assert "the next proposal should take 2.00" in str(budget.lack)
