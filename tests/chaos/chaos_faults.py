@@ -103,13 +103,19 @@ def kill_raylet(scene: Scene) -> str | None:
 
 
 def restart_head(scene: Scene) -> str | None:
-    assert isinstance(scene.machine, Jobs)
-    if scene.command.driver is None:
+    """The job is submitted again at once, while the driver of the lost head may still live."""
+    machine, first = scene.machine, scene.command
+    assert isinstance(machine, Jobs)
+    if first.driver is None:
         return None
-    scene.machine.kill_head()
-    wait_for(lambda: scene.machine.ask("/api/version") is None, "a killed head is silent")
-    scene.machine.start_head()
-    return "head killed and started again"
+    machine.kill_head()
+    wait_for(lambda: machine.ask("/api/version") is None, "a killed head is silent")
+    machine.start_head()
+    second = machine.start()
+    scene.watch(second)
+    if second.code != 0:
+        scene.expect(f"pid {first.driver}," in second.text(), f"submitted again it said\n{second.text()}")
+    return f"head killed and started again, the job submitted again ended with {second.code}"
 
 
 # --- what is torn, full or changed ---------------------------------------------------------------------------------------

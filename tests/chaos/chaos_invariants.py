@@ -126,7 +126,7 @@ def faults_at_the_end(log: RunLog, undisturbed: RunLog) -> list[str]:
     if not same:
         found.append("other trials are planned than in the undisturbed run")
     latency, arms = log.read_latency(), set(log.read_manifest()["arm_key"])
-    if sorted(latency["arm_key"]) != sorted(arms):
+    if sorted(latency.get("arm_key", ())) != sorted(arms):
         found.append(f"{len(latency)} latencies are measured of {len(arms)} arms")
     claims = sorted(path.name for path in (log.root / ".driver").glob("*"))
     if claims:

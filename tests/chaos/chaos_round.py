@@ -122,8 +122,9 @@ class Campaign:
             while command.code is None:
                 clock.look()
                 time.sleep(PAUSE_S)
+            assert command.code == 0, f"the undisturbed run ended with {command.code}\n{command.text()}"
             broken = faults_at_the_end(arena.log, arena.log)
-            assert command.code == 0 and not broken, f"{command.text()}\n{broken}"
+            assert not broken, broken
             truth.compare(arena.log, arena.cache)
             self.undisturbed[known] = arena, clock.lengths(), truth
             spent = ", ".join(f"{phase} {length:.0f} s" for phase, length in clock.lengths().items())

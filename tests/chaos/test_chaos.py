@@ -1,4 +1,4 @@
-"""The chaos suite in short: six kinds of faults, one each, on a laptop; and that it would notice what it looks for."""
+"""The chaos suite in short: five kinds of faults, one each, on a laptop; and that it would notice what it looks for."""
 
 import json
 import shutil
@@ -15,22 +15,15 @@ from chaos_round import draw_rounds, setting_of
 
 from foresight.runlog import RunLog, config_columns
 
-KINDS = (
-    "driver",
-    "trial process",
-    "cache writer",
-    "power cut, torn writes",
-    "two drivers",
-    "claim changed",
-    "full disk",
-)
+KINDS = ("driver", "trial process", "power cut, torn writes", "two drivers", "full disk")
+SEED = "37"  # of which these make two rounds
 TRIALS = chaos_study.SWEEP.space("tiny").trials(2)
 
 
 @pytest.mark.ray
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_by_one_fault_of_each_kind():
-    command = [sys.executable, str(Path(__file__).with_name("chaos.py")), "--seed", "7", "--chain", "7"]
+    command = [sys.executable, str(Path(__file__).with_name("chaos.py")), "--seed", SEED, "--chain", "4"]
     kinds = [word for kind in KINDS for word in ("--kind", kind)]
     ended = subprocess.run([*command, "--faults", str(len(KINDS)), *kinds], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
