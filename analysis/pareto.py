@@ -111,7 +111,7 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
     over = ", ".join(phrases.get(name) or metric_phrase(name) for name in pareto["objectives"].iloc[0].split())
     sentences = [
         f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. Numbers are shares of draws of the "
-        f"means of all arms together; sure is what paired tests also show at {whole_percent(1 - SURE)}, each arm looked at by itself."
+        f"means of all arms together; sure is what paired tests also show at {whole_percent(1 - SURE)}, each arm by itself."
     ]
     for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
         rows = pareto[pareto["state"] == state]

@@ -20,6 +20,10 @@ class RunEndedError(RuntimeError):
     """The machine cannot go on with a run, such as with a full disk. The commands print its text and exit with code 1."""
 
 
+class StorageError(OSError):
+    """An object store fails amid a run. The commands print its text and exit with code 1."""
+
+
 def find_disk_error(error: BaseException | None) -> OSError | None:
     """The full or write-protected disk behind an error, if that is what is behind it."""
     while error is not None:

@@ -88,7 +88,8 @@ def hold(files: Files, beat_s: float = BEAT_S, lease_s: float = LEASE_S) -> Iter
             raise RunEndedError(_lost(files)) from error
         raise
     finally:
-        end_claim(files, claim.token)
+        with contextlib.suppress(OSError):  # a storage that is lost keeps the claim until another driver finds it dead
+            end_claim(files, claim.token)
 
 
 def take(files: Files, lease_s: float = LEASE_S) -> Claim:

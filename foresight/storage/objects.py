@@ -12,14 +12,15 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from foresight.errors import RequestError
+from foresight.errors import RequestError, StorageError
 from foresight.storage.local import Seen
 from foresight.storage.place import Place, check_url, read_place
 
 CONNECT_S = 5.0
 REQUEST_S = 30.0
 AT_ONCE = 8  # transfers
-ATTEMPTS = 4  # of a request, each later than the last
+ATTEMPTS = 8  # of a request, each later than the last: a minute or two in which the storage may be away
+FIRST_ATTEMPTS = 3  # of the first one, for which a person waits
 
 # What pyarrow's messages say of the two things that a person can put right.
 NO_ACCESS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY", "INVALID_CLIENT_TOKEN", "SIGNATURE_DOES_NOT_MATCH", "MISSING_AUTH",
@@ -34,6 +35,7 @@ NO_NETWORK = (
     "TIMED OUT",
     "UNAVAILABLE",
 )
+FIRST_NAME = "sweep.json"  # any name
 GONE = ("NO_SUCH_KEY", "NOT_FOUND", "NOT FOUND")  # but not FileNotFoundError, which says so of the first request
 CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws/credentials or the machine's role",
@@ -71,7 +73,7 @@ class ObjectFiles:
     def system(self) -> Any:
         """pyarrow's file system; opened at the first use, as that takes a moment."""
         if self._system is None:
-            self._system = open_system(self.url)
+            self._system = open_system(self.url, ATTEMPTS)
         return self._system
 
     def check(self) -> None:
@@ -79,8 +81,9 @@ class ObjectFiles:
         from pyarrow.fs import FileType
 
         with told(self.url):
-            found = self.system.get_file_info(self.bucket)
-            self.listing("")
+            asked = open_system(self.url, FIRST_ATTEMPTS)
+            found = asked.get_file_info(self.bucket)
+            asked.get_file_info(self._path(FIRST_NAME))  # rights may end at the prefix
         if found.type == FileType.NotFound:
             raise RequestError(
                 f"there is no bucket '{self.bucket}' for {self.url}; create it, or correct its name or region"
@@ -99,13 +102,17 @@ class ObjectFiles:
 
     def _put(self, name: str, content: Any) -> Seen:
         path = self._path(name)
-        with self.system.open_output_stream(path) as stream:
-            stream.write(content)
-        return _seen(self.system.get_file_info(path))
+        with _answering():
+            with self.system.open_output_stream(path) as stream:
+                stream.write(content)
+            return _seen(self.system.get_file_info(path))
 
     def read(self, name: str) -> bytes:
         """The content of an object. Raises FileNotFoundError."""
-        path = self._path(name)
+        with _answering():
+            return self._read(self._path(name))
+
+    def _read(self, path: str) -> bytes:
         while True:
             try:
                 with self.system.open_input_stream(path) as stream:
@@ -122,18 +129,19 @@ class ObjectFiles:
 
     def copy_to(self, name: str, descriptor: int, piece: int = 16 * 2**20) -> None:
         """Writes an object's content to an open file, a piece at a time."""
-        with self.system.open_input_stream(self._path(name)) as stream:
+        with _answering(), self.system.open_input_stream(self._path(name)) as stream:
             while content := stream.read(piece):
                 left = memoryview(content)
                 while left:
                     left = left[os.write(descriptor, left) :]
 
     def exists(self, name: str) -> bool:
-        return bool(self.system.get_file_info(self._path(name)).is_file)
+        with _answering():
+            return bool(self.system.get_file_info(self._path(name)).is_file)
 
     def delete(self, name: str) -> None:
         """Removes an object, if it is there."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _answering():
             self.system.delete_file(self._path(name))
 
     def listing(self, folder: str) -> dict[str, Seen]:
@@ -153,7 +161,8 @@ class ObjectFiles:
         from pyarrow.fs import FileSelector
 
         selector = FileSelector(self._path(folder).rstrip("/"), allow_not_found=True, recursive=recursive)
-        return list(self.system.get_file_info(selector))
+        with _answering():
+            return list(self.system.get_file_info(selector))
 
     def _path(self, name: str) -> str:
         return f"{self.prefix}/{name}"
@@ -167,7 +176,7 @@ def open_place(text: str) -> Place:
     return place
 
 
-def open_system(url: str) -> Any:
+def open_system(url: str, attempts: int) -> Any:
     """pyarrow's file system for a URL, with waits of seconds where its own are of minutes."""
     from pyarrow import fs
 
@@ -175,7 +184,9 @@ def open_system(url: str) -> Any:
     options: dict[str, Any] = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if parts.scheme == "gs":
         options.pop("region", None)
-        return fs.GcsFileSystem(**options, retry_time_limit=timedelta(seconds=REQUEST_S))
+        return fs.GcsFileSystem(
+            **options, retry_time_limit=timedelta(seconds=REQUEST_S if attempts > FIRST_ATTEMPTS else CONNECT_S)
+        )
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint and "endpoint_override" not in options:
         options |= {"endpoint_override": urlsplit(endpoint).netloc, "scheme": urlsplit(endpoint).scheme}
@@ -190,9 +201,20 @@ def open_system(url: str) -> Any:
         **options,
         connect_timeout=CONNECT_S,
         request_timeout=REQUEST_S,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
         allow_delayed_open=True,  # a small object is then one request instead of three
     )
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Raises StorageError for what pyarrow says of the storage; what the disk says, and that an object is absent, stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None or isinstance(error, FileNotFoundError):
+            raise
+        raise StorageError(f"the object store fails: {str(error).splitlines()[0]}") from error
 
 
 @contextlib.contextmanager

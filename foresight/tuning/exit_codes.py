@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from foresight.config import explain
-from foresight.errors import RequestError, RunEndedError
+from foresight.errors import RequestError, RunEndedError, StorageError
 from foresight.interrupts import INTERRUPTED
 from foresight.tuning.session import SOME_FAILED
 
@@ -31,6 +31,9 @@ def one_sentence(console: Console, errors: Console, kept: str) -> Iterator[None]
         raise typer.Exit(WRONG_REQUEST) from error
     except RunEndedError as error:
         _say(errors, str(error))
+        raise typer.Exit(SOME_FAILED) from error
+    except StorageError as error:
+        _say(errors, f"{error}; {kept} is kept, and the same command goes on here")
         raise typer.Exit(SOME_FAILED) from error
     except KeyboardInterrupt as error:
         console.print(f"interrupted; {kept} is kept, and the same command goes on here", soft_wrap=True, markup=False)

@@ -64,7 +64,9 @@ def estimate_lines(plan: dict[str, Any], bound: str) -> list[str]:
     if not cost["n_trials"]:
         return ["estimate: nothing is left to run"]
     wall = cost["wall_s"]
-    parts = [f"{clock(wall['expected'])} ({clock(wall['low'])} to {clock(wall['high'])}) on {plan['slots']} slots"]
+    parts = [
+        f"{clock(wall['expected'])} ({clock(wall['low'])} to {clock(wall['high'])}) on {_count(plan['slots'], 'slot')}"
+    ]
     hours, unit = _hours(cost)
     parts.append(_amount(hours, unit))
     if "money" in cost:
@@ -72,7 +74,7 @@ def estimate_lines(plan: dict[str, Any], bound: str) -> list[str]:
         at = f"at {money['per_gpu_hour']:.2f} for each of the {unit}{', as assumed' if money['is_assumed'] else ''}"
         parts.append(f"{_amount(money, money['currency'])} {at}")
     return [
-        f"estimate: {bound} {', '.join(parts)}, for {cost['n_trials']} trials",
+        f"estimate: {bound} {', '.join(parts)}, for {_count(cost['n_trials'], 'trial')}",
         f"  {cost['confidence']:.0%} interval; {cost['basis']}",
     ]
 
@@ -111,3 +113,8 @@ def _look_line(look: dict[str, Any]) -> str:
     taken = f": {look['n_tested']} arms tested, {look['n_going_on']} go on" if look["n_tested"] else ""
     spent = f"level {look['alpha_at_look']:.2g}, {look['alpha_spent']:.2g} of alpha {look['alpha']:g} spent ({look['rule']})"
     return f"look {look['look']} of {look['n_looks']} at {look['n_seeds']} seeds, {spent}{taken}"
+
+
+def _count(n: int, what: str) -> str:
+    """`1 slot`, `2 slots`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

@@ -13,7 +13,8 @@ from foresight.tuning.study import Study
 def plan_power(study: Study) -> dict[str, Any]:
     """Chances of a verdict at the claim's seeds (at its last look, where it has several), as a plain tree.
 
-    Without noise to compute from, `paired_sd` and the chances are None.
+    Without noise to compute from, `paired_sd` and the chances are None; `detectable` is, too, where no difference is found with
+    the power that the claim asks for.
     """
     claim, last = study.sweep.claim, study.sweep.claim.looks()[-1]
     noise, source = _find_noise(study)
@@ -34,11 +35,13 @@ def plan_power(study: Study) -> dict[str, Any]:
     if noise is None or n_compared < 1:
         return tree
     test = PlannedTest(n_compared, last.n_seeds, last.level, noise.paired_sd)
+    metric, detectable = METRICS[claim.primary], test.detectable(claim.power)
     return tree | {
         "paired_sd": noise.paired_sd,
         "at_margin": test.power(claim.margin),
         "noninferior": test.noninferiority_power(claim.margin),
-        "detectable": test.detectable(claim.power),
+        # Of few seeds it may be larger than any two values of the metric can differ.
+        "detectable": detectable if detectable <= metric.high - metric.low else None,
     }
 
 
@@ -47,9 +50,11 @@ def power_line(power: dict[str, Any]) -> str:
     label = METRICS[power["metric"]].label
     if power["paired_sd"] is None:
         return f"power at the margin of {power['margin']:g} {label}: {power['noise_from']}"
+    with_power = f"with {power['detectable_power']:g}"
+    found = "no possible one" if power["detectable"] is None else f"one of {power['detectable']:.2g}"
     return (
         f"power: at {power['n_seeds']} seeds a true difference of {power['margin']:g} {label} (the margin) is found with power "
-        f"{power['at_margin']:.2f}, one of {power['detectable']:.2g} with {power['detectable_power']:g}; an arm as good as the "
+        f"{power['at_margin']:.2f}, {found} {with_power}; an arm as good as the "
         f"baseline is shown non-inferior with {power['noninferior']:.2f} ({power['n_compared']} comparisons at "
         f"{power['level']:.2g}; paired sd {power['paired_sd']:.2g}, {power['noise_from']})"
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foresight.errors import RequestError, RunEndedError
+from foresight.errors import RequestError, RunEndedError, StorageError
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -92,7 +92,7 @@ def result_of(ray: Any, task: Any) -> Any:
             "what is finished is kept, and the same command goes on here"
         ) from error
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, RequestError | RunEndedError):
+        if isinstance(error.cause, RequestError | RunEndedError | StorageError):
             raise error.cause from error
         raise
 

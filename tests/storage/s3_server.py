@@ -163,6 +163,7 @@ class S3Server(ThreadingHTTPServer):
     """Buckets by name, served at a free port."""
 
     daemon_threads = True
+    request_queue_size = 128  # on a busy machine more than a few connections wait
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

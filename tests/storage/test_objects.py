@@ -6,7 +6,7 @@ import time
 import pytest
 from s3_server import KEY, SECRET
 
-from foresight.errors import RequestError
+from foresight.errors import RequestError, StorageError
 from foresight.storage.objects import ObjectFiles, open_place, open_system
 from foresight.storage.place import Place, local_root, read_place
 
@@ -133,5 +133,19 @@ def test_the_endpoint_may_come_from_the_environment(s3, s3_url, monkeypatch):
 
 
 def test_google_cloud_storage_is_opened_by_its_own_client():
-    system = open_system("gs://bucket/runs?endpoint_override=127.0.0.1:9&scheme=http")
+    system = open_system("gs://bucket/runs?endpoint_override=127.0.0.1:9&scheme=http", attempts=1)
     assert system.type_name == "gcs"
+
+
+def test_a_storage_that_is_lost_amid_a_run_fails_in_one_line(files, s3):
+    lost = ObjectFiles("s3://bucket/x?endpoint_override=127.0.0.1:9&scheme=http")
+    lost._system = open_system(lost.url, attempts=1)
+    for act in (
+        lambda: lost.write("a", b""),
+        lambda: lost.read("a"),
+        lambda: lost.exists("a"),
+        lambda: lost.listing(""),
+    ):
+        with pytest.raises(StorageError, match="the object store fails: ") as caught:
+            act()
+        assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ from driver import Ended, Study
 from foresight.runlog import RunLog
 from foresight.verify import find_faults
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,19 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Story:
     study = Study("small_search.py", tmp_path_factory.mktemp("search") / "here", feature_cache)
     running = study.start()
-    running.wait_until(lambda: len(study.written()) >= 3, "the third trial's end", timeout_s=300)
+    running.wait_until(lambda: len(study.written()) >= 3, "the third trial's end", timeout_s=900)
     running.process.kill()
     running.process.wait()
     for process in study.left_behind():
         process.kill()
     before, planned_before = study.written(), study.log.read_manifest()["key"].tolist()
-    resumed = study.start().wait(timeout_s=400)
+    resumed = study.start().wait(timeout_s=900)
     rows, written = study.log.trials(), [study.written()]
-    again = study.start().wait(timeout_s=200)
+    again = study.start().wait(timeout_s=900)
     written.append(study.written())
     elsewhere = study.folder / "elsewhere"
     flags = ("--runs", str(elsewhere), "--warm-start", "runs/small_search", "--trials", "3")
-    warm = study.start(*flags).wait(timeout_s=400)
+    warm = study.start(*flags).wait(timeout_s=900)
     return Story(study, before, planned_before, resumed, rows, again, written, warm, RunLog(elsewhere / "small_search"))
 
 

@@ -159,14 +159,14 @@ def test_what_needed_studies_took_counts_as_well(trials, command, tmp_path):
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1100)
 def test_through_ray_it_stops_after_a_block_and_goes_on_with_more(tmp_path, feature_cache):
     study = Study("small_study.py", tmp_path / "here", feature_cache)
-    first = study.run("--budget-gpu-hours", "0.0001")
+    first = study.start("--budget-gpu-hours", "0.0001").wait(timeout_s=500)
     assert (first.code, first.err) == (1, ""), first
     assert "of 0.0001 slot-hours (there is no GPU: one trial at a time) are spent" in first.out
     assert "3 of 6 trials in 1 block are left" in first.out
     assert sorted(study.log.trials()["seed"]) == [0, 0, 0]
-    rest = study.run("--budget-gpu-hours", "100")
+    rest = study.start("--budget-gpu-hours", "100").wait(timeout_s=500)
     assert (rest.code, rest.err) == (0, ""), rest
     assert sorted(study.log.trials()["seed"]) == [0, 0, 0, 1, 1, 1]
