@@ -118,10 +118,10 @@ def main(
     console = Console(width=118, file=sys.stdout)
     console.print(f"looks at {LOOKS}, {N_ARMS} arms, alpha {ALPHA}, margin {MARGIN:g} sd, {repetitions} studies a cell")
     for question, rows in frame.groupby("question", sort=False):
-        table = Table("design", *NOISES, title=f"{question}: rate / seeds of an arm")
-        for design, cells in rows.groupby("design", sort=False):
+        table = Table("noise", *DESIGNS, title=f"{question}: rate / seeds of an arm")
+        for noise, cells in rows.groupby("noise", sort=False):
             table.add_row(
-                str(design), *(f"{r:.3f} / {n:.1f}" for r, n in zip(cells["rate"], cells["seeds"], strict=True))
+                str(noise), *(f"{r:.3f} / {n:.1f}" for r, n in zip(cells["rate"], cells["seeds"], strict=True))
             )
         console.print(table)
 

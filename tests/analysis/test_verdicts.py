@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from study_writer import CLAIM, FACTORS, space
+from study_writer import CLAIM, space
 
 import analysis
 from analysis.criteria import decide_criterion, unmet_criteria
@@ -64,20 +64,23 @@ def exact_differences(steps: dict[str, tuple[float, ...]]):
 
 
 def test_adjustment_is_over_all_14_arms(write_study):
-    # standard error sqrt(0.0003625 / 5), t = 2.3488809, 4 degrees of freedom: with u = 1 + t^2 / 4,
-    # p = 1/2 - 3/8 * t / sqrt(u) * (1 - t^2 / (12 u)) = 0.0393057. The 13 arms that repeat the baseline have 0, so in
-    # the order of p it stands last
-    steps = {"fusion.layers=2": (-0.025, -0.01, 0, 0.01, 0.025)}
+    # standard error sqrt(0.000058 / 5), t = 5.8722022, 4 degrees of freedom: with u = 1 + t^2 / 4,
+    # p = 1/2 - 3/8 * t / sqrt(u) * (1 - t^2 / (12 u)) = 0.0021004, the least of 14. The 13 arms that repeat the baseline are
+    # a sign test of five, p = 1/32
+    steps = {"fusion.layers=2": (-0.010, -0.004, 0, 0.004, 0.010)}
     verdicts = analysis.load(write_study(change_row=exact_differences(steps))).verdicts()
     row = verdict_of(verdicts, "fusion.layers=2")
-    assert (row["verdict"], row["p_noninferior_holm"]) == ("non-inferior", pytest.approx(0.0393057, abs=1e-6))
-    assert "margin of 0.02 (adjusted p 0.039)" in row["sentence"]
-    assert (row["method"], verdict_of(verdicts, "fusion.layers=6")["method"]) == ("paired t", "exact")
-    steps["dinov2.size=B"] = steps["fusion.layers=2"]  # a second such arm, in another factor: 2 * 0.0393057
+    assert (row["verdict"], row["p_noninferior_holm"]) == ("non-inferior", pytest.approx(0.0294051, abs=1e-6))
+    assert "margin of 0.02 (adjusted p 0.029)" in row["sentence"]
+    same = verdict_of(verdicts, "fusion.layers=6")
+    assert (row["method"], same["method"], same["verdict"]) == ("paired t", "exact", "undecided")
+    assert same["p_noninferior_holm"] == pytest.approx(13 / 32)
+    # noisier, and a second such arm, in another factor: 14 and 13 times 0.0046619
+    steps = dict.fromkeys(("fusion.layers=2", "dinov2.size=B"), (-0.0125, -0.005, 0, 0.005, 0.0125))
     verdicts = analysis.load(write_study("more", change_row=exact_differences(steps))).verdicts()
     row = verdict_of(verdicts, "fusion.layers=2")
-    assert (row["verdict"], row["p_noninferior_holm"]) == ("undecided", pytest.approx(0.0786114, abs=1e-6))
-    assert "adjusted p 1.000 for a difference, 0.079 for non-inferiority" in row["sentence"]
+    assert (row["verdict"], row["p_noninferior_holm"]) == ("undecided", pytest.approx(0.0652671, abs=1e-6))
+    assert "adjusted p 1.000 for a difference, 0.065 for non-inferiority" in row["sentence"]
 
 
 def test_an_undecided_arm_says_how_many_more_seeds_would_decide_it(write_study):
@@ -85,7 +88,7 @@ def test_an_undecided_arm_says_how_many_more_seeds_would_decide_it(write_study):
     claims = {"plain": CLAIM, "sure": replace(CLAIM, power=0.99), "narrow": replace(CLAIM, margin=0.0002)}
     rows = {}
     for name, claim in claims.items():
-        few = space((FACTORS[1], FACTORS[4]))
+        few = space((Factor("layers", "fusion.layers", (2, 4)), Factor("size", "dinov2.size", ("B", "L"))))
         study = analysis.load(write_study(name, space=few, claim=claim, change_row=exact_differences(steps)))
         rows[name] = verdict_of(study.verdicts(), "dinov2.size=B")
     # no difference, so non-inferiority decides, one-sided at 0.05 / 2: t = 0.02 / (0.0190394 / sqrt(n)) with n - 1
