@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtri, stdtr
+from scipy.special import chdtri
 
 from foresight.contrasts import Contrasts, compute_contrasts
 from foresight.seeding import keyed_seed
@@ -62,8 +62,7 @@ class PlannedTest:
         return high
 
     def _upper_p(self, shift: float) -> NDArray[np.float64]:
-        found = self._contrasts
-        return stdtr(found.degrees, -(found.difference + shift) / found.standard_error)
+        return self._contrasts.compute_p_noninferior(shift)
 
     @cached_property
     def _contrasts(self) -> Contrasts:
