@@ -26,7 +26,7 @@ from analysis.recommend import describe_recommendation, read_budget, write_recom
 from analysis.summary import print_summary
 from analysis.waivers import DEFAULT_FILE, known_studies, read_waivers
 from analysis.without_numbers import write_without_numbers
-from foresight.errors import RequestError
+from foresight.errors import RequestError, RunEndedError
 from foresight.price import read_price
 from foresight.run_folder import open_log, open_runs
 from foresight.storage.objects import open_place
@@ -156,8 +156,8 @@ def import_table(
             opened.refresh()
         try:
             n_trials = import_csv(csv, log, claimed_in, primary, reference)
-        except OSError as error:
-            raise RequestError(f"the run log cannot be written to {log}: {error.strerror}") from error
+        except RunEndedError as error:
+            raise RequestError(str(error)) from error
     typer.echo(f"{n_trials} trials imported; next: python -m analysis {study} --runs {runs}")
 
 

@@ -8,7 +8,10 @@ from foresight.space import Factor
 from foresight.tuning.level_notes import level_notes
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
-STEMS = sorted(path.stem for path in SPACES.glob("*.py") if path.stem != "__init__")
+# Designs alone have factors with levels; a search proposes what it likes.
+STEMS = sorted(
+    path.stem for path in SPACES.glob("*.py") if path.stem != "__init__" and not path.stem.endswith("_search")
+)
 LAYERS = ("vlm.layer", "dinov2.layer")
 
 
