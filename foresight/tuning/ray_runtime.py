@@ -27,6 +27,9 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+# Ray's own name for it. Without it Ray takes the machine's address where it is given 127.0.0.1, to listen and to connect.
+LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -44,6 +47,8 @@ def start_ray(slots: int | None) -> Any:
         os.environ.setdefault(name, value)
     if not in_cluster():
         _keep_to_this_machine()
+    elif _is_on_the_loopback_alone(os.environ["RAY_ADDRESS"]):
+        os.environ.setdefault(LOOPBACK_SWITCH, "0")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     import ray
 
@@ -135,18 +140,46 @@ def _init(ray: Any, slots: int | None) -> None:
 
 def _keep_to_this_machine() -> None:
     """What a laptop's Ray is told before it is imported: to listen on the loopback alone, and to answer only this run."""
-    # Ray's own name for it. Without it Ray takes the machine's address where it is given 127.0.0.1, and listens on all.
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault(LOOPBACK_SWITCH, "0")
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # of this run; Ray would keep one in a file
 
 
+def _host_and_port(address: str) -> tuple[str, int] | None:
+    """Of `host:port`, with or without a protocol before it; None for `auto` and the like."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    return (host, int(port)) if host and port.isdigit() else None
+
+
+def _is_on_the_loopback_alone(address: str) -> bool:
+    """Whether a head was started for this machine alone: its port does not answer at the machine's own address."""
+    named = _host_and_port(address)
+    if named is None or named[0] not in ("127.0.0.1", "localhost"):
+        return False
+    own = _own_address()
+    try:
+        socket.create_connection((own, named[1]), timeout=10).close()
+    except OSError:
+        return True
+    return own == "127.0.0.1"
+
+
+def _own_address() -> str:
+    """That of this machine by which it reaches others; the loopback's where it reaches none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+        try:
+            route.connect(("192.0.2.1", 9))  # nothing is sent: it only asks for a route to an address of the documentation's
+        except OSError:
+            return "127.0.0.1"
+        return route.getsockname()[0]
+
+
 def _check_answers(address: str) -> None:
     """Raises ConnectionError when nothing listens at `host:port`: Ray itself would go on trying for minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if port.isdigit():
+    named = _host_and_port(address)
+    if named is not None:
         try:
-            socket.create_connection((host, int(port)), timeout=10).close()
+            socket.create_connection(named, timeout=10).close()
         except OSError as error:
             raise ConnectionError(f"no Ray cluster answers at {address}") from error

@@ -24,6 +24,21 @@ def test_a_cluster_that_does_not_answer_is_refused_at_once(monkeypatch, closed_p
         ray_runtime.cluster_gpus()
 
 
+def test_a_head_on_the_loopback_alone_is_told_from_one_that_listens_on_every_interface():
+    with socket.socket() as alone, socket.socket() as everywhere:
+        alone.bind(("127.0.0.1", 0))
+        everywhere.bind(("0.0.0.0", 0))
+        for listening, expected in ((alone, True), (everywhere, False)):
+            listening.listen()
+            address = f"127.0.0.1:{listening.getsockname()[1]}"
+            assert ray_runtime._is_on_the_loopback_alone(address) is (expected or ray_runtime._own_address() == "127.0.0.1")
+
+
+@pytest.mark.parametrize("address", ["auto", "local", "10.0.0.7:6379", "ray://10.0.0.7:10001"])
+def test_a_head_elsewhere_is_not_on_the_loopback(address):
+    assert not ray_runtime._is_on_the_loopback_alone(address)
+
+
 def test_without_a_cluster_the_gpus_are_those_of_this_machine(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray_runtime, "start_ray", lambda slots: pytest.fail("Ray was started to count GPUs"))
