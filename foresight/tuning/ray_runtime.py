@@ -169,7 +169,9 @@ def _own_address() -> str:
     """That of this machine by which it reaches others; the loopback's where it reaches none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
         try:
-            route.connect(("192.0.2.1", 9))  # nothing is sent: it only asks for a route to an address of the documentation's
+            route.connect(
+                ("192.0.2.1", 9)
+            )  # nothing is sent: it only asks for a route to an address of the documentation's
         except OSError:
             return "127.0.0.1"
         return route.getsockname()[0]

@@ -31,7 +31,9 @@ def test_a_head_on_the_loopback_alone_is_told_from_one_that_listens_on_every_int
         for listening, expected in ((alone, True), (everywhere, False)):
             listening.listen()
             address = f"127.0.0.1:{listening.getsockname()[1]}"
-            assert ray_runtime._is_on_the_loopback_alone(address) is (expected or ray_runtime._own_address() == "127.0.0.1")
+            assert ray_runtime._is_on_the_loopback_alone(address) is (
+                expected or ray_runtime._own_address() == "127.0.0.1"
+            )
 
 
 @pytest.mark.parametrize("address", ["auto", "local", "10.0.0.7:6379", "ray://10.0.0.7:10001"])
