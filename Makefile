@@ -48,7 +48,9 @@ report: $(SYNCED)
 
 ## make test        the whole test suite, one real sweep through Ray included
 test: $(SYNCED)
-	$(PY) -m pytest
+	@# Two processes for what needs no Ray; then the sweeps through Ray one by one, as each takes all cores itself.
+	$(PY) -m pytest -m "not ray" --numprocesses 2 --dist loadfile
+	$(PY) -m pytest -m ray
 
 ## make chaos       kills, tears and fills at 100 random moments of a tiny study; FAULTS=20 SEED=7 for others (hours)
 chaos: $(SYNCED)

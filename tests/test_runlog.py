@@ -208,7 +208,7 @@ def test_a_status_or_provenance_that_is_not_one_is_refused(column):
         {"row": {"test/mask_iou": object()}},
         {"row": {"seed": "zero"}},
     ],
-    ids=str,
+    ids=["path", "numpy bool", "nan", "epoch", "sample", "metric", "seed"],
 )
 def test_what_cannot_be_serialised_raises_before_anything_is_published(log, part):
     whole = {"config": {"seed": 0}, "epochs": EPOCHS, "samples": SAMPLES, "pictures": {"examples": b"png"}}
