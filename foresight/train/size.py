@@ -8,6 +8,7 @@ from foresight.config import TrialConfig
 from foresight.encoders.shapes import feature_shapes
 from foresight.metrics.cost import count_sizes
 from foresight.models.bridge import Features
+from foresight.train.shared_counts import share_counts
 from foresight.train.task import Context
 from foresight.train.trial import MEASUREMENTS, build_task
 
@@ -53,5 +54,6 @@ def _size(config: TrialConfig) -> dict[str, float]:
             torch.empty(1, shapes.spatial_grid**2, shapes.spatial_dim),
             None,
         )
-    flops = task.count_flops(model, features)
+        share_counts(model)
+        flops = task.count_flops(model, features)
     return {**count_sizes(model, task.decoder(model), task.trained_before(model)), "flops": flops}
