@@ -38,7 +38,7 @@ def make_plan(
     statuses = log.statuses()
     arms = {trial.arm.name: trial.arm.config for trial in trials}
     flat = {name: config.flat() for name, config in arms.items()}
-    sizes = measure_sizes(trials)
+    sizes = measure_sizes(trials, placement.cache)
     entries = needed_entries(arms.values())
     store = placement.store()
     trained = [size["params_trained"] for size in sizes.values()]
