@@ -23,6 +23,7 @@ from foresight.claim import Claim
 from foresight.declared import FactorInfo, find_foreign_fields, list_arms, read_factors, searched_fields, varied_fields
 from foresight.errors import RequestError, nearest_name
 from foresight.looks import from_json_rows
+from foresight.manifest import ADDED, MANIFEST
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog, usable_trials
 from foresight.same_images import TEST_SET_COLUMNS
@@ -192,7 +193,7 @@ def read_study(path: Path) -> StudyData:
     measured = [name for name in measured if complete[f"test/{name}"].notna().any()]
     refusals.check_ranges(complete)
     refusals.check_further_sets_named(complete)
-    manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
+    manifest = read_checked(log.read_manifest, [path / MANIFEST, path / ADDED])
     refusals.check_manifest(manifest)
     planned = manifest[find_foreign_fields(manifest, sweep) == ""].reset_index(drop=True)
     if planned.empty:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 from scipy.special import stdtrit
 
 from analysis.blocks import BlockFit, compute_sd_interval, fit_blocks
@@ -20,6 +19,7 @@ from analysis.reading import read_checked
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.estimates import CONFIDENCE
+from foresight.manifest import ADDED, read_manifest
 from foresight.runlog import RunLog
 
 REPLICATE_COLUMNS = (
@@ -186,7 +186,7 @@ def _elsewhere(data: StudyData, trained: pd.DataFrame, own: pd.DataFrame) -> pd.
         log = RunLog(manifest.parent)
         if log.root == data.log.root:
             continue
-        planned = read_checked(partial(_keys_of, manifest), [manifest])
+        planned = read_checked(partial(_keys_of, manifest.parent), [manifest, manifest.parent / ADDED])
         for key in sorted(planned & set(by_key.index)):
             path = log.trials_dir / key / "trial.parquet"
             if not path.exists():
@@ -202,5 +202,5 @@ def _elsewhere(data: StudyData, trained: pd.DataFrame, own: pd.DataFrame) -> pd.
     return pd.DataFrame(rows, columns=["name", "group", "seed", "key", "value"])
 
 
-def _keys_of(manifest: Path) -> set[str]:
-    return set(pq.read_table(manifest, columns=["key"])["key"].to_pylist())
+def _keys_of(study: Path) -> set[str]:
+    return set(read_manifest(study, ["key"])["key"])

@@ -3,6 +3,7 @@
     runs/<study>/
       sweep.json                  question, claim and its hash, space, scale, versions, git commit, created
       manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
+      manifest_added.parquet      of a search: what it has planned since manifest.parquet was written
       looks.json                  of a claim that spends its alpha: one row per arm and look at which it was tested
       latency/<arm_key>.parquet   one row per arm: latency, measured alone on the machine after the training trials
       trials/<key>/
@@ -26,10 +27,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from foresight.derived import file_identities, read_derived, to_parquet
 from foresight.errors import RunEndedError
+from foresight.manifest import read_manifest, write_manifest
 from foresight.storage.copies import CopiedFiles
 from foresight.storage.lease import Claim
 from foresight.storage.local import LocalFiles
@@ -149,16 +150,11 @@ class RunLog:
 
     def write_manifest(self, rows: list[dict[str, Any]]) -> None:
         """Adds planned trials to the manifest; a key that is already planned keeps its row."""
-        new = pd.DataFrame(rows)
-        old = self.read_manifest()
-        merged = pd.concat([old, new[~new["key"].isin(old["key"])]], ignore_index=True) if len(old) else new
-        if len(merged) > len(old):
-            self.write("manifest.parquet", to_parquet(pa.Table.from_pandas(merged, preserve_index=False)))
+        write_manifest(self, rows)
 
     def read_manifest(self) -> pd.DataFrame:
         """One row per planned trial; empty before the first run."""
-        path = self.root / "manifest.parquet"
-        return pd.read_parquet(path) if path.exists() else pd.DataFrame({"key": pd.Series(dtype=str)})
+        return read_manifest(self.root)
 
     def write_looks(self, tests: list[dict[str, Any]]) -> None:
         """Replaces the record of the looks that were taken; those before them come first, as they were."""
@@ -239,7 +235,7 @@ class RunLog:
     def read_trial(self, key: str) -> dict[str, Any]:
         """The row of one finished trial, wherever it was written."""
         self.refresh_trial(key)
-        return pq.read_table(self.trials_dir / key / "trial.parquet").to_pylist()[0]
+        return read_whole(self.trials_dir / key / "trial.parquet").to_pylist()[0]
 
     def statuses(self) -> dict[str, str]:
         """Key to status of every finished trial."""

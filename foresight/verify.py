@@ -20,6 +20,7 @@ import typer
 
 from foresight.errors import RequestError, describe_damage
 from foresight.looks import from_json_rows
+from foresight.manifest import ADDED, MANIFEST
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
@@ -35,10 +36,12 @@ def find_faults(log: RunLog) -> Iterator[str]:
         raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     yield from _faults_of_declaration(log.root / "sweep.json")
     directories = sorted(path for path in log.trials_dir.glob("*") if path.is_dir())
-    manifest, unreadable = read_table(log.root / "manifest.parquet")
+    _, unreadable = read_table(log.root / MANIFEST)
+    if (log.root / ADDED).exists():
+        unreadable = unreadable or read_table(log.root / ADDED)[1]
     if not unreadable:
-        yield from _faults_of_manifest(manifest)
-    elif directories or (log.root / "manifest.parquet").exists():  # else its driver died right after sweep.json
+        yield from _faults_of_manifest(log.read_manifest())
+    elif directories or (log.root / MANIFEST).exists():  # else its driver died right after sweep.json
         yield unreadable
     for directory in directories:
         if (directory / "trial.parquet").exists():

@@ -27,7 +27,7 @@ WEIGHTS_FILE = "weights.safetensors"
 ON_DEMAND = (WEIGHTS_FILE,)
 TRIALS = "trials"
 SECOND_NS = 1_000_000_000
-SINGLE = ("sweep.json", "manifest.parquet", "looks.json")
+SINGLE = ("sweep.json", "manifest.parquet", "manifest_added.parquet", "looks.json")
 FOLDERS = ("latency", "splits")
 
 

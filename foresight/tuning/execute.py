@@ -77,6 +77,7 @@ class Runner:
     def _tune(self, build_searcher: Callable[[SweepProgress], Any], n_pending: int, scheduler: Any = None) -> None:
         from ray import tune
 
+        from foresight.tuning.first_come import FirstCome
         from foresight.tuning.recorder import TrialRecorder
         from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
@@ -102,7 +103,7 @@ class Runner:
                 tune.with_resources(trainable, self._trial_resources(is_shared)),
                 tune_config=tune.TuneConfig(
                     search_alg=build_searcher(progress),
-                    scheduler=scheduler,
+                    scheduler=scheduler or FirstCome(),
                     num_samples=-1,  # as many as the searcher has
                     reuse_actors=True,
                     max_concurrent_trials=self.placement.slots,

@@ -6,6 +6,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from foresight.tuning.record import Planned
+from foresight.tuning.ticket import tune_config
 
 
 class InOrder(Searcher):
@@ -21,7 +22,7 @@ class InOrder(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         item = next(self.waiting, None)
-        return Searcher.FINISHED if item is None else {"key": item.key, "planned": item}
+        return Searcher.FINISHED if item is None else tune_config(item)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: the order does not depend on what came out."""

@@ -60,6 +60,7 @@ class Proposals:
         self.study = SearchStudy(space, objectives, search.sampler, search.seed, search.proposals)
         self.blocks: dict[str, Block] = {}  # by arm_key, in the order of the numbers
         self.by_key: dict[str, Block] = {}
+        self.open: dict[int, Block] = {}  # by number, without an outcome yet
         self.waiting: deque[Trial] = deque()
         self.running: set[str] = set()
         self.next_number = 0
@@ -130,8 +131,7 @@ class Proposals:
     @property
     def n_left(self) -> int:
         """How many trials may still run, those that do included, if none of them fails or is stopped."""
-        open_blocks = [block for block in self.blocks.values() if block.outcome is None]
-        proposed = sum(len(block.trials) - len(block.rows) for block in open_blocks)
+        proposed = sum(len(block.trials) - len(block.rows) for block in self.open.values())
         to_come = 0 if self.stopped_early else max(0, self.n_proposals - self.next_number)
         n_left = proposed + to_come * self.search.seeds
         return n_left if self.trials_left is None else min(n_left, self.trials_left + len(self.running))
@@ -179,7 +179,7 @@ class Proposals:
         trials = [Trial(arm, config.at_seed(seed)) for seed in range(first, first + self.search.seeds)]
         block = Block(number, arm, trials)
         block.rows = {trial.key: self.finished[trial.key] for trial in trials if trial.key in self.finished}
-        self.blocks[config.arm_key] = block
+        self.blocks[config.arm_key] = self.open[number] = block
         self.by_key |= {trial.key: block for trial in trials}
         self._settle(block)
         return block
@@ -197,6 +197,7 @@ class Proposals:
             for asked in block.asked:
                 self.study.tell(asked, block.outcome)
             block.asked = []
+            self.open.pop(block.number, None)
             # A proposal that has failed or was stopped at one seed is decided: its others would only cost.
             mine = {trial.key for trial in block.trials}
             self.waiting = deque(trial for trial in self.waiting if trial.key not in mine)

@@ -141,7 +141,7 @@ def has_its_row(log: RunLog, planned: Planned) -> bool:
     log.refresh_trial(planned.key)  # it may have run on another machine
     try:
         return bool(log.read_trial(planned.key)["attempt"] >= planned.attempt)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

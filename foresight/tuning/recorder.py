@@ -12,6 +12,7 @@ from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.record import Planned, has_its_row, write_failure, write_stopped
+from foresight.tuning.ticket import Ticket
 
 
 class TrialRecorder(tune.Callback):
@@ -39,7 +40,7 @@ class TrialRecorder(tune.Callback):
             self.epochs[key] = [*before, row]
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        item: Planned = trial.config["planned"]
+        item: Planned = trial.config["planned"].planned
         epochs = self.epochs.pop(item.key, [])
         if is_stopped(item, trial.last_result):
             try:
@@ -51,17 +52,17 @@ class TrialRecorder(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial whose process or machine was lost runs again, from its checkpoint, as the next attempt."""
-        item: Planned = trial.config["planned"]
+        item: Planned = trial.config["planned"].planned
         cause = cause_of_death(trial)
         if isinstance(cause, RunEndedError):
             self.ended = cause
             raise cause
         if not has_its_row(self.log, item):
-            trial.config["planned"] = dataclasses.replace(item, attempt=item.attempt + 1)
+            trial.config["planned"] = Ticket(dataclasses.replace(item, attempt=item.attempt + 1))
             self.progress.say(f"{item.key} lost its process and goes on as attempt {item.attempt + 1}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        item: Planned = trial.config["planned"]
+        item: Planned = trial.config["planned"].planned
         self.epochs.pop(item.key, None)
         cause = cause_of_death(trial)
         try:

@@ -5,15 +5,16 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pandas as pd
-from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search import Searcher
 
 from foresight.runlog import RunLog
 from foresight.space import Trial
+from foresight.tuning.first_come import FirstComeAsha
 from foresight.tuning.proposals import Proposals
 from foresight.tuning.record import Planned, has_its_row
 from foresight.tuning.recorder import is_stopped
 from foresight.tuning.search import Asha, Objective
+from foresight.tuning.ticket import tune_config
 from foresight.tuning.trainable import RACED
 
 
@@ -36,7 +37,7 @@ class ProposalSearcher(Searcher):
         if trial is None:
             return Searcher.FINISHED if self.proposals.is_over else None
         item = self.live[trial_id] = self.planned(trial)
-        return {"key": item.key, "planned": item}
+        return tune_config(item)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         item = self.live.pop(trial_id)
@@ -57,15 +58,13 @@ class ProposalSearcher(Searcher):
         """Nothing: see `save`."""
 
 
-def build_scheduler(
-    asha: Asha, objective: Objective, epochs: int, before: Iterable[pd.DataFrame]
-) -> AsyncHyperBandScheduler:
+def build_scheduler(asha: Asha, objective: Objective, epochs: int, before: Iterable[pd.DataFrame]) -> FirstComeAsha:
     """Tune's ASHA over our own epochs, which knows the learning curves `before` of the trials on record.
 
     Nothing is stopped at its last epoch, of which the trials report nothing: what is left there is to measure it.
     """
     rungs = list(asha.rungs(epochs))
-    scheduler = AsyncHyperBandScheduler(
+    scheduler = FirstComeAsha(
         time_attr="epoch",
         metric=RACED,
         mode="max" if objective.higher else "min",

@@ -10,6 +10,7 @@ from rich.console import Console
 from foresight.config import TrialConfig
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import missing_requests
+from foresight.manifest import GrowingManifest
 from foresight.proposal_space import ProposalSpace
 from foresight.runlog import RunLog
 from foresight.space import BASELINE, Arm, Trial
@@ -71,7 +72,8 @@ class SearchSession:
         budget = SearchBudget(limits, self.log, self.placement, self.search.seeds)
         with preflight.only_driver(self.log):
             known = [read_recorded(source) for source in self.sources]
-            proposals = self._proposals(known, retry_failed, budget, most_trials)
+            manifest = GrowingManifest(self.log)
+            proposals = self._proposals(known, manifest, retry_failed, budget, most_trials)
             features = list(self.space.combinations(*PARTS_OF_FEATURES))
             self._check_machine(features)
             self.write_declaration()
@@ -101,6 +103,7 @@ class SearchSession:
                         budget.begin()
                         runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial)
                     runner.measure_latency(self._unmeasured(proposals))
+            manifest.fold()
         code = summarise(self.search, proposals, self.log, self.console)
         if budget.lack is not None:
             self.console.print(f"the budget ends before the next proposal: {budget.lack}", soft_wrap=True)
@@ -163,7 +166,12 @@ class SearchSession:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _proposals(
-        self, known: Sequence[Mapping[str, Recorded]], retry_failed: bool, budget: SearchBudget, most_trials: int | None
+        self,
+        known: Sequence[Mapping[str, Recorded]],
+        manifest: GrowingManifest,
+        retry_failed: bool,
+        budget: SearchBudget,
+        most_trials: int | None,
     ) -> "Proposals":
         finished = {
             key: trial.row
@@ -174,7 +182,7 @@ class SearchSession:
         def answer(trial: Trial) -> Mapping[str, Any] | None:
             for source, trials in zip(self.sources, known, strict=True):
                 if trial.key in trials and trials[trial.key].row["status"] == "complete":
-                    self.log.write_manifest([manifest_row(trial)])
+                    manifest.add(manifest_row(trial))
                     return adopt(
                         self.log, source, Planned(trial, self.search.name, 1, claim_hash=self.search.claim.hash)
                     )
@@ -188,7 +196,7 @@ class SearchSession:
             self.objectives,
             self.n_proposals,
             finished,
-            plan=lambda trial: self.log.write_manifest([manifest_row(trial)]),
+            plan=lambda trial: manifest.add(manifest_row(trial)),
             answer=answer,
             may_propose=budget.may_propose,
             most_trials=most_trials,

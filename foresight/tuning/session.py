@@ -118,7 +118,8 @@ class Session:
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""
         write_sweep(self.log, self.sweep, self.space.baseline, self.space_tree(), sensitivity)
-        self.log.write_manifest([manifest_row(trial) for trial in self.trials])
+        planned = set(self.log.read_manifest()["key"])
+        self.log.write_manifest([manifest_row(trial) for trial in self.trials if trial.key not in planned])
 
     def space_tree(self) -> dict[str, Any]:
         """What varies, as sweep.json holds it."""

@@ -26,7 +26,7 @@ RACED = "raced"  # what a scheduler reads of an epoch; only trials that may be s
 
 
 class TrialActor(tune.Trainable):
-    """Runs the trial `config["planned"]`; a step is an epoch. Reused for the next trial by `reset_config`."""
+    """Runs the trial of the ticket `config["planned"]`; a step is an epoch. Reused for the next trial by `reset_config`."""
 
     epochs: Generator[dict[str, float], None, None] | None = None
 
@@ -49,7 +49,7 @@ class TrialActor(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
-        self.planned: Planned = new_config["planned"]
+        self.planned: Planned = new_config["planned"].planned
         self.epochs = self._run(self.planned)
         return True
 

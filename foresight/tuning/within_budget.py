@@ -8,8 +8,11 @@ the low end of its estimate is too much.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from foresight.config import TrialConfig
 from foresight.runlog import RunLog
+from foresight.sizes import Size, recall_sizes, sized_config
 from foresight.space import Trial
 from foresight.tuning import preflight
 from foresight.tuning.budget import Budget, count_gpu_s, hours_of, recorded_seconds
@@ -44,7 +47,7 @@ class BudgetMeter:
         """Why these trials are not begun, in words; None: they should end within the budget, or there is no limit."""
         if not pending or not self.budget.is_limited:
             return None
-        estimate = estimate_cost(pending, measure_sizes(pending), log, placement)
+        estimate = estimate_cost(pending, measure_sizes(pending, placement.cache), log, placement)
         return self.lack(self.need(estimate), estimate.gpus > 0)
 
     def need(self, estimate: Estimate) -> Need:
@@ -98,7 +101,7 @@ class BudgetMeter:
         """How many whole blocks of the pending trials fit, from the first on."""
         before, n = Need(0.0, 0.0), 0
         for block in blocks(pending):
-            estimate = estimate_cost(block, measure_sizes(block), log, placement)
+            estimate = estimate_cost(block, measure_sizes(block, placement.cache), log, placement)
             need = self.need(estimate)
             if self.lack(need, estimate.gpus > 0, before):
                 break
@@ -158,8 +161,14 @@ def blocks(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
         yield [trial for trial in trials if trial.seed == seed]
 
 
-def measure_sizes(trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
-    """Sizes of the model of each arm, by the arm's name."""
-    from foresight.train.size import measure_size  # needs torch
+def measure_sizes(trials: Sequence[Trial], cache: Path) -> dict[str, Size]:
+    """Sizes of the model of each arm, by the arm's name; `cache` is the folder that keeps them for the next plan."""
 
-    return {name: measure_size(config) for name, config in {t.arm.name: t.arm.config for t in trials}.items()}
+    def measure(config: TrialConfig) -> Size:
+        from foresight.train.size import measure_size  # needs torch
+
+        return measure_size(config)
+
+    arms = {name: sized_config(config) for name, config in {t.arm.name: t.arm.config for t in trials}.items()}
+    sizes = recall_sizes(dict.fromkeys(arms.values()), cache, measure)
+    return {name: sizes[config] for name, config in arms.items()}

@@ -16,6 +16,7 @@ from foresight.tuning.recorder import TrialRecorder, is_stopped
 from foresight.tuning.search import Asha, Objective
 from foresight.tuning.search_alg import build_scheduler
 from foresight.tuning.search_study import SAMPLERS, SamplerName
+from foresight.tuning.ticket import tune_config
 
 IOU = Objective("mask_iou", "val/mask_iou", higher=True)
 LOSS = Objective("loss", "val/loss", higher=False)
@@ -95,7 +96,7 @@ def test_a_stopped_trial_is_a_row_with_its_epochs_and_no_test_metric(tmp_path, p
 def test_the_recorder_writes_the_row_of_what_the_scheduler_stopped(tmp_path, planned):
     log = RunLog(tmp_path)
     recorder = TrialRecorder(log, "mask_iou", FakeProgress())
-    trial = SimpleNamespace(config={"key": planned.key, "planned": planned}, last_result={})
+    trial = SimpleNamespace(config=tune_config(planned), last_result={})
     for row in EPOCHS:
         trial.last_result = {"epoch": row["epoch"], "row": row, "environment": {"env/device": "cpu"}}
         recorder.on_trial_result(0, [], trial, trial.last_result)

@@ -154,7 +154,7 @@ def test_what_needed_studies_took_counts_as_well(trials, command, tmp_path):
     meter = BudgetMeter(Budget(gpu_hours=0.03), study.logs())
     assert "0.03 of 0.03 slot-hours" in str(meter.shortage(study.trials, study.log, placement))
     assert BudgetMeter(Budget(gpu_hours=0.03), [study.log]).shortage(study.trials, study.log, placement) is not None
-    estimate = estimate_cost(study.trials, measure_sizes(study.trials), study.log, placement)
+    estimate = estimate_cost(study.trials, measure_sizes(study.trials, placement.cache), study.log, placement)
     assert estimate.is_measured  # by the other study of the folder
 
 
