@@ -43,7 +43,7 @@ def record(log: RunLog, key: str, status: str, value: float | None = None) -> No
 
 
 def trial(key: str) -> Any:
-    return SimpleNamespace(config={"key": key})
+    return SimpleNamespace(config={"key": key, "planned": SimpleNamespace(share=None)}, last_result={"done": True})
 
 
 @pytest.fixture
