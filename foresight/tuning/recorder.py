@@ -45,8 +45,8 @@ class TrialRecorder(tune.Callback):
         item: Planned = trial.config["planned"]
         if OUTGREW in (trial.last_result or {}):  # it goes on later, on a larger share of a GPU
             # Its process may have fallen back on what less memory allows, and would for the next trial as well. Tune keeps
-            # processes by what they asked for, so this one must not seem to have asked for what any other trial does.
-            trial.update_resources(tune.PlacementGroupFactory([USED_UP]))
+            # processes by what their last trial asked for, so this one must not have asked for what any other trial does.
+            trial.placement_group_factory = tune.PlacementGroupFactory([USED_UP])
             self.progress.pause(item.key)
             return
         epochs = self.epochs.pop(item.key, [])
