@@ -18,7 +18,7 @@ from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
 from foresight.tuning.memory_probe import run_memory_probe
 from foresight.tuning.mirroring import Mirror
-from foresight.tuning.packing import Packing, describe_parts, load_packing
+from foresight.tuning.packing import Packing, describe_parts, load_needs, load_packing
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
@@ -59,23 +59,26 @@ class Runner:
     def plan_packing(self, arms: Sequence[Arm]) -> Packing:
         """Which shares of GPUs trials get. Measures those of the arms whose need of memory is not on record."""
         probe = self.ray.remote(num_cpus=1, num_gpus=self.placement.gpus, max_retries=0, max_calls=1)(run_memory_probe)
-        bare = result_of(self.ray, probe.remote(None, self.placement)).reading
-        packing = load_packing(self.log, bare.total_mb, bare.overhead_mb)
-        assert packing is not None
-        unknown = {a.config.arm_key: a for a in arms if a.config.is_trained and not packing.is_measured(a.config)}
+        needs = load_needs(self.log)
+        known = {key for key, need in needs.items() if need.peak_mb is not None}
+        unknown = [arm for arm in arms if arm.config.is_trained and arm.config.arm_key not in known]
         if unknown:
             self.console.print(f"measuring what {len(unknown)} arms need of a GPU's memory ...")
-        found = {key: probe.remote(arm.config, self.placement) for key, arm in unknown.items()}
-        probed = {key: result_of(self.ray, reference) for key, reference in found.items()}
-        packing.overhead_mb = max([packing.overhead_mb, *(p.reading.overhead_mb for p in probed.values())])
-        for key, arm in unknown.items():
-            if probed[key].failed:
+        # Where all are known the GPU alone is looked at: it may be another than they were measured on.
+        configs: list[TrialConfig | None] = [arm.config for arm in unknown] or [None]
+        started = [probe.remote(config, self.placement) for config in configs]
+        probed = [result_of(self.ray, reference) for reference in started]
+        overhead_mb = max(p.reading.overhead_mb for p in probed)
+        packing = load_packing(self.log, min(p.reading.total_mb for p in probed), overhead_mb)
+        assert packing is not None
+        for arm, found in zip(unknown, probed, strict=False):
+            if found.failed:
                 self.console.print(
-                    f"{arm.name} could not be measured ({probed[key].failed}); it gets as much as the arm that needs most",
+                    f"{arm.name} could not be measured ({found.failed}); it gets as much as the arm that needs most",
                     soft_wrap=True,
                 )
             else:
-                packing.measure(arm, probed[key].reading.peak_mb)
+                packing.measure(arm, found.reading.peak_mb)
         return packing
 
     def run_trials(self, planned: Sequence[Planned], packing: Packing | None = None) -> None:

@@ -91,12 +91,17 @@ def load_packing(log: RunLog, gpu_mb: float | None = None, overhead_mb: float = 
         gpu_mb = gpu_mb or float(records.sort_values("measured")["gpu_mb"].iloc[-1])
     if gpu_mb is None:
         return None
-    packing = Packing(log, gpu_mb, overhead_mb, peaks_of_trials(log))
-    for row in records.to_dict("records"):
-        of_trials = packing.needs.get(row["arm_key"], Need()).peak_mb
+    return Packing(log, gpu_mb, overhead_mb, load_needs(log))
+
+
+def load_needs(log: RunLog) -> dict[str, Need]:
+    """By arm_key, what was measured, else what the arm's finished trials took; and what was too small."""
+    needs = peaks_of_trials(log)
+    for row in log.read_arms("memory").to_dict("records"):
+        of_trials = needs.get(row["arm_key"], Need()).peak_mb
         peak_mb = of_trials if pd.isna(row["peak_mb"]) else float(row["peak_mb"])
-        packing.needs[row["arm_key"]] = Need(peak_mb, float(row["too_small_mb"]))
-    return packing
+        needs[row["arm_key"]] = Need(peak_mb, float(row["too_small_mb"]))
+    return needs
 
 
 def peaks_of_trials(log: RunLog) -> dict[str, Need]:

@@ -117,7 +117,7 @@ def parts(packing) -> list[int]:
 
 def test_each_arm_is_measured_once_and_never_again(plan):
     packing, probed, said = plan(PEAKS)
-    assert probed == [None, *PEAKS]  # the GPU alone, then each arm alone on it
+    assert probed == [*PEAKS]  # each alone on the GPU
     assert "measuring what 3 arms need" in said
     # The overhead is the largest that was seen, 20: 1.2 x 110 = 132, 1.2 x 220 = 264, 1.2 x 520 = 624 of 1000.
     assert parts(packing) == [7, 3, 1]
@@ -131,4 +131,4 @@ def test_an_arm_that_could_not_be_measured_gets_the_most_and_is_measured_next_ti
     packing, _, said = plan({BASELINE.name: 90.0, LAYERS.name: 200.0}, failed=QUERIES.name)
     assert f"{QUERIES.name} could not be measured (ValueError: no)" in said
     assert parts(packing) == [7, 3, 3]
-    assert plan(PEAKS)[1] == [None, QUERIES.name]
+    assert plan(PEAKS)[1] == [QUERIES.name]
