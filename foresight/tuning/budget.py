@@ -72,7 +72,8 @@ def count_gpu_s(logs: Iterable[RunLog]) -> float:
     A trial that shared a GPU has held its share of it.
 
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
-    later one has replaced count as much as a trial of their arm did. What the feature cache took is in no run log.
+    later one has replaced count as much as a trial of their arm did. What the feature cache and measuring an arm's need of
+    memory took is in no run log.
     """
     return sum(_count(log.trials()) for log in logs)
 

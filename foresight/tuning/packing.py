@@ -7,6 +7,7 @@ proposal of a search, or a cell of a factorial, takes the most that any measured
 the same runs again on a larger share, and so do the others of its arm from then on.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -73,7 +74,8 @@ class Packing:
 
     def _keep(self, arm: Arm, need: Need) -> None:
         self.needs[arm.config.arm_key] = need
-        row = {"arm": arm.name, "peak_mb": need.peak_mb, "too_small_mb": need.too_small_mb}
+        peak_mb = math.nan if need.peak_mb is None else need.peak_mb
+        row = {"arm": arm.name, "peak_mb": peak_mb, "too_small_mb": need.too_small_mb}
         row |= {"overhead_mb": self.overhead_mb, "gpu_mb": self.gpu_mb}
         row |= {"measured": datetime.now(UTC).isoformat(timespec="seconds")}
         self.log.write_arm("memory", arm.config.arm_key, row)

@@ -176,6 +176,17 @@ def test_the_attempts_of_a_process_that_was_lost_count_as_well(packing):
     assert suggest(searcher, "b").attempt == 4
 
 
+def test_an_arm_that_was_not_measured_climbs_from_the_most_that_any_needs(packing, log):
+    searcher = InOrder([planned(next(trial for trial in TRIALS if trial.arm == QUERIES))], packing)
+    item = suggest(searcher, "a")
+    assert item.share.parts == 3
+    searcher.on_trial_complete("a", outgrown(item))
+    assert suggest(searcher, "b").share.parts == 2
+    again = open_packing(log)
+    assert parts(again) == [8, 3, 2]
+    assert not again.is_measured(QUERIES.config)
+
+
 def test_two_that_outgrew_one_share_at_once_get_the_same_larger_one(packing):
     searcher = InOrder([planned(TRIALS[0]), planned(TRIALS[3])], packing)
     items = [suggest(searcher, name) for name in "ab"]
