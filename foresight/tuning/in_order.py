@@ -45,7 +45,7 @@ class InOrder(Searcher):
         if self.packing is not None:
             item = self.live.pop(trial_id)
             if result is not None and OUTGREW in result:
-                self.again.append(self.packing.enlarge(item, result[OUTGREW], self.say))
+                self.again.append(self.packing.enlarge(item, result, self.say))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Tune's snapshot is never read back."""

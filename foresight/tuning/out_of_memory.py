@@ -15,6 +15,7 @@ LIBRARIES_SAY = (
 )
 
 OUTGREW = "outgrew"  # in a trial's last result: the attempt that ran out of memory on its share
+JUDGED = "judged"  # with it: the last epoch that a scheduler was told of
 
 
 class OutgrownError(Exception):

@@ -20,6 +20,7 @@ from foresight.config import TrialConfig
 from foresight.runlog import RunLog
 from foresight.space import Arm
 from foresight.tuning.gpu_share import KEPT_BY_ALLOCATOR, GpuShare, choose_parts
+from foresight.tuning.out_of_memory import JUDGED, OUTGREW
 from foresight.tuning.record import Planned
 
 PEAK = "cost/peak_memory_mb"
@@ -62,14 +63,19 @@ class Packing:
         """Keeps what a probe has found."""
         self._keep(arm, replace(self.needs.get(arm.config.arm_key, Need()), peak_mb=peak_mb))
 
-    def enlarge(self, item: Planned, attempt: int, say: Callable[[str], None]) -> Planned:
-        """The next attempt of a trial whose share was too small, on a larger one; its arm's other trials get that as well."""
+    def enlarge(self, item: Planned, result: Mapping[str, Any], say: Callable[[str], None]) -> Planned:
+        """The next attempt of a trial whose last result says that its share was too small, on a larger one.
+
+        Its arm's other trials get that as well, from now on.
+        """
         assert item.share is not None
         need = self.needs.get(item.trial.config.arm_key, Need())
         too_small_mb = max(need.too_small_mb, self.gpu_mb / item.share.parts)
         self._keep(item.trial.arm, replace(need, too_small_mb=too_small_mb))
-        larger = self.place(replace(item, attempt=attempt + 1))
-        say(f"{item.key} ran out of memory on {item.share} and runs again on {larger.share} as attempt {attempt + 1}")
+        larger = self.place(replace(item, attempt=result[OUTGREW] + 1, judged=result[JUDGED]))
+        say(
+            f"{item.key} ran out of memory on {item.share} and runs again on {larger.share} as attempt {larger.attempt}"
+        )
         return larger
 
     def _keep(self, arm: Arm, need: Need) -> None:

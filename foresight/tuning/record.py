@@ -44,6 +44,7 @@ class Planned:
     claim_hash: str | None = None  # of the claim that was registered when the trial began
     raced: str = ""  # column of the epochs by which a scheduler may stop it; empty: it runs to its end
     timed: bool = False  # its latency is measured with it, for a search that weighs it
+    judged: int = 0  # epochs by which the scheduler has let an earlier attempt go on
     share: GpuShare | None = None  # of a GPU that it may share with other trials; None: nothing is packed
 
     @property

@@ -61,7 +61,7 @@ class ProposalSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         item = self.live.pop(trial_id)
         if self.packing is not None and result is not None and OUTGREW in result:
-            self.again.append(self.packing.enlarge(item, result[OUTGREW], self.say))
+            self.again.append(self.packing.enlarge(item, result, self.say))
             return
         if error and not has_its_row(self.log, item):
             row: Mapping[str, Any] = {"status": "failed"}  # the recorder is about to write it

@@ -12,7 +12,7 @@ from foresight.config import TrialConfig
 from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
 from foresight.tuning.context import worker_context
-from foresight.tuning.out_of_memory import OUTGREW, OutgrownError, has_outgrown
+from foresight.tuning.out_of_memory import JUDGED, OUTGREW, OutgrownError, has_outgrown
 from foresight.tuning.record import Planned, environment_columns, has_its_row, record_trial, write_error
 from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import Placement
@@ -50,6 +50,7 @@ class TrialActor(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
         self.planned: Planned = new_config["planned"]
+        self.judged = self.planned.judged
         self.epochs = self._run(self.planned)
         return True
 
@@ -63,15 +64,17 @@ class TrialActor(tune.Trainable):
         try:
             row = next(self.epochs, None)
         except OutgrownError:
-            return {"key": self.planned.key, "done": True, OUTGREW: self.planned.attempt}
+            return {"key": self.planned.key, "done": True, OUTGREW: self.planned.attempt, JUDGED: self.judged}
         if row is None:
             return {"key": self.planned.key, "done": True}
         result = {"key": self.planned.key, "done": False, "epoch": row["epoch"]}
         if self.planned.raced:
             result |= {"row": row, "environment": self.environment()}
             is_last = row["epoch"] >= self.planned.trial.config.recipe.epochs
-            if not is_last and math.isfinite(row.get(self.planned.raced, math.nan)):
-                result[RACED] = row[self.planned.raced]
+            # The next attempt is another trial to Tune, and must not be in the race twice.
+            is_new = row["epoch"] > self.judged
+            if is_new and not is_last and math.isfinite(row.get(self.planned.raced, math.nan)):
+                result[RACED], self.judged = row[self.planned.raced], int(row["epoch"])
         return result
 
     def environment(self) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from foresight.train.task import Context
 from foresight.tuning import sweep_metrics, trainable
 from foresight.tuning.accelerator import MemoryReading
 from foresight.tuning.gpu_share import GpuShare
-from foresight.tuning.out_of_memory import OUTGREW, OutgrownError, is_out_of_memory
+from foresight.tuning.out_of_memory import JUDGED, OUTGREW, OutgrownError, is_out_of_memory
 from foresight.tuning.record import Planned, record_trial
 from foresight.tuning.recorder import TrialRecorder
 from foresight.tuning.scratch import CHECKPOINT, FOLDER
 from foresight.tuning.sweep import Placement
 from foresight.tuning.sweep_metrics import SweepMetrics
-from foresight.tuning.trainable import TrialActor
+from foresight.tuning.trainable import RACED, TrialActor
 
 FORESIGHT = Path(__file__).parents[2] / "foresight"
 TRIAL = small_study.space("tiny").trials(1)[0]
@@ -35,8 +35,8 @@ def log(tmp_path: Path) -> RunLog:
     return RunLog(tmp_path / "runs" / "small_study")
 
 
-def planned(share: GpuShare | None) -> Planned:
-    return Planned(TRIAL, "small_study", attempt=2, share=share)
+def planned(share: GpuShare | None, **fields: Any) -> Planned:
+    return Planned(TRIAL, "small_study", attempt=2, share=share, **fields)
 
 
 def play(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None, **columns: Any) -> None:
@@ -151,9 +151,9 @@ def begin(monkeypatch, log, gpu, tmp_path):
     monkeypatch.setattr("foresight.tuning.record.write_split", lambda *a: None)
     monkeypatch.setattr(TrialActor, "_stage", lambda actor, config: SimpleNamespace(train=SPLIT, val=SPLIT, test=SPLIT))
 
-    def begin(share: GpuShare | None) -> TrialActor:
+    def begin(share: GpuShare | None, **fields: Any) -> TrialActor:
         actor = object.__new__(TrialActor)
-        config = {"key": TRIAL.key, "planned": planned(share)}
+        config = {"key": TRIAL.key, "planned": planned(share, **fields)}
         actor.setup(config, placement, SimpleNamespace(primary="mask_iou"), log)
         return actor
 
@@ -167,7 +167,7 @@ def test_it_tells_the_driver_which_attempt_outgrew_its_share_and_keeps_its_check
     play(monkeypatch, CUDA_SAYS)
     actor = begin(QUARTER)
     assert actor.step() == {"key": TRIAL.key, "done": False, "epoch": 1}
-    assert actor.step() == {"key": TRIAL.key, "done": True, OUTGREW: 2}
+    assert actor.step() == {"key": TRIAL.key, "done": True, OUTGREW: 2, JUDGED: 0}
     assert (log.root / FOLDER / TRIAL.key / CHECKPOINT).read_bytes() == b"where it stands"
     play(monkeypatch)
     larger = begin(WHOLE)
@@ -176,6 +176,17 @@ def test_it_tells_the_driver_which_attempt_outgrew_its_share_and_keeps_its_check
     assert OUTGREW not in result
     assert log.statuses() == {TRIAL.key: "complete"}
     assert not (log.root / FOLDER / TRIAL.key / CHECKPOINT).exists()
+
+
+def test_a_scheduler_hears_of_an_epoch_once_though_the_next_attempt_repeats_it(monkeypatch, begin):
+    play(monkeypatch, CUDA_SAYS)
+    actor = begin(QUARTER, raced="wall_s")
+    assert actor.step()[RACED] == 1.0
+    assert actor.step() == {"key": TRIAL.key, "done": True, OUTGREW: 2, JUDGED: 1}
+    again = begin(WHOLE, raced="wall_s", judged=1).step()
+    assert again["row"]["epoch"] == 1
+    assert RACED not in again
+    assert RACED in begin(WHOLE, raced="wall_s").step()
 
 
 def test_a_failed_trial_leaves_no_checkpoint(monkeypatch, log, begin):
@@ -204,9 +215,9 @@ def test_memory_that_is_short_from_the_start_is_no_failed_row_either(monkeypatch
         raise CUDA_SAYS
 
     monkeypatch.setattr(TrialActor, "_stage", full)
-    assert begin(QUARTER).step() == {"key": TRIAL.key, "done": True, OUTGREW: 2}
+    assert begin(QUARTER).step() == {"key": TRIAL.key, "done": True, OUTGREW: 2, JUDGED: 0}
     monkeypatch.setattr(trainable, "worker_context", full)
-    assert begin(QUARTER).step() == {"key": TRIAL.key, "done": True, OUTGREW: 2}
+    assert begin(QUARTER).step() == {"key": TRIAL.key, "done": True, OUTGREW: 2, JUDGED: 0}
     assert log.statuses() == {}
 
 

@@ -14,7 +14,7 @@ from foresight.space import Trial
 from foresight.tuning.declaration import manifest_row
 from foresight.tuning.gpu_share import MOST_PARTS, RAY_UNITS, GpuShare, choose_parts
 from foresight.tuning.in_order import InOrder
-from foresight.tuning.out_of_memory import OUTGREW
+from foresight.tuning.out_of_memory import JUDGED, OUTGREW
 from foresight.tuning.packing import Packing, describe_parts, load_packing, packing_tree
 from foresight.tuning.record import Planned
 from foresight.tuning.search_alg import ProposalSearcher
@@ -132,7 +132,7 @@ def test_a_plan_says_what_is_known(log, packing):
 
 
 def outgrown(item: Planned) -> dict[str, Any]:
-    return {"key": item.key, "done": True, OUTGREW: item.attempt}
+    return {"key": item.key, "done": True, OUTGREW: item.attempt, JUDGED: 0}
 
 
 def suggest(searcher: Searcher, trial_id: str) -> Planned:
@@ -172,7 +172,7 @@ def test_nothing_is_over_while_a_trial_runs_that_may_come_again(packing):
 def test_the_attempts_of_a_process_that_was_lost_count_as_well(packing):
     searcher = InOrder([planned(TRIALS[0])], packing)
     item = suggest(searcher, "a")
-    searcher.on_trial_complete("a", {"key": item.key, "done": True, OUTGREW: 3})
+    searcher.on_trial_complete("a", outgrown(item) | {OUTGREW: 3})
     assert suggest(searcher, "b").attempt == 4
 
 
