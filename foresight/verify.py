@@ -46,7 +46,8 @@ def find_faults(log: RunLog) -> Iterator[str]:
     for directory in directories:
         if (directory / "trial.parquet").exists():
             yield from faults_of_trial(directory)
-    yield from _faults_of_latency(log)
+    yield from _faults_of_arms(log, "latency", "latency_ms", "time")
+    yield from _faults_of_arms(log, "memory", "gpu_mb", "size of a GPU")
     yield from _faults_of_splits(log)
     if (log.root / "looks.json").exists():
         yield from _faults_of_looks(log)
@@ -77,18 +78,18 @@ def _faults_of_manifest(manifest: pd.DataFrame) -> Iterator[str]:
             yield f"manifest.parquet plans arm '{arm}' at seed {seed} as {' and '.join(rows['key'])}"
 
 
-def _faults_of_latency(log: RunLog) -> Iterator[str]:
-    """One row per measured arm, in a file with the arm's key as its name."""
-    for path in sorted((log.root / "latency").glob("[!.]*")):
-        latency, unreadable = read_table(path)
+def _faults_of_arms(log: RunLog, kind: str, column: str, what: str) -> Iterator[str]:
+    """One row per measured arm, in a file with the arm's key as its name, and what was measured in `column`."""
+    for path in sorted((log.root / kind).glob("[!.]*")):
+        table, unreadable = read_table(path)
         if unreadable:
             yield unreadable
             continue
-        named = latency["arm_key"].tolist() if "arm_key" in latency else []
+        named = table["arm_key"].tolist() if "arm_key" in table else []
         if named != [path.stem]:
-            yield f"latency/{path.name} holds {len(latency)} rows of {', '.join(map(str, named)) or 'no arm'}, not that arm's one"
-        elif "latency_ms" not in latency or not 0 < float(latency["latency_ms"].iloc[0]) < math.inf:
-            yield f"latency/{path.name} holds no time in latency_ms"
+            yield f"{kind}/{path.name} holds {len(table)} rows of {', '.join(map(str, named)) or 'no arm'}, not that arm's one"
+        elif column not in table or not 0 < float(table[column].iloc[0]) < math.inf:
+            yield f"{kind}/{path.name} holds no {what} in {column}"
 
 
 def _faults_of_splits(log: RunLog) -> Iterator[str]:

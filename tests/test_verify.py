@@ -150,6 +150,14 @@ BROKEN: dict[str, tuple[Callable[[RunLog], object], str]] = {
         lambda log: (log.root / "latency" / "a1.parquet").rename(log.root / "latency" / "b2.parquet"),
         "latency/b2.parquet holds 1 rows of a1, not that arm's one",
     ),
+    "memory of another arm": (
+        lambda log: log.write_arm("memory", "b2", {"arm_key": "a1", "gpu_mb": 1.0}),
+        "memory/b2.parquet holds 1 rows of a1, not that arm's one",
+    ),
+    "memory of no GPU": (
+        lambda log: log.write_arm("memory", "a1", {"arm": "baseline"}),
+        "memory/a1.parquet holds no size of a GPU in gpu_mb",
+    ),
     "latency without a time": (
         lambda log: log.write_latency("a1", {"arm": "baseline", "latency_ms": float("nan")}),
         "latency/a1.parquet holds no time in latency_ms",

@@ -69,8 +69,11 @@ def choose_budget(
 def count_gpu_s(logs: Iterable[RunLog]) -> float:
     """GPU-seconds that the trials of these run logs have held, the whole of each trial; on CPUs the seconds of their slots.
 
+    A trial that shared a GPU has held its share of it.
+
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
-    later one has replaced count as much as a trial of their arm did. What the feature cache took is in no run log.
+    later one has replaced count as much as a trial of their arm did. What the feature cache and measuring an arm's need of
+    memory took is in no run log.
     """
     return sum(_count(log.trials()) for log in logs)
 
@@ -82,6 +85,18 @@ def recorded_seconds(trials: pd.DataFrame) -> pd.Series:
     return seconds.fillna(of_arm).fillna(seconds.mean()).fillna(0.0)
 
 
+def gpu_shares(trials: pd.DataFrame) -> pd.Series:
+    """The part of a GPU, or of a slot, that each recorded trial had of it."""
+    if "env/gpu_share" not in trials:
+        return pd.Series(1.0, index=trials.index)
+    return trials["env/gpu_share"].astype(float).fillna(1.0)
+
+
+def held_seconds(trials: pd.DataFrame) -> pd.Series:
+    """As `recorded_seconds`, of a whole slot: one that shared a GPU held it for its share of the time."""
+    return recorded_seconds(trials) * gpu_shares(trials)
+
+
 def _count(trials: pd.DataFrame) -> float:
     trials = trials[trials["provenance"] == "trained"]
     seconds = recorded_seconds(trials)
@@ -89,7 +104,7 @@ def _count(trials: pd.DataFrame) -> float:
     held = trials["cost/gpu_s"].astype(float) / trials["cost/train_s"].mask(
         trials["cost/train_s"] == 0, seconds
     ).astype(float)
-    gpus = held.where(held > 0, 1.0)
+    gpus = held.where(held > 0, gpu_shares(trials))
     earlier = seconds.groupby(trials["arm"]).transform("mean") * (trials["attempt"] - 1)
     return float(((seconds + earlier) * gpus).sum())
 

@@ -13,6 +13,7 @@ from foresight.tuning.budget import NO_LIMIT, Budget, count_gpu_s, hours_of
 from foresight.tuning.estimate import estimate_cost
 from foresight.tuning.level_notes import level_notes
 from foresight.tuning.looking import describe_plan
+from foresight.tuning.packing import packing_tree
 from foresight.tuning.past_trials import read_complete
 from foresight.tuning.planned_power import plan_power
 from foresight.tuning.probe_speed import probe_arms
@@ -80,6 +81,7 @@ def make_plan(
         "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": placement.slots,
         "workers": placement.workers,
+        "packing": packing_tree(log, arms.values()) if placement.pack else None,
         "cost": estimate_cost(pending, sizes, log, placement, probed).as_json(budget.price),
         "budget": _describe_budget(study, pending, budget),
         "power": plan_power(study),

@@ -10,9 +10,12 @@ from ray import tune
 
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
+from foresight.tuning.out_of_memory import OUTGREW
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.record import Planned, has_its_row, write_failure, write_stopped
 from foresight.tuning.ticket import Ticket
+
+USED_UP = {"CPU": 0.0001}  # what no trial asks for
 
 
 class TrialRecorder(tune.Callback):
@@ -41,6 +44,12 @@ class TrialRecorder(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item: Planned = trial.config["planned"].planned
+        if OUTGREW in (trial.last_result or {}):  # it goes on later, on a larger share of a GPU
+            # Its process may have fallen back on what less memory allows, and would for the next trial as well. Tune keeps
+            # processes by what their last trial asked for, so this one must not have asked for what any other trial does.
+            trial.placement_group_factory = tune.PlacementGroupFactory([USED_UP])
+            self.progress.pause(item.key)
+            return
         epochs = self.epochs.pop(item.key, [])
         if is_stopped(item, trial.last_result):
             try:

@@ -12,7 +12,8 @@ from foresight.features.requests import needed_entries
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.budget import NO_LIMIT, Budget
 from foresight.tuning.estimate import estimate_cost
-from foresight.tuning.plan_print import estimate_lines
+from foresight.tuning.packing import packing_tree
+from foresight.tuning.plan_print import estimate_lines, packing_lines
 from foresight.tuning.search_session import PARTS_OF_FEATURES, SearchSession
 
 
@@ -44,6 +45,9 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[
         "baseline": size,
         "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": session.placement.slots,
+        "packing": packing_tree(log, [space.baseline, *(c for _, c in space.neighbours())])
+        if session.placement.pack
+        else None,
         "cost": estimate_cost(pending, sizes, log, session.placement).as_json(budget.price),
     }
 
@@ -79,6 +83,8 @@ def print_search_plan(plan: dict[str, Any], console: Console) -> None:
         f"the baseline trains {size['params_trained']:,.0f} parameters, decoder apart ({size['params_decoder']:,.0f})"
     )
     console.print(f"features of the whole space: {features['n_cached']} of {features['n_entries']} entries cached")
+    for line in packing_lines(plan["packing"]):
+        console.print(line, soft_wrap=True)
     for line in estimate_lines(plan, "at most about, if every proposal costs what the baseline does,"):
         console.print(line, soft_wrap=True)
 

@@ -88,20 +88,21 @@ class SearchSession:
                 self.space.baseline.train.epochs,
                 proposals,
                 outside,
-                self.placement.slots,
+                self.placement.describe_slots(),
                 self.log,
                 self.console,
             )
             if proposals.n_left or self._unmeasured(proposals):
-                with running_ray(self.placement.processes) as ray:
+                with running_ray(self.placement.cores) as ray:
                     runner = Runner(ray, self.log, self.placement, self.search.claim, self.console)
                     if proposals.n_left:
                         probes = [Trial(Arm("", "", "", config), config) for config in features]
                         runner.pretrain_decoders(probes)
                         self._check_sensitivity(runner)
                         runner.compute_features(probes)
+                        packing = runner.plan_packing(self._probed()) if self.placement.pack else None
                         budget.begin()
-                        runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial)
+                        runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial, packing)
                     runner.measure_latency(self._unmeasured(proposals))
             manifest.fold()
         code = summarise(self.search, proposals, self.log, self.console)
@@ -258,6 +259,11 @@ class SearchSession:
         if unchecked:
             baseline = Arm(BASELINE, "", "", self.space.baseline)
             self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
+
+    def _probed(self) -> list[Arm]:
+        """The configurations whose need of memory is measured, for all that may be proposed: see `packing`."""
+        arms = [Arm(field, "", "", config) for field, config in self.space.neighbours()]
+        return [Arm(BASELINE, "", "", self.space.baseline), *arms]
 
     def _unmeasured(self, proposals: "Proposals") -> list[Arm]:
         """The arms with a complete trial whose latency is not on record."""

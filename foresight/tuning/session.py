@@ -57,18 +57,27 @@ class Session:
             self.write_declaration()
             self.console.print(
                 f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
-                f"{self.placement.slots} at a time, into {shown(self.log.place)}",
+                f"{self.placement.describe_slots()}, into {shown(self.log.place)}",
                 soft_wrap=True,
             )
             if pending or unmeasured:
-                with running_ray(self.placement.processes) as ray:
+                with running_ray(self.placement.cores) as ray:
                     runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
                     if pending:
                         runner.pretrain_decoders(pending)
                         self.check_sensitivity(runner)
                         runner.compute_features(pending)
-                        runner.run_trials(self.planned(run_order(self.sweep, pending)))
+                        packing = runner.plan_packing(self.probed(pending)) if self.placement.pack else None
+                        runner.run_trials(self.planned(run_order(self.sweep, pending)), packing)
                     runner.measure_latency(unmeasured)
+
+    def probed(self, pending: list[Trial]) -> list[Arm]:
+        """The arms whose need of memory is measured: those to run, and of a factorial's cells only those one at a time."""
+        to_run = {trial.config.arm_key: trial.arm for trial in pending}
+        one_at_a_time = {arm.config.arm_key: arm for arm in self.space.one_at_a_time().arms()}
+        if set(to_run) <= set(one_at_a_time):
+            return list(to_run.values())
+        return list(one_at_a_time.values())
 
     def check_sensitivity(self, runner: "Runner") -> None:
         """Checks the arms that are not on record as changing the model's output, before they cost anything."""

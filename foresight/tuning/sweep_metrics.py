@@ -14,6 +14,7 @@ from ray.util import metrics
 
 from foresight.metrics import METRICS
 from foresight.runlog import STATUSES, RunLog
+from foresight.tuning.out_of_memory import OUTGREW
 
 STATES = ("pending", "running", *STATUSES)
 WINDOW_S = 60.0  # that the rate of epochs is of
@@ -54,6 +55,7 @@ class SweepMetrics(tune.Callback):
         self._take_best_on_record()
         self.epochs: deque[float] = deque()  # when each of the last epochs ended
         self.gpu_s = 0.0
+        self.held: dict[str, float] = {}  # GPUs of each running trial
         self.shown_at = -math.inf
         self.counted_at = now()
         tags = {"study": log.root.name}
@@ -81,7 +83,10 @@ class SweepMetrics(tune.Callback):
             self.counters["foresight_epochs"].inc()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial)
+        if OUTGREW in (trial.last_result or {}):  # it begins again
+            self._move(trial, "pending")
+        else:
+            self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._end(trial)
@@ -101,14 +106,17 @@ class SweepMetrics(tune.Callback):
 
     def _move(self, trial: Any, state: str) -> None:
         self._count_gpu_seconds()
-        key = trial.config["key"]
+        key, share = trial.config["key"], trial.config["planned"].planned.share
+        self.held.pop(key, None)
+        if state == "running":
+            self.held[key] = self.gpus if share is None else share.frac
         self.counts[self.states.get(key, state)] -= key in self.states
         self.counts[state] += 1
         self.states[key] = state
 
     def _count_gpu_seconds(self) -> None:
         now = self.now()
-        self.gpu_s += self.counts["running"] * self.gpus * (now - self.counted_at)
+        self.gpu_s += sum(self.held.values()) * (now - self.counted_at)
         self.counted_at = now
 
     def _take_best_on_record(self) -> None:

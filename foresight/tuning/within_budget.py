@@ -15,7 +15,7 @@ from foresight.runlog import RunLog
 from foresight.sizes import Size, recall_sizes, sized_config
 from foresight.space import Trial
 from foresight.tuning import preflight
-from foresight.tuning.budget import Budget, count_gpu_s, hours_of, recorded_seconds
+from foresight.tuning.budget import Budget, count_gpu_s, held_seconds, hours_of
 from foresight.tuning.estimate import Estimate, estimate_cost
 from foresight.tuning.prediction import Range
 from foresight.tuning.progress import clock
@@ -95,7 +95,7 @@ class BudgetMeter:
         """Trials that were run, and how long it took until the last had ended."""
         trials = log.trials()
         trials = trials[trials["key"].isin({trial.key for trial in ran})]
-        self.wall_s, self.slot_s = self.wall_s + wall_s, self.slot_s + float(recorded_seconds(trials).sum())
+        self.wall_s, self.slot_s = self.wall_s + wall_s, self.slot_s + float(held_seconds(trials).sum())
 
     def count_blocks(self, pending: Sequence[Trial], log: RunLog, placement: Placement) -> int:
         """How many whole blocks of the pending trials fit, from the first on."""

@@ -43,7 +43,8 @@ def record(log: RunLog, key: str, status: str, value: float | None = None) -> No
 
 
 def trial(key: str) -> Any:
-    return SimpleNamespace(config={"key": key})
+    planned = SimpleNamespace(planned=SimpleNamespace(share=None))
+    return SimpleNamespace(config={"key": key, "planned": planned}, last_result={"done": True})
 
 
 @pytest.fixture
