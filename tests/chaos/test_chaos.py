@@ -1,7 +1,9 @@
 """The chaos suite in short: five kinds of faults, one each, on a laptop; and that it would notice what it looks for."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +30,29 @@ def test_nothing_is_lost_by_one_fault_of_each_kind():
     ended = subprocess.run([*command, "--faults", str(len(KINDS)), *kinds], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "0 after which something did not hold" in ended.stdout
+
+
+# In a process of its own, as it ends whatever the process that calls it has started.
+CUT = """
+import os, sys, time
+from pathlib import Path
+from chaos_arena import Command
+from chaos_room import end_all
+command = Command(["sleep", "60"], dict(os.environ), Path(sys.argv[1]) / "said.txt")
+end_all()
+print(command.code)
+"""
+
+
+def test_a_power_cut_is_told_as_the_end_of_its_command(tmp_path):
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    ended = subprocess.run(
+        [sys.executable, "-c", CUT, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert ended.stdout.strip() == f"{-signal.SIGKILL}", ended.stderr
 
 
 # --- what it looks for, broken on purpose --------------------------------------------------------------------------------
