@@ -38,6 +38,7 @@ ANY = ("start-up", "sensitivity", "features", "trials", "latency", "end")
 WORKING = ("sensitivity", "features", "trials", "latency")
 TRIALS = ("trials",)
 KILLED = (-signal.SIGKILL,)
+KILLED_IN_A_SHELL = (*KILLED, 128 + signal.SIGKILL)  # a head runs a job's command in one
 SHARED = ("--workers", "2")  # a trial's work is done by two processes of Ray Train
 
 FAULTS = (
@@ -56,7 +57,7 @@ FAULTS = (
     Fault("raylet of a node", kill_raylet, ("features", "trials", "latency"), machine="cluster", goes_on=True),
     Fault("raylet under Train workers", kill_raylet, TRIALS, machine="cluster", flags=SHARED, goes_on=True),
     Fault("head under a job", restart_head, WORKING, machine="job", codes=(-9, 1, 2, 0)),
-    Fault("driver of a job", kill_driver, ANY, machine="job", codes=KILLED),
+    Fault("driver of a job", kill_driver, ANY, machine="job", codes=KILLED_IN_A_SHELL),
     Fault("driver of a search", kill_driver, ANY, script="chaos_search.py", codes=KILLED),
     Fault("trial process of a search", kill_trial, TRIALS, script="chaos_search.py", goes_on=True),
 )
