@@ -211,7 +211,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(RunEndedError, match="the feature cache cannot be written to .*No space left"):
+    with pytest.raises(RunEndedError, match=r"the feature cache cannot be written to .*No space left"):
         compute(DINOV2, store)
     assert pictures_done(DINOV2.keys[0], store) == 0
     monkeypatch.undo()
