@@ -25,7 +25,8 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 def enter_room() -> None:
     """Starts this command again in a namespace of its own where that is allowed, and does not return then."""
     system = ctypes.CDLL(None)
-    system.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # what starts the suite ends it, too
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it outlives its shell
+        system.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # what starts the suite ends it, too
     system.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if INSIDE not in os.environ:
         for command in (NAMESPACE, (NAMESPACE[0], "--map-root-user", *NAMESPACE[1:])):
