@@ -66,6 +66,7 @@ class Arena:
             "TMPDIR": str(self.root / "tmp"),
             "RAY_TMPDIR": str(self.root),
             "OMP_NUM_THREADS": "1",
+            "RAY_worker_niceness": "0",  # of Ray's 15 a busy machine leaves next to nothing, and phases last for ever
             **self.settings,
         }
 
