@@ -25,7 +25,11 @@ def find_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list[t
     behind = _trials_behind(data, verdicts)
     copied = _not_our_own(data, behind)
     found += copied + _unproven(data, behind)
-    if not copied and (data.sweep.get("scale") != "full" or data.sweep.get("scale_note")):
+    if (
+        not copied
+        and not data.sweep.get("imported")
+        and (data.sweep.get("scale") != "full" or data.sweep.get("scale_note"))
+    ):
         text = "Toy scale: opens no gate, since toy encoders show nothing of pretrained ones."
         found.append(("toy scale", text))
     found += _trivial(data, verdicts) + _ratios(data, verdicts)

@@ -66,6 +66,9 @@ def build_recommendation(data: StudyData, table: pd.DataFrame, budget: Mapping[s
         raise RequestError(
             f"no arm of '{data.name}' has the {data.claim.seeds} registered seeds that a recommendation needs"
         )
+    for name in budget:
+        if costs.loc[judged, name].isna().all():
+            raise RequestError(f"the budget limits {name}, which no arm of '{data.name}' has measured")
     affordable = [arm for arm in judged if all(float(costs[name][arm]) <= limit for name, limit in budget.items())]
     written = ", ".join(f"{name}={limit:g}" for name, limit in budget.items())
     if not affordable:
