@@ -105,7 +105,9 @@ def describe_recommendation(recommendation: pd.DataFrame) -> list[str]:
             f"{number(row['quality'], decimals_of(metric))} {interval(row['low'], row['high'], decimals_of(metric))}"
         )
         text = f"Within {row['budget']}, {row['arm']} has the best mean {metric_phrase(metric)}, {shown.strip()}, "
-        sentences.append(f"{text}of {count(row['n_affordable'], 'affordable arm')} ({row['n_arms']} in all).")
+        sentences.append(
+            f"{text}of {count(row['n_affordable'], 'affordable arm')} (of {row['n_arms']} with every registered seed)."
+        )
         if row["not_told_apart"]:
             sentences.append(f"It is not told apart from {row['not_told_apart']}.")
     return sentences
