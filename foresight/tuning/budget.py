@@ -70,7 +70,8 @@ def count_gpu_s(logs: Iterable[RunLog]) -> float:
     """GPU-seconds that the trials of these run logs have held, the whole of each trial; on CPUs the seconds of their slots.
 
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
-    later one has replaced count as much as a trial of their arm did. What the feature cache took is in no run log.
+    later one has replaced count as much as a trial of their arm did; one that was taken over from another study counts there.
+    What the feature cache took is in no run log.
     """
     return sum(_count(log.trials()) for log in logs)
 
@@ -84,14 +85,33 @@ def recorded_seconds(trials: pd.DataFrame) -> pd.Series:
 
 def _count(trials: pd.DataFrame) -> float:
     trials = trials[trials["provenance"] == "trained"]
+    if "env/adopted_from" in trials:  # the study that ran it has paid for it
+        trials = trials[trials["env/adopted_from"].isna()]
     seconds = recorded_seconds(trials)
-    # Training held its GPUs for cost/gpu_s of cost/train_s seconds; what trains nothing, for the whole trial.
-    held = trials["cost/gpu_s"].astype(float) / trials["cost/train_s"].mask(
-        trials["cost/train_s"] == 0, seconds
-    ).astype(float)
-    gpus = held.where(held > 0, 1.0)
     earlier = seconds.groupby(trials["arm"]).transform("mean") * (trials["attempt"] - 1)
-    return float(((seconds + earlier) * gpus).sum())
+    return float(((seconds + earlier) * _held_gpus(trials, seconds)).sum())
+
+
+def _held_gpus(trials: pd.DataFrame, seconds: pd.Series) -> pd.Series:
+    """GPUs that each trial held, or one slot on CPUs; where it does not say, as many as those of its arm did, or all."""
+    # Training held its GPUs for cost/gpu_s of cost/train_s seconds; what trains nothing, for the whole trial.
+    trained_s = trials["cost/train_s"].astype(float)
+    held = trials["cost/gpu_s"].astype(float) / trained_s.mask(trained_s == 0, seconds)
+    held = held.mask(held == 0, 1.0).fillna(_workers_gpus(trials))
+    of_arm = held.groupby(trials["arm"]).transform("mean")
+    return held.fillna(of_arm).fillna(held.mean()).fillna(1.0)
+
+
+def _workers_gpus(trials: pd.DataFrame) -> pd.Series:
+    """What rows without a time on GPUs say of it: how many processes on which device."""
+    if "env/device" not in trials or "env/workers" not in trials:
+        return pd.Series(float("nan"), index=trials.index)
+    return (
+        trials["env/workers"]
+        .astype(float)
+        .where(trials["env/device"] != "cpu", 1.0)
+        .where(trials["env/device"].notna())
+    )
 
 
 def hours_of(seconds: float) -> float:

@@ -89,7 +89,7 @@ class Runner:
             SharedTrial if is_shared else TrialActor, placement=self.placement, claim=self.claim, log=self.log
         )
         watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
-        recorder = TrialRecorder(self.log, self.claim.primary, progress)
+        recorder = TrialRecorder(self.log, self.claim.primary, progress, self.placement.trial_gpus)
         watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.trial_gpus)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with (

@@ -29,7 +29,7 @@ class GroupConfig(TorchConfig):
 
 
 class _GroupBackend(_TorchBackend):
-    def on_start(self, worker_group: Any, backend_config: GroupConfig) -> None:
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
         address = worker_group.execute_single(0, listen_on_node)
         n_workers = len(worker_group)
         ray.get(
@@ -60,15 +60,13 @@ def join(address: tuple[str, int], rank: int, n_workers: int, backend: str, time
     host, port = address
     if host == LOOPBACK:
         _keep_to_the_loopback()
-    descriptor = {}
+    descriptor = None
     if rank == 0:
         assert _listener is not None
-        descriptor = {"master_listen_fd": _listener.detach()}  # the store's from here on
-        _listener = None
-    store = dist.TCPStore(
-        host, port, n_workers, is_master=rank == 0, timeout=timedelta(seconds=timeout_s), **descriptor
-    )
-    dist.init_process_group(backend, store=store, rank=rank, world_size=n_workers, timeout=timedelta(seconds=timeout_s))
+        descriptor, _listener = _listener.detach(), None  # the store's from here on
+    timeout = timedelta(seconds=timeout_s)
+    store = dist.TCPStore(host, port, n_workers, rank == 0, timeout, master_listen_fd=descriptor)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=n_workers, timeout=timeout)
 
 
 def _keep_to_the_loopback() -> None:
