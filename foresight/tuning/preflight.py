@@ -22,6 +22,7 @@ from foresight.runlog import RunLog
 from foresight.space import Trial
 from foresight.storage.lease import hold
 from foresight.storage.place import Place
+from foresight.stored_shape import check_manifest, check_sweep
 from foresight.train.continued import find_weights
 from foresight.tuning.declaration import Declared
 from foresight.tuning.sweep import Placement
@@ -33,7 +34,10 @@ RESERVE_BYTES = 200 * 2**20  # what a machine needs to go on working
 def check_readable(log: RunLog) -> None:
     """Raises RequestError when a file of the run log is damaged, before anything is added to it."""
     try:
-        log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency(), log.read_looks()
+        check_sweep(log.read_sweep())
+        if (log.root / "manifest.parquet").exists():
+            check_manifest(log.read_manifest().columns)
+        log.trials(), log.read_latency(), log.read_looks()
     except (pa.ArrowException, ValueError, OSError) as error:
         raise RequestError(
             f"a file of {log} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
@@ -46,6 +50,11 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
     stored = log.read_sweep()
     if stored is None:
         return
+    missing = [name for name in ("study", "scale", "data", "claim", "claim_hash") if stored.get(name) is None]
+    if missing:
+        raise RequestError(
+            f"{log} holds no study of ours: its sweep.json has no {', '.join(missing)}; use another --runs"
+        )
     if stored["study"] != sweep.name:
         raise RequestError(f"{log} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs")
     check_untouched(stored, sweep.claim)

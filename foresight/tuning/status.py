@@ -9,7 +9,6 @@ import json
 import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from statistics import median
 from typing import Annotated, Any
@@ -124,7 +123,8 @@ def describe(status: Status) -> list[str]:
 def _ended(trials: pd.DataFrame) -> list[float]:
     """When the trials ended that say it, in seconds since 1970, in order."""
     said = trials.get("env/ended", pd.Series(dtype=object)).dropna()
-    return sorted(datetime.fromisoformat(time).timestamp() for time in said)
+    times = pd.to_datetime(said, utc=True, errors="coerce", format="ISO8601").dropna()  # what is no time tells none
+    return sorted(time.timestamp() for time in times)
 
 
 def _without_pauses(gaps: list[float], trials: pd.DataFrame) -> list[float]:
