@@ -20,6 +20,7 @@ import typer
 
 from foresight.errors import RequestError, describe_damage
 from foresight.looks import from_json_rows
+from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
@@ -194,10 +195,10 @@ def main(
         if finished and not faults:
             faults = list(find_unfinished(log))
     except RequestError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(redact(str(error)), err=True)
         raise typer.Exit(2) from error
     for fault in faults:
-        typer.echo(fault)
+        typer.echo(redact(fault))
     if faults:
         raise typer.Exit(1)
     n_trials, n_planned = len(log.statuses()), len(log.read_manifest())

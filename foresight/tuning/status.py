@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.storage.lease import read_claims
@@ -163,7 +164,7 @@ def main(
     try:
         status = read_status(open_study_log(folder), time.time())
     except RequestError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(redact(str(error)), err=True)
         raise typer.Exit(2) from error
     if as_json:
         typer.echo(json.dumps(asdict(status), indent=2))
