@@ -30,6 +30,7 @@ from foresight.tuning.flags import (
     check_plan_flags,
     choose_scale,
     place,
+    say_idle,
 )
 from foresight.tuning.plan_report import plan_json
 from foresight.tuning.ray_runtime import cluster_gpus
@@ -105,6 +106,7 @@ def build_search_app(search: Search) -> typer.Typer:
                 check_placement(scale, n_gpus, workers, one)
             roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
             placement = place(scale, n_gpus, runs, roots, workers, wandb)
+            say_idle(placement, n_gpus, console)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
