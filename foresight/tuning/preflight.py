@@ -189,8 +189,12 @@ def only_driver(log: RunLog) -> Iterator[None]:
     """Only one driver writes a run directory at a time; a dead one's claim is taken over (see `foresight.storage.lease`).
 
     Raises RequestError naming the host, process and time of the driver that holds it, and RunEndedError once another one has
-    taken it over from this.
+    taken it over from this. Inside another such block of this process it is held already.
     """
+    if log.claim is not None:
+        log.refresh()
+        yield
+        return
     with hold(log.files.shared) as claim:
         log.claim = claim
         try:

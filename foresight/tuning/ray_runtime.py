@@ -32,6 +32,8 @@ LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 HERE = ("", "local")  # of RAY_ADDRESS: no cluster, but a Ray of this command alone
 
+_started: list[Any] = []  # the ray module, once for each time that the outermost block has needed it
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -74,17 +76,29 @@ def start_ray(slots: int | None) -> Any:
 
 @contextlib.contextmanager
 def running_ray(slots: int) -> Iterator[Any]:
-    """The ray module, started for the block. A scheduler's SIGTERM is an interrupt in the block, as Ctrl-C is."""
+    """The ray module, started for the block, or for the `keeping_ray` around it."""
+    with keeping_ray():
+        ray = start_ray(slots)
+        _started.append(ray)
+        signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
+        yield ray
+
+
+@contextlib.contextmanager
+def keeping_ray() -> Iterator[None]:
+    """Ray ends with the outermost of these blocks, if anything in it has started it.
+
+    A scheduler's SIGTERM is an interrupt in the block, as Ctrl-C is.
+    """
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        ray = start_ray(slots)
-        signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if before is not _interrupt:  # this is the outermost
+            if _started:
+                _started[0].shutdown()
+            _started.clear()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(signum: int, frame: object) -> None:

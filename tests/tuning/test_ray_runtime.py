@@ -41,6 +41,22 @@ def test_what_ray_cannot_connect_to_is_said_in_a_sentence(monkeypatch):
         ray_runtime.start_ray(1)
 
 
+def test_ray_is_kept_over_the_blocks_of_a_command_and_ends_with_it(monkeypatch):
+    ended: list[str] = []
+    ray = SimpleNamespace(shutdown=lambda: ended.append("ray"))
+    monkeypatch.setattr(ray_runtime, "start_ray", lambda slots: ray)
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_runtime.keeping_ray():
+        for _ in range(2):
+            with ray_runtime.running_ray(1):
+                assert ended == []
+            assert (ended, signal.getsignal(signal.SIGTERM)) == ([], ray_runtime._interrupt)
+    assert (ended, signal.getsignal(signal.SIGTERM)) == (["ray"], before)
+    with ray_runtime.running_ray(1):
+        pass
+    assert ended == ["ray"] * 2
+
+
 def test_a_schedulers_signal_is_ours_only_while_ray_runs(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(ray_runtime, "start_ray", lambda slots: SimpleNamespace(shutdown=lambda: None))
