@@ -3,8 +3,9 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -50,11 +51,7 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
     stored = log.read_sweep()
     if stored is None:
         return
-    missing = [name for name in ("study", "scale", "data", "claim", "claim_hash") if stored.get(name) is None]
-    if missing:
-        raise RequestError(
-            f"{log} holds no study of ours: its sweep.json has no {', '.join(missing)}; use another --runs"
-        )
+    _check_has(stored, log, "study", "claim", "claim_hash")
     if stored["study"] != sweep.name:
         raise RequestError(f"{log} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs")
     check_untouched(stored, sweep.claim)
@@ -64,12 +61,19 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
             f"sweep claims {sweep.claim.hash}; a claim is fixed before the run: use another --runs for a new one, or record the "
             "change and why it was made with --amend REASON"
         )
+    _check_has(stored, log, "scale", "data")
     for name, ours in (
         ("scale", baseline.scale),
         ("data", {"name": baseline.data.name, "fingerprint": baseline.data.fingerprint}),
     ):
         if stored[name] != ours:
             raise RequestError(f"{log} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
+
+
+def _check_has(stored: Mapping[str, Any], log: RunLog, *names: str) -> None:
+    missing = [name for name in names if stored.get(name) is None]
+    if missing:
+        raise RequestError(f"{log} holds no study of ours: sweep.json has no {', '.join(missing)}; use another --runs")
 
 
 def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:

@@ -1,12 +1,16 @@
 """A sweep for which there is no machine any more says so, and ends in a sentence."""
 
+import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from driver import Study
 
 from foresight.errors import RunEndedError
 from foresight.tuning import waiting
+from foresight.tuning.ray_runtime import REPOSITORY
 from foresight.tuning.sweep import Placement
 from foresight.tuning.waiting import PATIENCE_S, PlaceWatch
 
@@ -71,3 +75,42 @@ def test_one_that_runs_or_has_nothing_left_is_not_waited_for(watch, clock, said)
         clock.now += 10_000
         step(watch, "PENDING")
     assert said == []
+
+
+# What `python stranded.py SCRIPT ...` does: the script, on a machine that has lost what its trials need, with less patience.
+STRANDED = """
+import runpy, sys
+from dataclasses import replace
+from foresight.tuning import execute, launch
+
+place = launch.place
+launch.place = lambda *given: replace(place(*given), wait_s=6.0)
+execute.Runner._trial_resources = lambda *given: {"cpu": 1, "gpu": 1}
+patience = lambda tune: lambda *given, **named: (impatient(), tune(*given, **named))[1]
+
+def impatient():
+    from foresight.tuning import waiting
+    waiting.PATIENCE_S = 2.0
+
+execute.Runner._tune = patience(execute.Runner._tune)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(900)
+def test_through_ray_a_sweep_without_machines_ends_in_a_sentence(tmp_path, feature_cache, monkeypatch):
+    study = Study("small_study.py", tmp_path / "here", feature_cache)
+    (tmp_path / "stranded.py").write_text(STRANDED)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+    ended = study.start("--limit", "1", python=(str(tmp_path / "stranded.py"),)).wait(800)
+    assert ended.code == 1, ended
+    assert re.search(
+        r"no trial has got a process for 0:\d\d: each takes 1 CPU, and .* are free; this command ends after 0:06",
+        ended.out,
+    )
+    assert re.fullmatch(
+        r"error: no trial has got a process for 0:\d\d: .*; every finished trial is kept, and .*\n", ended.err
+    )
+    assert study.left_behind() == []
