@@ -188,6 +188,49 @@ BROKEN: dict[str, tuple[Callable[[RunLog], object], str]] = {
         lambda log: shutil.copytree(log.trials_dir / KEYS[0], log.trials_dir / "copy"),
         "copy: trial.parquet is of the trial",
     ),
+    "no config": (
+        lambda log: (log.trials_dir / KEYS[0] / "config.json").unlink(),
+        "config.json is missing, so nothing shows what its key is of",
+    ),
+    "file for a trial": (
+        lambda log: (log.trials_dir / "full-s0-00000000").write_text("lost"),
+        "trials/full-s0-00000000 is a file where the folder of a trial should be",
+    ),
+    "damaged claim of a driver": (
+        lambda log: log.files.write(".driver/0.json", b"{"),
+        "the claim .driver/0.json in",
+    ),
+    "plan without keys": (
+        lambda log: log.read_manifest().drop(columns="key").to_parquet(log.root / "manifest.parquet"),
+        "manifest.parquet holds no plan: it has no column key",
+    ),
+    "plan without arms": (
+        lambda log: log.read_manifest().drop(columns="arm").to_parquet(log.root / "manifest.parquet"),
+        "it has no column arm",
+    ),
+    "empty plan": (
+        lambda log: pd.DataFrame().to_parquet(log.root / "manifest.parquet"),
+        "it has no column key or arm or seed",
+    ),
+    "samples without hashes": (
+        lambda log: rewrite(log, "samples.parquet", lambda t: t.drop(columns="sample_hash")),
+        "cannot be checked",
+    ),
+    **{
+        f"text in {name}": (
+            lambda log, name=name: rewrite(log, "trial.parquet", lambda t: t.assign(**{name: "many"})),
+            f"{KEYS[0]}: ",
+        )
+        for name in ("schema_version", "seed", "data/n_test", "test/mask_iou", "train/epochs_run")
+    },
+    "text in latency_ms": (
+        lambda log: log.write_latency("a1", {"arm": "baseline", "latency_ms": "slow"}),
+        "latency: cannot be checked",
+    ),
+    "claim of another kind": (
+        lambda log: (log.root / "sweep.json").write_text('{"claim": 3}'),
+        "sweep.json: the claim's hash is",
+    ),
     "config changed": (
         lambda log: (log.trials_dir / KEYS[0] / "config.json").write_text(
             json.dumps(TrialConfig().at_seed(7).model_dump(mode="json"))

@@ -22,6 +22,7 @@ from foresight.tuning.packing import Packing, describe_parts, load_needs, load_p
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import RETRIES, Placement
 
 if TYPE_CHECKING:
@@ -32,7 +33,16 @@ if TYPE_CHECKING:
 class Runner:
     """One run of a sweep on a Ray that has been started."""
 
-    def __init__(self, ray: Any, log: RunLog, placement: Placement, claim: Claim, console: Console):
+    def __init__(
+        self,
+        ray: Any,
+        log: RunLog,
+        placement: Placement,
+        claim: Claim,
+        console: Console,
+        so_far: SoFar | None = None,  # of a command with several such runs
+    ):
+        self.so_far = so_far or SoFar()
         self.ray, self.log, self.placement, self.claim, self.console = ray, log, placement, claim, console
         self.resources = {"num_cpus": 1, "num_gpus": placement.gpus}
 
@@ -122,7 +132,7 @@ class Runner:
         from foresight.tuning.recorder import TrialRecorder
         from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
-        from foresight.tuning.waiting import WorkerWatch
+        from foresight.tuning.waiting import PlaceWatch, WorkerWatch
         from foresight.tuning.workers import SharedTrial
 
         is_shared = self.placement.workers > 1
@@ -131,9 +141,12 @@ class Runner:
         trainable = tune.with_parameters(
             SharedTrial if is_shared else TrialActor, placement=self.placement, claim=self.claim, log=self.log
         )
-        watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
-        recorder = TrialRecorder(self.log, self.claim.primary, progress)
-        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.trial_gpus)
+        recorder = TrialRecorder(self.log, self.claim.primary, progress, self.placement.trial_gpus)
+        watch: tune.Callback = PlaceWatch(self.ray, recorder, progress, self.placement)
+        if is_shared:
+            watch = WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)
+        gpus, primary = self.placement.trial_gpus, self.claim.primary
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, primary, gpus, self.so_far)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with (
             Mirror(self.log, self.placement, self.console).running(),
@@ -154,7 +167,7 @@ class Runner:
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder, watched, *watch],  # in this order
+                    callbacks=[recorder, watched, watch],  # in this order
                     failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()

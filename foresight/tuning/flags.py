@@ -93,6 +93,17 @@ def check_pack(name: str, scale: str, has_gpus: float, workers: int, one: str | 
         raise RequestError(f"--pack lets trials share GPUs, and {where}; leave it out")
 
 
+def say_idle(placement: Placement, n_gpus: float, console: Console) -> None:
+    """Says how many GPUs or cores no trial can use, as too few are left for the workers of another one."""
+    unit, n_here = ("GPUs", int(n_gpus)) if placement.gpus else ("CPU cores", cluster_cpus())
+    idle = n_here - placement.processes
+    if placement.workers > 1 and idle > 0:
+        console.print(
+            f"--workers {placement.workers}: {placement.slots} at a time leave {idle} of {n_here} {unit} idle",
+            soft_wrap=True,
+        )
+
+
 def place(
     scale: str,
     n_gpus: float,

@@ -32,6 +32,7 @@ from foresight.tuning.flags import (
     check_plan_flags,
     choose_scale,
     place,
+    say_idle,
 )
 from foresight.tuning.looking import most_seeds, possible_trials, run_until_decided
 from foresight.tuning.plan_print import print_plan
@@ -111,6 +112,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 check_pack(sweep.name, scale, n_gpus or plan, workers, one, sweep.alone)
             roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
             placement = place(scale, n_gpus, runs, roots, workers, wandb, pack)
+            say_idle(placement, n_gpus, console)
             if until_decided:
                 seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)

@@ -90,16 +90,24 @@ def write_error(log: RunLog, planned: Planned, error: Exception) -> None:
 
 
 def write_stopped(
-    log: RunLog, planned: Planned, epochs: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
+    log: RunLog,
+    planned: Planned,
+    epochs: Sequence[Mapping[str, Any]],
+    environment: Mapping[str, Any],
+    gpus: float,
+    trial_s: float,
 ) -> None:
     """A trial that a scheduler stopped is a row as well: how far it came, and what the validation images said then.
 
     Written by the driver, which hears of the decision first: the trial's process only learns of it with its next trial.
+    It was started `trial_s` seconds ago, and has held so many GPUs since.
     """
     last = epochs[-1]
     row = planned.identity() | {"status": "stopped", **environment, **end_columns()}
     row |= {name: value for name, value in last.items() if name.startswith("val/")}
-    row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"]}
+    # Of a training that was gone on with, what it took before is part of `wall_s`.
+    row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"], "cost/gpu_s": last["wall_s"] * gpus}
+    row |= {"cost/trial_s": max(trial_s, last["wall_s"])}
     with _disk_errors_said(log, planned):
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"), epochs=epochs)
 

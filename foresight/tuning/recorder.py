@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ USED_UP = {"CPU": 0.0001}  # what no trial asks for
 class TrialRecorder(tune.Callback):
     """Runs in the driver. A trial's own process writes its row; those of dead and of stopped ones are written here."""
 
-    def __init__(self, log: RunLog, primary: str, progress: SweepProgress):
-        self.log, self.primary, self.progress = log, primary, progress
+    def __init__(self, log: RunLog, primary: str, progress: SweepProgress, gpus: float):
+        """`gpus` of each trial."""
+        self.log, self.primary, self.progress, self.gpus = log, primary, progress, gpus
+        self.started: dict[str, float] = {}  # trials that run, and since when
         self.epochs: dict[str, list[dict[str, Any]]] = {}  # of running trials that may be stopped
         self.ended: RunEndedError | None = None  # why no trial can go on; Tune hides it in an error of its own
 
@@ -31,6 +34,7 @@ class TrialRecorder(tune.Callback):
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.started[trial.config["key"]] = time.monotonic()
         self.progress.start(trial.config["key"])
 
     def on_trial_result(
@@ -52,8 +56,10 @@ class TrialRecorder(tune.Callback):
             return
         epochs = self.epochs.pop(item.key, [])
         if is_stopped(item, trial.last_result):
+            took_s = time.monotonic() - self.started[item.key]
+            gpus = self.gpus if item.share is None else item.share.frac
             try:
-                write_stopped(self.log, item, epochs, trial.last_result["environment"])
+                write_stopped(self.log, item, epochs, trial.last_result["environment"], gpus, took_s)
             except RunEndedError as error:
                 self.ended = error
                 raise
@@ -85,6 +91,7 @@ class TrialRecorder(tune.Callback):
         self._finish(item)
 
     def _finish(self, item: Planned) -> None:
+        self.started.pop(item.key, None)
         row = self.log.read_trial(item.key)
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None

@@ -32,6 +32,7 @@ from foresight.tuning.flags import (
     check_plan_flags,
     choose_scale,
     place,
+    say_idle,
 )
 from foresight.tuning.plan_report import plan_json
 from foresight.tuning.ray_runtime import cluster_gpus
@@ -110,6 +111,7 @@ def build_search_app(search: Search) -> typer.Typer:
                 check_pack(search.name, scale, n_gpus or plan, workers, one, search.alone)
             roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
             placement = place(scale, n_gpus, runs, roots, workers, wandb, pack)
+            say_idle(placement, n_gpus, console)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:

@@ -18,6 +18,7 @@ from foresight.tuning.level_notes import level_notes
 from foresight.tuning.one_trial import run_here
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import Placement, Sweep, run_order
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Session:
     ):
         self.sweep, self.space, self.trials = sweep, space, trials
         self.log, self.placement, self.console = log, placement, console
+        self.so_far = SoFar()  # of the command that this is a part of
 
     def run(self, wanted: list[Trial], retry_failed: bool) -> int:
         """Runs what is not finished of the wanted trials, then measures latency. Returns the exit code."""
@@ -62,7 +64,7 @@ class Session:
             )
             if pending or unmeasured:
                 with running_ray(self.placement.cores) as ray:
-                    runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
+                    runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console, self.so_far)
                     if pending:
                         runner.pretrain_decoders(pending)
                         self.check_sensitivity(runner)
@@ -99,7 +101,7 @@ class Session:
     def run_one(self, key: str) -> int:
         """Runs one planned trial in this process, so that a breakpoint works. Returns the exit code.
 
-        A complete trial is run again without being recorded: debugging must not replace a result.
+        A complete or stopped trial is run again without being recorded: debugging must not replace a result.
         """
         by_key = {trial.key: trial for trial in self.trials}
         if key not in by_key:
@@ -108,9 +110,9 @@ class Session:
         with preflight.only_driver(self.log):
             self.check_machine([trial], [])
             self.write_declaration()
-            was_complete = self.log.statuses().get(key) == "complete"
+            was_recorded = self.log.statuses().get(key) in ("complete", "stopped")
             ended = run_here(self.planned([trial])[0], self.log, self.placement, self.console)
-            if was_complete:
+            if was_recorded:
                 return DONE if ended["status"] == "complete" else SOME_FAILED
         return self.summarise([trial])
 

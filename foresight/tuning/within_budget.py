@@ -5,6 +5,7 @@ finished. Before anything has been measured a speed is assumed, which is known t
 the low end of its estimate is too much.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from foresight.tuning.budget import Budget, count_gpu_s, held_seconds, hours_of
 from foresight.tuning.estimate import Estimate, estimate_cost
 from foresight.tuning.prediction import Range
 from foresight.tuning.progress import clock
+from foresight.tuning.ray_runtime import keeping_ray
 from foresight.tuning.session import SOME_FAILED, Session
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import Placement
 
 
@@ -39,9 +42,9 @@ class BudgetMeter:
 
     def __init__(self, budget: Budget, logs: Sequence[RunLog], whole: str = "block"):
         self.budget, self.logs, self.whole, self.started = budget, logs, whole, time.monotonic()
-        self.wall_s = self.slot_s = (
-            0.0  # of the blocks that this command has run: until they ended, and in their trials
-        )
+        # Of the blocks that this command has run: until they ended, and in their trials.
+        self.wall_s = self.slot_s = 0.0
+        self.so_far = SoFar()
 
     def shortage(self, pending: Sequence[Trial], log: RunLog, placement: Placement) -> str | None:
         """Why these trials are not begun, in words; None: they should end within the budget, or there is no limit."""
@@ -63,10 +66,8 @@ class BudgetMeter:
     def lack(self, need: Need, on_gpus: bool, before: Need | None = None) -> str | None:
         """Which limit `need` would break, in words, after `before` has been spent besides."""
         before = before or Need(0.0, 0.0)
-        budget, unit = (
-            self.budget,
-            "GPU-hours" if on_gpus else "slot-hours (there is no GPU: one trial at a time)",
-        )
+        budget = self.budget
+        unit = "GPU-hours" if on_gpus else "slot-hours (there is no GPU: one trial at a time)"
         passed_s = time.monotonic() - self.started + before.wall_s
         if budget.hours is not None and hours_of(passed_s + need.wall_s) > budget.hours:
             return (
@@ -111,12 +112,20 @@ class BudgetMeter:
 
 def run_study(session: Session, wanted: list[Trial], retry_failed: bool, meter: BudgetMeter) -> int:
     """Runs what is not finished of the wanted trials, as far as the budget goes. Returns the exit code."""
-    begun, lack = run_blocks(session, wanted, retry_failed, meter)
+    with as_one_command(session.log):
+        begun, lack = run_blocks(session, wanted, retry_failed, meter)
     code = session.summarise(begun) if begun else SOME_FAILED
     if lack is None:
         return code
     say_ended(session, wanted, lack)
     return SOME_FAILED
+
+
+@contextlib.contextmanager
+def as_one_command(log: RunLog) -> Iterator[None]:
+    """Over all blocks of a command: no other driver writes between two of them, and Ray, once started, is kept."""
+    with preflight.only_driver(log), keeping_ray():
+        yield
 
 
 def run_blocks(
@@ -126,11 +135,14 @@ def run_blocks(
 
     Returns the trials of begun blocks, and why the others were not begun; None: all were.
     """
+    session.so_far = meter.so_far
     if not meter.budget.is_limited:
         session.execute(wanted, retry_failed)
         return wanted, None
     begun: list[Trial] = []
     for block in blocks(wanted):
+        later = [trial for trial in wanted if trial.seed > block[0].seed]
+        meter.so_far.n_later = len(preflight.pending_trials(later, session.log.statuses(), retry_failed))
         pending = preflight.pending_trials(block, session.log.statuses(), retry_failed)
         lack = meter.shortage(pending, session.log, session.placement)
         if lack is not None:

@@ -76,6 +76,25 @@ def test_a_shared_gpu_is_paid_for_by_its_share(tmp_path):
     assert held_seconds(log.trials()).sum() == 2.5 + 10 + 10 + 5
 
 
+def test_a_stopped_and_a_failed_trial_have_held_as_many_gpus_as_their_workers(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "complete", **cost(100, 100, 800))
+    write(log, "stopped", status="stopped", **cost(100, 50, 400))
+    on_eight = {"cost/train_s": 100.0, "env/workers": 8, "env/device": "cuda"}
+    write(log, "of an earlier version", status="stopped", **on_eight)  # without cost/gpu_s
+    write(log, "failed", status="failed")
+    assert count_gpu_s([log]) == pytest.approx(4 * 800)
+    write(log, "two workers on cpus", "b", status="stopped", **on_eight | {"env/workers": 2, "env/device": "cpu"})
+    assert count_gpu_s([log]) == pytest.approx(4 * 800 + 100)
+
+
+def test_a_trial_of_another_study_is_paid_for_there(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "own", **cost(100, 100, 100))
+    write(log, "adopted", **cost(100, 100, 100), **{"env/adopted_from": "other"})
+    assert count_gpu_s([log]) == 100
+
+
 def test_published_numbers_cost_nothing_and_an_empty_log_neither(tmp_path):
     log = RunLog(tmp_path)
     assert count_gpu_s([log]) == 0

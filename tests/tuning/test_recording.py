@@ -98,7 +98,7 @@ class FakeProgress:
 def recorder(log):
     from foresight.tuning.recorder import TrialRecorder
 
-    return TrialRecorder(log, "mask_iou", FakeProgress())
+    return TrialRecorder(log, "mask_iou", FakeProgress(), 0.0)
 
 
 @pytest.fixture
