@@ -27,6 +27,11 @@ class Recorded:
     def key(self) -> str:
         return self.config.key
 
+    @property
+    def is_adopted(self) -> bool:
+        """Whether another study has run it (`foresight.tuning.adopt`)."""
+        return isinstance(self.row.get("env/adopted_from"), str)
+
 
 def rebuild_config(row: Mapping[str, Any]) -> TrialConfig | None:
     """The config of a row of the manifest or of the trials; None where it is not that of the row's key.
@@ -84,6 +89,20 @@ def outcome_of(rows: Sequence[Mapping[str, Any]], n_seeds: int, objectives: Sequ
     if stopped:
         return Outcome("stopped", tuple(means), epoch=int(stopped[0]["train/epochs_run"]))
     return Outcome("complete", tuple(means))
+
+
+def outcome_elsewhere(rows: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]) -> Outcome | None:
+    """As `outcome_of`, of the trials that another study has run at seeds of its own; None where it measured something else.
+
+    A trial without a value in every objective says nothing here: that study had no use for what it lacks.
+    """
+    telling = [row for row in rows if row["status"] == "failed" or not lacking(row, objectives)]
+    return outcome_of(telling, len(telling), objectives) if telling else None
+
+
+def lacking(row: Mapping[str, Any], objectives: Sequence[Objective]) -> list[str]:
+    """The names of the objectives of which a row holds no finite number."""
+    return [objective.name for objective in objectives if math.isnan(_mean([row.get(objective.column)]))]
 
 
 def _mean(values: Sequence[Any]) -> float:

@@ -13,6 +13,7 @@ from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.budget import NO_LIMIT, Budget
 from foresight.tuning.estimate import estimate_cost
 from foresight.tuning.plan_print import estimate_lines
+from foresight.tuning.search_record import planned_trials
 from foresight.tuning.search_session import PARTS_OF_FEATURES, SearchSession
 
 
@@ -21,9 +22,9 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[
     from foresight.train.size import measure_size  # the only part of a plan that needs torch
 
     search, space, log = session.search, session.space, session.log
-    recorded, statuses = session.recorded(), log.statuses()
-    n_left = max(0, session.n_proposals - len(recorded)) * search.seeds
-    trials = session.planned_trials()
+    trials, statuses = planned_trials(log), log.statuses()
+    n_proposed = len({trial.arm.name for trial in trials})
+    n_left = max(0, session.n_proposals - n_proposed) * search.seeds
     begun = [trial for trial in trials if trial.key not in statuses]
     arm = Arm(BASELINE, "", "", space.baseline)
     size = measure_size(space.baseline)
@@ -38,7 +39,7 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[
         "data": space.baseline.data.model_dump(),
         **session.space_tree()["search"],
         "dimensions": space.to_json(),
-        "n_proposed": len(recorded),
+        "n_proposed": n_proposed,
         "status": dict(Counter(statuses.get(trial.key, "pending") for trial in trials)),
         "features": {"n_entries": len(entries), "n_cached": sum(store.has(key) for key in entries)},
         "baseline": size,

@@ -70,7 +70,8 @@ class SearchStudy:
         elif outcome.state == "failed":
             self.study.tell(trial, state=TrialState.FAIL)
         else:
-            self.live[trial].report(outcome.values[0], step=outcome.epoch)
+            if len(outcome.values) == 1:  # of several objectives optuna takes no value before the end
+                self.live[trial].report(outcome.values[0], step=outcome.epoch)
             self.study.tell(trial, state=TrialState.PRUNED)
         del self.live[trial]
 
