@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from pydantic import ValidationError
 
 from foresight.config import TrialConfig
@@ -63,6 +64,11 @@ def read_recorded(log: RunLog) -> dict[str, Recorded]:
         if config is not None:
             found[config.key] = Recorded(named, config)
     return found
+
+
+def is_adopted(trials: pd.DataFrame) -> pd.Series:
+    """Of each finished trial whether another study has run it."""
+    return trials.get("env/adopted_from", pd.Series(None, index=trials.index)).notna()
 
 
 def by_arm(recorded: Iterable[Recorded]) -> dict[str, list[Recorded]]:

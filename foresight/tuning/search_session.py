@@ -98,6 +98,7 @@ class SearchSession:
                         budget.begin()
                         runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial)
                     runner.measure_latency(self._unmeasured(proposals))
+            self.write_declaration(came_to={"made": proposals.next_number, "outside": outside})
         code = summarise(self.search, proposals, self.log, self.console)
         if budget.lack is not None:
             self.console.print(f"the budget ends before the next proposal: {budget.lack}", soft_wrap=True)
@@ -119,12 +120,21 @@ class SearchSession:
 
     # --- what is put on record ---------------------------------------------------------------------------------------
 
-    def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
-        """sweep.json: what was claimed and what varies, on disk before the first trial."""
-        write_sweep(self.log, self.search, self.space.baseline, self.space_tree(), sensitivity)
+    def write_declaration(
+        self, sensitivity: Mapping[str, float] | None = None, came_to: Mapping[str, Any] | None = None
+    ) -> None:
+        """sweep.json: what was claimed and what varies, on disk before the first trial.
+
+        `came_to`: how many proposals were made when a command ended, and which of them lie outside the space; else it is
+        what an earlier one wrote.
+        """
+        space = self.space_tree()
+        stored = (self.log.read_sweep() or {}).get("space") or {}
+        space["search"]["came_to"] = came_to or stored.get("search", {}).get("came_to", {})
+        write_sweep(self.log, self.search, self.space.baseline, space, sensitivity)
 
     def space_tree(self) -> dict[str, Any]:
-        """What varies and how it is searched, as sweep.json holds it."""
+        """What varies and how it is searched."""
         return {
             "design": "search",
             "baseline": self.space.baseline.flat(),

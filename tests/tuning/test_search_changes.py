@@ -10,6 +10,7 @@ from played_runner import PlayedRunner, command, play
 from foresight.dimensions import FloatRange
 from foresight.runlog import RunLog
 from foresight.tuning.search import Search
+from foresight.tuning.status import read_status
 
 SEARCH = replace(small_search.SEARCH, asha=None)
 SPACE = small_search.space("tiny")
@@ -105,6 +106,7 @@ def test_a_narrowed_space_ends_well_although_a_proposal_outside_had_begun(runner
     assert "1 of their trials had begun, and end first" in ended.output
     assert "2 outside the space" in ended.output
     assert set(log.read_manifest()["key"]) == set(log.statuses())
+    assert read_status(log, 0.0).left == 0
     again = command(over(replace(SPACE, dimensions=narrow)), *flags)
     assert again.exit_code == 0
     assert "at most 0 trials to run" in again.output
