@@ -16,7 +16,8 @@ from foresight.tuning.sweep import Placement
 def run_here(planned: Planned, log: RunLog, placement: Placement, console: Console) -> dict[str, Any]:
     """Runs one planned trial, says how it ended, and returns its row.
 
-    A complete or stopped trial is run again without being recorded: debugging must not replace a result.
+    A complete trial, or one that a scheduler has stopped, is run again without being recorded: debugging must not replace
+    a result.
     """
     from foresight.features.extract import compute
     from foresight.features.stage import stage
@@ -30,8 +31,8 @@ def run_here(planned: Planned, log: RunLog, placement: Placement, console: Conso
             console.print(f"computing {request.label} ...")
             compute(request, store, placement.roots, device)
     data = stage(config, store, device) if config.is_trained else None
-    status = log.statuses().get(key)
-    recorded = status in ("complete", "stopped")
+    known = log.statuses().get(key)
+    recorded = known in ("complete", "stopped")
     with tempfile.TemporaryDirectory(prefix="foresight-one-") as scratch:
         own = RunLog(Path(scratch)) if recorded else log
         for row in record_trial(own, planned, data, context):
@@ -41,5 +42,5 @@ def run_here(planned: Planned, log: RunLog, placement: Placement, console: Conso
     tests = "  ".join(f"{name} {value:.4g}" for name, value in ended.items() if name.startswith("test/"))
     console.print(f"{ended['status']}  {ended['error'] or tests}", soft_wrap=True, markup=False)
     if recorded:
-        console.print(f"not recorded: the run log already holds this trial {status}", soft_wrap=True)
+        console.print(f"not recorded: the run log already holds this trial {known}", soft_wrap=True)
     return ended

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, PartialFixedSampler, RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.trial import BaseTrial, TrialState
 
 from foresight.dimensions import Choice, Dimension, IntRange
 from foresight.proposal_space import ProposalSpace
@@ -89,7 +89,7 @@ class SearchStudy:
         return SAMPLERS[self.sampler](seed, self.population)
 
 
-def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+def suggest(trial: BaseTrial, dimension: Dimension) -> Any:
     """A value of a dimension."""
     field = dimension.field
     if isinstance(dimension, Choice):

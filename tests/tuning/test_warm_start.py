@@ -153,3 +153,12 @@ def test_the_search_s_own_run_log_is_no_warm_start(tmp_path, monkeypatch):
     refused = command(small_search.SEARCH, *flags, "--warm-start", str(tmp_path / "runs" / "small_search"))
     assert refused.exit_code == 2
     assert "is this search's own run log" in refused.output
+
+
+@pytest.mark.parametrize(("content", "sentence"), [('{"study": ', "cannot be read"), (None, "holds no study")])
+def test_a_damaged_run_log_is_no_warm_start(other, tmp_path, content, sentence):
+    (other.root / "sweep.json").unlink()
+    if content is not None:
+        (other.root / "sweep.json").write_text(content)
+    refused = command(small_search.SEARCH, "--runs", str(tmp_path / "runs"), "--warm-start", str(other.root))
+    assert (refused.exit_code, sentence in refused.output) == (2, True), refused.output
