@@ -5,6 +5,7 @@ registered claim to the one that is judged by is whole, or analysis refuses the 
 too (`space_changes`): they need no reason, as the plan itself is what runs, but a reader must know of them.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -124,7 +125,7 @@ def space_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any], n_
     """
     if before is None or not n_complete:
         return []
-    old, new = _levels(before), _levels(after)
+    old, new = (_levels(json.loads(json.dumps(space))) for space in (before, after))  # a file has no tuples
     added, removed = [x for x in new if x not in old], [x for x in old if x not in new]
     if before["design"] != after["design"]:
         added, removed = [f"design {after['design']}", *added], [f"design {before['design']}", *removed]
@@ -137,7 +138,17 @@ def space_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any], n_
 def _levels(space: Mapping[str, Any]) -> list[str]:
     factors: Iterable[Mapping[str, Any]] = space["factors"]
     searched = [_range(dimension) for dimension in space.get("dimensions", ())]
-    return [f"{factor['name']} {level}" for factor in factors for level in factor["levels"]] + searched
+    return [f"{factor['name']} {level}" for factor in factors for level in factor["levels"]] + searched + _method(space)
+
+
+def _method(space: Mapping[str, Any]) -> list[str]:
+    """How a search proposes, and what it stops and knows beforehand, as phrases; how far it goes may change at any time."""
+    search = space.get("search")
+    if search is None:
+        return []
+    rungs = [f"stopped after epoch {', '.join(map(str, search['rungs']))}"] if search["rungs"] else []
+    sources = [f"warm start from {name}" for name in search["warm_start"]]
+    return [f"sampler {search['sampler']}", f"sampler seed {search['sampler_seed']}", *rungs, *sources]
 
 
 def _range(dimension: Mapping[str, Any]) -> str:

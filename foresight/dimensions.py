@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +108,32 @@ class FloatRange:
 
 
 Dimension = Choice | IntRange | FloatRange
+KINDS: dict[str, type[Dimension]] = {"Choice": Choice, "IntRange": IntRange, "FloatRange": FloatRange}
+
+
+def from_json(tree: Mapping[str, Any]) -> Dimension:
+    """A dimension as sweep.json holds it (`ProposalSpace.to_json`)."""
+    fields = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in tree.items() if name != "kind"
+    }
+    return KINDS[tree["kind"]](**fields)
+
+
+def widen(dimension: Dimension, values: Iterable[Any]) -> Dimension:
+    """The dimension with these values in it as well: what was run before it was made narrower, or of another kind."""
+    missing = [value for value in dict.fromkeys(values) if not dimension.holds(value)]
+    if not missing:
+        return dimension
+    if isinstance(dimension, Choice):
+        return dataclasses.replace(dimension, values=(*dimension.values, *missing))
+    kinds = (int,) if isinstance(dimension, IntRange) else (int, float)
+    if any(isinstance(value, bool) or not isinstance(value, kinds) for value in missing):
+        return Choice(dimension.field, (*dimension.extremes(), *missing), when=dimension.when)
+    low, high = min(dimension.low, *missing), max(dimension.high, *missing)
+    log = dimension.log and low > 0
+    if isinstance(dimension, IntRange):
+        return IntRange(dimension.field, low, high, log=log, when=dimension.when)
+    return FloatRange(dimension.field, low, high, log=log, when=dimension.when)
 
 
 def _check_range(dimension: IntRange | FloatRange) -> None:

@@ -9,7 +9,7 @@ from foresight.dimensions import Choice, FloatRange, IntRange
 from foresight.proposal_space import ProposalSpace
 from search_spaces import c2_training
 
-BUDGETS = (5_000_000, 10_000_000, 20_000_000, 50_000_000)
+BUDGETS = (5_000_000, 10_000_000, 20_000_000, 50_000_000, 100_000_000)
 ARCHITECTURES = ("query", "bottleneck", "lora", "perceiver", "moe")
 AUGMENTATIONS = ("colour_jitter", "random_crop", "mixup")
 RATES = {"tiny": (5e-4, 3e-2), "full": (1e-5, 1e-3)}

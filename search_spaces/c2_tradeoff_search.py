@@ -7,7 +7,7 @@ from foresight.proposal_space import ProposalSpace
 from search_spaces import c2_architectures
 from search_spaces.c2_search import ARCHITECTURES, RATES
 
-BUDGETS = (2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000)
+BUDGETS = (2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000, 100_000_000)
 
 
 def baseline(scale: str) -> TrialConfig:

@@ -2,7 +2,7 @@
 
 Question   Architecture, size, layers, queries, DINOv2 size, VLM layer and learning rate: which configurations are on the front of
            layout on validation images, trained parameters and latency? NSGA-II, one trial at a time, as time is measured.
-Command    python sweeps/c2_tradeoff_search.py --trials 12   (again to resume; --warm-start runs/c2_architectures)
+Command    python sweeps/c2_tradeoff_search.py --trials 36   (again to resume)
 Trials     at most 60 proposals x 1 seed = 60
 Cost       tiny: 15 s a trial on 1 core. full: see --plan
 Answer     an exploration gives no verdicts: what it finds is to be run again at fresh seeds

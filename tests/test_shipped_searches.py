@@ -10,6 +10,8 @@ import pytest
 import typer
 
 from foresight.tuning.search_launch import build_search_app
+from foresight.tuning.search_study import SearchStudy
+from search_spaces import c2_scaling_lr
 
 REPOSITORY = Path(__file__).parents[1]
 STEMS = [
@@ -67,6 +69,24 @@ def test_the_docstring_says_what_a_reader_needs_in_this_order_and_counts_rightly
     assert n_trials == n_proposals * n_seeds
 
 
+def test_the_documented_command_goes_on_after_the_first_generation(script):
+    """NSGA-II draws its first generation at random, and chooses by it for the next."""
+    search = script.SEARCH
+    shown = int(re.search(r"^Command .*--trials (\d+)", script.__doc__, re.MULTILINE).group(1))
+    space = search.space("tiny")
+    study = SearchStudy(space, search.check(space), search.sampler, search.seed, search.proposals)
+    assert search.sampler != "nsga2" or shown >= 3 * study.population
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_search_of_adapters_holds_every_size_of_the_scaling_study(scale):
+    of_scaling = {trial.config.adapter.budget_params for trial in c2_scaling_lr.space(scale).trials(1)}
+    for stem in ("c2_search", "c2_tradeoff_search"):
+        space = importlib.import_module(f"search_spaces.{stem}").space(scale)
+        (sizes,) = (d.values for d in space.dimensions if d.field == "adapter.budget_params")
+        assert of_scaling <= set(sizes)
+
+
 @pytest.mark.parametrize("stem", STEMS)
 def test_the_script_runs_from_any_directory(stem, tmp_path):
     path = REPOSITORY / "sweeps" / f"{stem}.py"
@@ -81,7 +101,8 @@ def test_the_flags_of_a_search_are_these_and_no_others():
     search = importlib.import_module("sweeps.p2_search").SEARCH
     command = typer.main.get_command(build_search_app(search))
     assert {option for parameter in command.params for option in parameter.opts} == {
-        "--scale", "--plan", "--json", "--trials", "--limit", "--budget-hours", "--budget-gpu-hours", "--budget-money", "--price",
+        "--scale", "--plan", "--json", "--probe", "--trials",
+        "--limit", "--budget-hours", "--budget-gpu-hours", "--budget-money", "--price",
         "--wandb", "--workers", "--pack", "--one", "--runs", "--warm-start",
         "--retry-failed", "--data", "--coco-root", "--ssv2-root", "--davis-root", "--amend",
     }  # fmt: skip

@@ -55,7 +55,7 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     if plan["is_trained"]:
         console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
     estimate = estimate_lines(plan, "at most about" if plan["until_decided"] else "about")
-    for line in (*packing_lines(plan["packing"]), *estimate, *_budget_lines(plan), power_line(plan["power"])):
+    for line in (*packing_lines(plan["packing"]), *estimate, *budget_lines(plan, "block"), power_line(plan["power"])):
         console.print(line, soft_wrap=True)
 
 
@@ -91,8 +91,8 @@ def estimate_lines(plan: dict[str, Any], bound: str) -> list[str]:
     ]
 
 
-def _budget_lines(plan: dict[str, Any]) -> list[str]:
-    """The limits, what is spent and how far it goes; nothing without a budget."""
+def budget_lines(plan: dict[str, Any], whole: str) -> list[str]:
+    """The limits, what is spent and how far it goes, in blocks or proposals; nothing without a budget."""
     budget = plan["budget"]
     if budget is None:
         return []
@@ -102,7 +102,7 @@ def _budget_lines(plan: dict[str, Any]) -> list[str]:
         *([f"{budget['gpu_hours']:g} {unit}"] if budget["gpu_hours"] is not None else []),
         *([f"{money['amount']:g} {money['currency']}"] if money is not None else []),
     ]
-    fit = f"{budget['n_blocks_that_fit']} of the {budget['n_blocks']} blocks that are left should fit"
+    fit = f"{budget[f'n_{whole}s_that_fit']} of the {budget[f'n_{whole}s']} {whole}s that are left should fit"
     return [
         f"budget: {', '.join(limits)}, of which the run log has spent {budget['spent_gpu_hours']:.3g} {unit}; {fit}"
     ]

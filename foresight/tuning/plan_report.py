@@ -93,13 +93,19 @@ def _describe_budget(study: Study, pending: list[Trial], budget: Budget) -> dict
     if not budget.is_limited:
         return None
     meter = BudgetMeter(budget, study.logs())
+    return budget_tree(meter, len(list(blocks(pending))), meter.count_blocks(pending, study.log, study.placement))
+
+
+def budget_tree(meter: BudgetMeter, n: int, n_that_fit: int) -> dict[str, Any]:
+    """A budget as `--plan --json` has it. `n`: how many blocks, or proposals of a search, are left."""
+    budget = meter.budget
     return {
         "hours": budget.hours,
         "gpu_hours": budget.gpu_hours,
         "money": budget.money and asdict(budget.money),
         "spent_gpu_hours": hours_of(count_gpu_s(meter.logs)),
-        "n_blocks": len(list(blocks(pending))),
-        "n_blocks_that_fit": meter.count_blocks(pending, study.log, study.placement),
+        f"n_{meter.whole}s": n,
+        f"n_{meter.whole}s_that_fit": n_that_fit,
     }
 
 

@@ -17,9 +17,11 @@ from foresight.proposal_space import ProposalSpace
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.outcome import Outcome
 from foresight.tuning.preflight import check_budgets
-from foresight.tuning.recorded import Recorded, outcome_of
+from foresight.tuning.recorded import Recorded, lacking, outcome_elsewhere, outcome_of
 from foresight.tuning.search import Objective, Search
+from foresight.tuning.search_record import number_of
 from foresight.tuning.search_study import SearchStudy
+from foresight.tuning.warm_start import Told
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Block:
     asked: list[int] = field(default_factory=list)  # trials of the Optuna study that wait for its outcome
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     outcome: Outcome | None = None
+    is_outside: bool = False  # of the space as it is declared now, which has no use for it
 
 
 class Proposals:
@@ -61,56 +64,65 @@ class Proposals:
         self.blocks: dict[str, Block] = {}  # by arm_key, in the order of the numbers
         self.by_key: dict[str, Block] = {}
         self.open: dict[int, Block] = {}  # by number, without an outcome yet
+        self.owed: set[str] = set()  # given out, by this command or an earlier one, and without a row
         self.waiting: deque[Trial] = deque()
         self.running: set[str] = set()
         self.next_number = 0
         self.refused: dict[int, str] = {}  # number to the config's sentence
         self.repeated: dict[int, int] = {}  # number to the one that it repeats
-        self.n_told = 0  # of other run logs
         self.stopped_early = False  # there was no time for all proposals
 
     # --- what is known before the first trial ------------------------------------------------------------------------
 
-    def tell_known(self, arms: Mapping[str, Sequence[Recorded]]) -> None:
-        """Tells the sampler of complete configurations of other run logs that lie in this space: a warm start."""
+    def tell_known(self, arms: Mapping[str, Sequence[Recorded]]) -> Told:
+        """Tells the sampler of the configurations of another run log that lie in this space: a warm start."""
+        told = Told()
         for trials in arms.values():
-            config = trials[0].config
-            rows = [trial.row for trial in trials if trial.row["status"] == "complete"]
-            if rows and not self.space.why_outside(config):
-                outcome = outcome_of(rows, len(rows), self.objectives)
-                assert outcome is not None
+            config, rows = trials[0].config, [trial.row for trial in trials]
+            if self.space.why_outside(config):
+                told.n_outside += 1
+                continue
+            outcome = outcome_elsewhere(rows, self.objectives)
+            if outcome is None:
+                told.n_unmeasured += 1
+                told.unmeasured |= {name for row in rows for name in lacking(row, self.objectives)}
+            else:
                 self.study.tell(self.study.add(self.space.params(config)), outcome)
-                self.n_told += 1
+                told.states[outcome.state] += 1
+        return told
 
-    def resume(self, recorded: Mapping[int, TrialConfig]) -> list[int]:
-        """Tells what this run log holds, proposals by number, and takes up what was begun.
+    def resume(self, recorded: Sequence[Trial]) -> list[int]:
+        """Tells what this run log holds, by its planned trials, and takes up what was begun.
 
         Returns the numbers whose configuration the space no longer holds: they stay in the log, and no sampler hears of them.
+        A trial that was given out is owed a row, also where its proposal is decided by now or lies outside.
         """
-        outside = [number for number, config in sorted(recorded.items()) if self.space.why_outside(config)]
-        for number, config in sorted(recorded.items()):
-            self._add_block(number, config)
-        for number in range(max(recorded, default=-1) + 1):
+        configs = {number_of(trial.arm.name): trial.arm.config for trial in recorded}
+        for number, config in sorted(configs.items()):
+            self._add_block(number, config, is_outside=bool(self.space.why_outside(config)))
+        self.owed = {trial.key for trial in recorded if trial.key in self.by_key and trial.key not in self.finished}
+        for number in range(max(configs, default=-1) + 1):
             self.next_number = number + 1
-            if number not in recorded:
+            if number not in configs:
                 self._propose(number)
-            elif number not in outside:
-                block = self.blocks[recorded[number].arm_key]
-                self._tell(block, self.study.add(self.space.params(recorded[number])))
-                self._queue(block)
-        return outside
+                continue
+            block = self.blocks[configs[number].arm_key]
+            if not block.is_outside:
+                self._tell(block, self.study.add(self.space.params(configs[number])))
+            self._queue(block)
+        return [block.number for block in self.blocks.values() if block.is_outside]
 
     # --- one trial after the other -----------------------------------------------------------------------------------
 
     def next(self) -> Trial | None:
         """The next trial to run; None where there is none now, or none any more (`is_over`)."""
         while not self.waiting and self.next_number < self.n_proposals:
-            if self.trials_left == 0 or not self.may_propose():
+            if self.stopped_early or self.trials_left == 0 or not self.may_propose():
                 self.stopped_early = True
                 return None
             self.next_number += 1
             self._propose(self.next_number - 1)
-        if self.trials_left == 0:
+        if self.trials_left == 0 and self.waiting:
             self.waiting.clear()
             self.stopped_early = True
         if not self.waiting:
@@ -119,6 +131,7 @@ class Proposals:
             self.trials_left -= 1
         trial = self.waiting.popleft()
         self.running.add(trial.key)
+        self.owed.add(trial.key)
         self.plan(trial)
         return trial
 
@@ -132,6 +145,7 @@ class Proposals:
     def n_left(self) -> int:
         """How many trials may still run, those that do included, if none of them fails or is stopped."""
         proposed = sum(len(block.trials) - len(block.rows) for block in self.open.values())
+        proposed += sum(self.by_key[key].number not in self.open for key in self.owed)
         to_come = 0 if self.stopped_early else max(0, self.n_proposals - self.next_number)
         n_left = proposed + to_come * self.search.seeds
         return n_left if self.trials_left is None else min(n_left, self.trials_left + len(self.running))
@@ -140,14 +154,10 @@ class Proposals:
         """Takes the row of a trial that has ended, whatever its status, and tells the sampler when its block has."""
         block = self.by_key[key]
         self.running.discard(key)
+        self.owed.discard(key)
         block.rows[key] = row
         self._settle(block)
         self._queue(block)
-
-    @property
-    def planned(self) -> list[Trial]:
-        """Every trial that was given out or is on record."""
-        return [trial for block in self.blocks.values() for trial in block.trials if trial.key in block.rows]
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -171,15 +181,17 @@ class Proposals:
         self._tell(block, asked)
         self._queue(block)
 
-    def _add_block(self, number: int, config: TrialConfig) -> Block:
+    def _add_block(self, number: int, config: TrialConfig, is_outside: bool = False) -> Block:
         is_baseline = config.arm_key == self.space.baseline.arm_key
         name = f"p{number:03d}"
         arm = Arm(BASELINE, "", "", config) if is_baseline else Arm(name, "proposal", name, config)
         first = self.space.baseline.seed
         trials = [Trial(arm, config.at_seed(seed)) for seed in range(first, first + self.search.seeds)]
-        block = Block(number, arm, trials)
+        block = Block(number, arm, trials, is_outside=is_outside)
         block.rows = {trial.key: self.finished[trial.key] for trial in trials if trial.key in self.finished}
-        self.blocks[config.arm_key] = self.open[number] = block
+        self.blocks[config.arm_key] = block
+        if not is_outside:
+            self.open[number] = block
         self.by_key |= {trial.key: block for trial in trials}
         self._settle(block)
         return block
@@ -199,21 +211,22 @@ class Proposals:
             block.asked = []
             self.open.pop(block.number, None)
             # A proposal that has failed or was stopped at one seed is decided: its others would only cost.
-            mine = {trial.key for trial in block.trials}
+            mine = {trial.key for trial in block.trials} - self.owed
             self.waiting = deque(trial for trial in self.waiting if trial.key not in mine)
 
     def _queue(self, block: Block) -> None:
         """Lets the trials of a block wait that may run now: with asha its first alone, until that one has come through."""
+        is_held = False
         for trial in block.trials:
-            if block.outcome is not None:
-                return
-            is_open = trial.key not in block.rows and trial.key not in self.running and trial not in self.waiting
-            if is_open:
+            is_wanted = block.number in self.open and not is_held
+            if trial.key in block.rows or not (is_wanted or trial.key in self.owed):
+                continue
+            if trial.key not in self.running and trial not in self.waiting:
                 known = self.answer(trial)
                 if known is None:
                     self.waiting.append(trial)
                 else:
+                    self.owed.discard(trial.key)
                     block.rows[trial.key] = known
                     self._settle(block)
-            if self.search.asha is not None and trial.key not in block.rows:
-                return
+            is_held = is_held or (self.search.asha is not None and trial.key not in block.rows)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from pydantic import ValidationError
 
 from foresight.config import TrialConfig
@@ -26,6 +27,11 @@ class Recorded:
     @property
     def key(self) -> str:
         return self.config.key
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether another study has run it (`foresight.tuning.adopt`)."""
+        return isinstance(self.row.get("env/adopted_from"), str)
 
 
 def rebuild_config(row: Mapping[str, Any]) -> TrialConfig | None:
@@ -60,6 +66,11 @@ def read_recorded(log: RunLog) -> dict[str, Recorded]:
     return found
 
 
+def is_adopted(trials: pd.DataFrame) -> pd.Series:
+    """Of each finished trial whether another study has run it."""
+    return trials.get("env/adopted_from", pd.Series(None, index=trials.index)).notna()
+
+
 def by_arm(recorded: Iterable[Recorded]) -> dict[str, list[Recorded]]:
     """The trials of each configuration apart from its seed, by its arm_key and in the order of their seeds."""
     found: dict[str, list[Recorded]] = defaultdict(list)
@@ -84,6 +95,20 @@ def outcome_of(rows: Sequence[Mapping[str, Any]], n_seeds: int, objectives: Sequ
     if stopped:
         return Outcome("stopped", tuple(means), epoch=int(stopped[0]["train/epochs_run"]))
     return Outcome("complete", tuple(means))
+
+
+def outcome_elsewhere(rows: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]) -> Outcome | None:
+    """As `outcome_of`, of the trials that another study has run at seeds of its own; None where it measured something else.
+
+    A trial without a value in every objective says nothing here: that study had no use for what it lacks.
+    """
+    telling = [row for row in rows if row["status"] == "failed" or not lacking(row, objectives)]
+    return outcome_of(telling, len(telling), objectives) if telling else None
+
+
+def lacking(row: Mapping[str, Any], objectives: Sequence[Objective]) -> list[str]:
+    """The names of the objectives of which a row holds no finite number."""
+    return [objective.name for objective in objectives if math.isnan(_mean([row.get(objective.column)]))]
 
 
 def _mean(values: Sequence[Any]) -> float:

@@ -57,6 +57,9 @@ def build_search_app(search: Search) -> typer.Typer:
         ] = None,
         plan: Annotated[bool, typer.Option("--plan", help="Show what would run and what it would cost.")] = False,
         json: Annotated[bool, typer.Option("--json", help="With --plan: for machines.")] = False,
+        probe: Annotated[
+            bool, typer.Option("--probe", help="With --plan: time two arms for a moment, where no trial is on record.")
+        ] = False,
         trials: Annotated[
             int | None,
             typer.Option(
@@ -96,7 +99,7 @@ def build_search_app(search: Search) -> typer.Typer:
             check_flags(plan, json)
             budget = choose_budget(search.budget, budget_hours, budget_gpu_hours, budget_money, price)
             asked = any(flag is not None for flag in (budget_hours, budget_gpu_hours, budget_money))
-            check_plan_flags(plan, False, price, budget, one, asked)
+            check_plan_flags(plan, probe, price, budget, one, asked)
             if amend is not None:
                 if plan or one is not None:
                     raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
@@ -115,7 +118,7 @@ def build_search_app(search: Search) -> typer.Typer:
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
-                made = make_search_plan(session, budget)
+                made = make_search_plan(session, budget, console if probe else None)
                 if json:
                     print(plan_json(made))
                 else:

@@ -1,5 +1,6 @@
 """`--plan` of a search: what it may propose, how far it is, and what the rest would cost. Starts nothing."""
 
+from bisect import bisect_left
 from collections import Counter
 from typing import Any
 
@@ -11,20 +12,29 @@ from foresight.dimensions import Choice
 from foresight.features.requests import needed_entries
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.budget import NO_LIMIT, Budget
-from foresight.tuning.estimate import estimate_cost
+from foresight.tuning.estimate import Estimate, estimate_cost
 from foresight.tuning.packing import packing_tree
-from foresight.tuning.plan_print import estimate_lines, packing_lines
+from foresight.tuning.past_trials import read_complete
+from foresight.tuning.plan_print import budget_lines, estimate_lines, packing_lines
+from foresight.tuning.plan_report import budget_tree
+from foresight.tuning.probe_speed import probe_arms
+from foresight.tuning.search_record import planned_trials
 from foresight.tuning.search_session import PARTS_OF_FEATURES, SearchSession
+from foresight.tuning.within_budget import BudgetMeter, Need
 
 
-def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[str, Any]:
-    """The plan as a plain tree (`--plan --json`). The cost takes every proposal for the baseline, and none as stopped."""
+def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT, probe: Console | None = None) -> dict[str, Any]:
+    """The plan as a plain tree (`--plan --json`). The cost takes every proposal for the baseline, and none as stopped.
+
+    With a console to say so on, `probe` times the cheapest and the dearest of the baseline and what differs from it in one
+    dimension, where the run log holds no trial. Raises RequestError for what cannot be probed.
+    """
     from foresight.train.size import measure_size  # the only part of a plan that needs torch
 
     search, space, log = session.search, session.space, session.log
-    recorded, statuses = session.recorded(), log.statuses()
-    n_left = max(0, session.n_proposals - len(recorded)) * search.seeds
-    trials = session.planned_trials()
+    trials, statuses = planned_trials(log), log.statuses()
+    n_proposed = len({trial.arm.name for trial in trials})
+    n_left = max(0, session.n_proposals - n_proposed) * search.seeds
     begun = [trial for trial in trials if trial.key not in statuses]
     arm = Arm(BASELINE, "", "", space.baseline)
     size = measure_size(space.baseline)
@@ -32,6 +42,12 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[
     entries = needed_entries(space.combinations(*PARTS_OF_FEATURES))
     store = session.placement.store()
     pending = begun + [Trial(arm, space.baseline)] * n_left
+    probed = None
+    if probe is not None and pending and not len(read_complete(log, space.baseline.scale)):
+        others = [Arm(field, "", "", config) for field, config in space.neighbours()]
+        probed = probe_arms([Trial(one, one.config) for one in (arm, *others)], session.placement, probe)
+    cost = estimate_cost(pending, sizes, log, session.placement, probed)
+    n_pending = len({trial.arm.name for trial in begun}) + n_left // search.seeds
     return {
         "study": search.name,
         "question": search.question,
@@ -39,7 +55,7 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[
         "data": space.baseline.data.model_dump(),
         **session.space_tree()["search"],
         "dimensions": space.to_json(),
-        "n_proposed": len(recorded),
+        "n_proposed": n_proposed,
         "status": dict(Counter(statuses.get(trial.key, "pending") for trial in trials)),
         "features": {"n_entries": len(entries), "n_cached": sum(store.has(key) for key in entries)},
         "baseline": size,
@@ -48,8 +64,26 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT) -> dict[
         "packing": packing_tree(log, [space.baseline, *(c for _, c in space.neighbours())])
         if session.placement.pack
         else None,
-        "cost": estimate_cost(pending, sizes, log, session.placement).as_json(budget.price),
+        "cost": cost.as_json(budget.price),
+        "budget": _describe_budget(session, cost, n_pending, budget),
     }
+
+
+def _describe_budget(session: SearchSession, cost: Estimate, n: int, budget: Budget) -> dict[str, Any] | None:
+    """The limits, what is spent of them, and for how many of the `n` proposals that are left they should last; or None.
+
+    As the search itself asks before each proposal, all taken as equal.
+    """
+    if not budget.is_limited:
+        return None
+    meter = BudgetMeter(budget, [session.log], whole="proposal")
+    whole = meter.need(cost)
+
+    def lacks(first: int) -> bool:
+        share = first / n
+        return meter.lack(Need(whole.wall_s * share, whole.gpu_s * share), cost.gpus > 0) is not None
+
+    return budget_tree(meter, n, bisect_left(range(1, n + 1), True, key=lacks))
 
 
 def print_search_plan(plan: dict[str, Any], console: Console) -> None:
@@ -83,9 +117,8 @@ def print_search_plan(plan: dict[str, Any], console: Console) -> None:
         f"the baseline trains {size['params_trained']:,.0f} parameters, decoder apart ({size['params_decoder']:,.0f})"
     )
     console.print(f"features of the whole space: {features['n_cached']} of {features['n_entries']} entries cached")
-    for line in packing_lines(plan["packing"]):
-        console.print(line, soft_wrap=True)
-    for line in estimate_lines(plan, "at most about, if every proposal costs what the baseline does,"):
+    estimate = estimate_lines(plan, "at most about, if every proposal costs what the baseline does,")
+    for line in (*packing_lines(plan["packing"]), *estimate, *budget_lines(plan, "proposal")):
         console.print(line, soft_wrap=True)
 
 

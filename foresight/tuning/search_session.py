@@ -15,18 +15,19 @@ from foresight.proposal_space import ProposalSpace
 from foresight.runlog import RunLog
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning import preflight
-from foresight.tuning.adopt import adopt
 from foresight.tuning.budget import Budget
 from foresight.tuning.declaration import manifest_row, write_sweep
 from foresight.tuning.one_trial import run_here
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
-from foresight.tuning.recorded import Recorded, by_arm, read_recorded, rebuild_config
+from foresight.tuning.recorded import by_arm, lacking, read_recorded
 from foresight.tuning.search import Objective, Search
 from foresight.tuning.search_budget import SearchBudget
+from foresight.tuning.search_record import check_same_search, goals_tree, planned_trials
 from foresight.tuning.search_words import say_state, summarise
 from foresight.tuning.session import DONE, SOME_FAILED, shown
 from foresight.tuning.sweep import Placement
+from foresight.tuning.warm_start import WarmStart, check_sources
 
 if TYPE_CHECKING:
     from foresight.tuning.proposals import Proposals
@@ -49,21 +50,17 @@ class SearchSession:
     console: Console
 
     def check(self) -> None:
-        """Raises RequestError for a run directory of something else, or a full disk."""
+        """Raises RequestError for a run directory of something else or of another search, or a full disk."""
         preflight.check_readable(self.log)
         preflight.check_disk(self.log.root, 0, "the run log")
         preflight.check_ownership(self.log, self.search, self.space.baseline)
+        check_same_search(self.log, self.search, self.space, self.objectives, planned_trials(self.log))
         preflight.check_measurable(self.search.claim, self.space.baseline)
         smallest = {
             d.field: min(d.extremes()) for d in self.space.dimensions if d.field in ("train.batch_size", "data.n_train")
         }
         preflight.check_shared([self.space.baseline.with_fields(smallest)], self.placement.workers)
-        for source in self.sources:
-            if source.read_sweep() is None:
-                raise RequestError(
-                    f"--warm-start: '{source.root}' holds no study; name a folder such as runs/p2_ablations"
-                )
-            preflight.check_readable(source)
+        check_sources(self.sources, self.log)
 
     def run(self, retry_failed: bool, limits: Budget, most_trials: int | None) -> int:
         """Goes on with the search from what its run log holds. Returns the exit code."""
@@ -71,18 +68,18 @@ class SearchSession:
 
         budget = SearchBudget(limits, self.log, self.placement, self.search.seeds)
         with preflight.only_driver(self.log):
-            known = [read_recorded(source) for source in self.sources]
+            warm = WarmStart(self.sources)
             manifest = GrowingManifest(self.log)
-            proposals = self._proposals(known, manifest, retry_failed, budget, most_trials)
-            features = list(self.space.combinations(*PARTS_OF_FEATURES))
+            proposals = self._proposals(warm, manifest, retry_failed, budget, most_trials)
+            recorded = planned_trials(self.log)
+            begun = [trial.config for trial in recorded if trial.key not in proposals.finished]
+            features = [*self.space.combinations(*PARTS_OF_FEATURES), *begun]  # a narrowed space may not hold these
             self._check_machine(features)
             self.write_declaration()
-            for source, trials in zip(self.sources, known, strict=True):
-                proposals.tell_known(by_arm(trials.values()))
-                self.console.print(
-                    f"warm start: {len(trials)} finished trials of {shown(source.place)}", soft_wrap=True
-                )
-            outside = proposals.resume(self.recorded())
+            for source, trials in warm.sources:
+                told = proposals.tell_known(by_arm(trials.values()))
+                self.console.print(f"warm start by {shown(source.place)}: {told.describe()}", soft_wrap=True)
+            outside = proposals.resume(recorded)
             say_state(
                 self.search,
                 self.space.baseline.train.epochs,
@@ -105,6 +102,7 @@ class SearchSession:
                         runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial, packing)
                     runner.measure_latency(self._unmeasured(proposals))
             manifest.fold()
+            self.write_declaration(came_to={"made": proposals.next_number, "outside": outside})
         code = summarise(self.search, proposals, self.log, self.console)
         if budget.lack is not None:
             self.console.print(f"the budget ends before the next proposal: {budget.lack}", soft_wrap=True)
@@ -113,7 +111,7 @@ class SearchSession:
 
     def run_one(self, key: str) -> int:
         """Runs one trial that was proposed before in this process, so that a breakpoint works. Returns the exit code."""
-        by_key = {trial.key: trial for trial in self.planned_trials()}
+        by_key = {trial.key: trial for trial in planned_trials(self.log)}
         if key not in by_key:
             raise RequestError(
                 f"no proposed trial '{key}'{nearest_name(key, by_key)}; a search has the trials that it has proposed so far, and "
@@ -124,37 +122,30 @@ class SearchSession:
             row = run_here(self._planner()(by_key[key]), self.log, self.placement, self.console)
         return DONE if row["status"] == "complete" else SOME_FAILED
 
-    # --- what is on record -------------------------------------------------------------------------------------------
+    # --- what is put on record ---------------------------------------------------------------------------------------
 
-    def recorded(self) -> dict[int, TrialConfig]:
-        """The proposals of the manifest by number. Raises RequestError for a row that is no trial of this version."""
-        found: dict[int, TrialConfig] = {}
-        for row in self.log.read_manifest().to_dict("records"):
-            config = rebuild_config({str(name): value for name, value in row.items()})
-            if config is None:
-                raise RequestError(
-                    f"{self.log} was searched with another version of the config: the key of {row['key']} is not that of "
-                    "its fields any more; use another --runs, and --warm-start cannot read it either"
-                )
-            found[number_of(str(row["arm"]))] = config
-        return found
+    def write_declaration(
+        self, sensitivity: Mapping[str, float] | None = None, came_to: Mapping[str, Any] | None = None
+    ) -> None:
+        """sweep.json: what was claimed and what varies, on disk before the first trial.
 
-    def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
-        """sweep.json: what was claimed and what varies, on disk before the first trial."""
-        write_sweep(self.log, self.search, self.space.baseline, self.space_tree(), sensitivity)
+        `came_to`: how many proposals were made when a command ended, and which of them lie outside the space; else it is
+        what an earlier one wrote.
+        """
+        space = self.space_tree()
+        stored = (self.log.read_sweep() or {}).get("space") or {}
+        space["search"]["came_to"] = came_to or stored.get("search", {}).get("came_to", {})
+        write_sweep(self.log, self.search, self.space.baseline, space, sensitivity)
 
     def space_tree(self) -> dict[str, Any]:
-        """What varies and how it is searched, as sweep.json holds it."""
+        """What varies and how it is searched."""
         return {
             "design": "search",
             "baseline": self.space.baseline.flat(),
             "factors": [],
             "dimensions": self.space.to_json(),
             "search": {
-                "objectives": [
-                    {"name": o.name, "column": o.column, "direction": "higher" if o.higher else "lower"}
-                    for o in self.objectives
-                ],
+                "objectives": goals_tree(self.objectives),
                 "sampler": self.search.sampler,
                 "sampler_seed": self.search.seed,
                 "proposals": self.n_proposals,
@@ -168,26 +159,32 @@ class SearchSession:
 
     def _proposals(
         self,
-        known: Sequence[Mapping[str, Recorded]],
+        warm: WarmStart,
         manifest: GrowingManifest,
         retry_failed: bool,
         budget: SearchBudget,
         most_trials: int | None,
     ) -> "Proposals":
+        recorded = read_recorded(self.log)
+        # What was taken over from a study that does not measure an objective is nothing that this search can go by.
+        useless = {
+            key
+            for key, trial in recorded.items()
+            if trial.is_adopted and trial.row["status"] == "complete" and lacking(trial.row, self.objectives)
+        }
+        if useless:
+            self.console.print(
+                f"{len(useless)} trials that were taken over from other studies lack what this search goes by, so they run here",
+                soft_wrap=True,
+            )
         finished = {
             key: trial.row
-            for key, trial in read_recorded(self.log).items()
-            if not (retry_failed and trial.row["status"] == "failed")
+            for key, trial in recorded.items()
+            if key not in useless and not (retry_failed and trial.row["status"] == "failed")
         }
 
-        def answer(trial: Trial) -> Mapping[str, Any] | None:
-            for source, trials in zip(self.sources, known, strict=True):
-                if trial.key in trials and trials[trial.key].row["status"] == "complete":
-                    manifest.add(manifest_row(trial))
-                    return adopt(
-                        self.log, source, Planned(trial, self.search.name, 1, claim_hash=self.search.claim.hash)
-                    )
-            return None
+        def plan(trial: Trial) -> None:
+            manifest.add(manifest_row(trial))
 
         from foresight.tuning.proposals import Proposals  # needs optuna
 
@@ -197,8 +194,8 @@ class SearchSession:
             self.objectives,
             self.n_proposals,
             finished,
-            plan=lambda trial: manifest.add(manifest_row(trial)),
-            answer=answer,
+            plan=plan,
+            answer=lambda trial: warm.take_over(trial, self.log, self.search, self.objectives, plan),
             may_propose=budget.may_propose,
             most_trials=most_trials,
         )
@@ -222,22 +219,12 @@ class SearchSession:
         from foresight.tuning.search_alg import build_scheduler
 
         curves, epochs = self.log.epochs(), self.space.baseline.train.epochs
-        first = [trial.key for trial in self.planned_trials() if trial.seed == self.space.baseline.seed]
+        first = [trial.key for trial in planned_trials(self.log) if trial.seed == self.space.baseline.seed]
         before: list[pd.DataFrame] = []
         if len(curves):
             of_trial = dict(list(curves.groupby("key", observed=True)))
             before = [of_trial[key] for key in first if key in of_trial]
         return build_scheduler(self.search.asha, self.objectives[0], epochs, before)
-
-    def planned_trials(self) -> list[Trial]:
-        """The manifest's trials in the order of their numbers, then seeds."""
-        rows = self.log.read_manifest().to_dict("records")
-        trials = []
-        for row in rows:
-            config = rebuild_config({str(name): value for name, value in row.items()})
-            if config is not None:
-                trials.append(Trial(Arm(row["arm"], row["factor"], row["level"], config), config))
-        return sorted(trials, key=lambda trial: (number_of(trial.arm.name), trial.seed))
 
     def _check_machine(self, configs: Sequence[TrialConfig]) -> None:
         preflight.check_machine(configs, self.placement, self.log)
@@ -271,8 +258,3 @@ class SearchSession:
         known = set(measured["arm_key"]) if len(measured) else set()
         complete = [b for b in proposals.blocks.values() if b.outcome is not None and b.outcome.state == "complete"]
         return [b.arm for b in complete if b.arm.config.task == "reconstruction" and b.arm.config.arm_key not in known]
-
-
-def number_of(arm: str) -> int:
-    """The number of a proposal by its arm's name: 0 for `baseline`, 7 for `p007`."""
-    return 0 if arm == BASELINE else int(arm.removeprefix("p"))

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.search_space import IntersectionSearchSpace
-from optuna.trial import TrialState
+from optuna.trial import BaseTrial, TrialState
 
 from foresight.dimensions import Choice, Dimension, IntRange
 from foresight.proposal_space import ProposalSpace
@@ -72,7 +72,8 @@ class SearchStudy:
         elif outcome.state == "failed":
             self.study.tell(trial, state=TrialState.FAIL)
         else:
-            self.live[trial].report(outcome.values[0], step=outcome.epoch)
+            if len(outcome.values) == 1:  # of several objectives optuna takes no value before the end
+                self.live[trial].report(outcome.values[0], step=outcome.epoch)
             self.study.tell(trial, state=TrialState.PRUNED)
         del self.live[trial]
 
@@ -94,7 +95,7 @@ class SearchStudy:
         return sampler
 
 
-def suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+def suggest(trial: BaseTrial, dimension: Dimension) -> Any:
     """A value of a dimension."""
     field = dimension.field
     if isinstance(dimension, Choice):

@@ -32,19 +32,24 @@ def say_state(
         f"made, at most {proposals.n_left} trials to run, {at_once}, into {shown(log.place)}; {how}",
         soft_wrap=True,
     )
-    if proposals.n_told:
-        console.print(f"the sampler was told of {proposals.n_told} configurations of other run logs", soft_wrap=True)
     if outside:
+        owed = sum(proposals.by_key[key].is_outside for key in proposals.owed)
+        begun = f"; {owed} of their trials had begun, and end first" if owed else ""
         console.print(
-            f"{len(outside)} recorded proposals lie outside the space as it is declared now, so the sampler is not told of them",
+            f"{len(outside)} recorded proposals lie outside the space as it is declared now, so the sampler is not told of "
+            f"them{begun}",
             soft_wrap=True,
         )
 
 
 def summarise(search: Search, proposals: "Proposals", log: RunLog, console: Console) -> int:
     """Says how the proposals ended, and returns the exit code that goes with it."""
-    states = Counter(block.outcome.state if block.outcome else "open" for block in proposals.blocks.values())
-    told = ", ".join(f"{states[state]} {state}" for state in ("complete", "stopped", "failed", "open") if states[state])
+    states = Counter(
+        "outside the space" if block.is_outside else block.outcome.state if block.outcome else "open"
+        for block in proposals.blocks.values()
+    )
+    shown_first = ("complete", "stopped", "failed", "open", "outside the space")
+    told = ", ".join(f"{states[state]} {state}" for state in shown_first if states[state])
     console.print(
         f"{proposals.next_number} of {proposals.n_proposals} proposals made: {told}, {len(proposals.repeated)} repeated an "
         f"earlier one, {len(proposals.refused)} refused by the config",
@@ -57,4 +62,4 @@ def summarise(search: Search, proposals: "Proposals", log: RunLog, console: Cons
         console.print(f"failed: {', '.join(failed)}; run them again with --retry-failed", soft_wrap=True)
     if not proposals.stopped_early:
         console.print(f"next: python -m analysis {search.name} --runs {shown(log.place.above)}", soft_wrap=True)
-    return SOME_FAILED if failed or states["open"] else DONE
+    return SOME_FAILED if failed or states["open"] or proposals.owed else DONE

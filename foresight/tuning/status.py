@@ -24,6 +24,8 @@ from foresight.runlog import RunLog
 from foresight.storage.lease import read_claims
 from foresight.tuning.preflight import check_readable
 from foresight.tuning.progress import clock
+from foresight.tuning.recorded import is_adopted
+from foresight.tuning.search_left import count_left
 
 RECENT = 20  # finished trials that the throughput is of
 QUIET_SHARE = 5  # times the usual gap between two trials without one: the sweep may hang, and the reader is told
@@ -68,32 +70,32 @@ def read_status(log: RunLog, now: float) -> Status:
         raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
     check_readable(log)
     sweep = log.read_sweep() or {}
-    planned = set(log.read_manifest()["key"])
+    manifest = log.read_manifest()
     trials = log.trials()
-    trials = trials[trials["key"].isin(planned)]
+    trials = trials[trials["key"].isin(set(manifest["key"]))]
     counts = Counter(trials["status"])
     search = (sweep.get("space") or {}).get("search")
-    n_planned = max(len(planned), search["proposals"] * search["seeds"]) if search else len(planned)
-    left = n_planned - len(trials)
-    times = _ended(trials)
+    left = count_left(search, manifest, trials) if search else len(manifest) - len(trials)
+    own = trials[~is_adopted(trials)]  # another study's trials ended in that study's time
+    times = _ended(own)
     ended = times[-RECENT - 1 :]
-    gaps = _without_pauses([after - before for before, after in pairwise(ended)], trials)
+    gaps = _without_pauses([after - before for before, after in pairwise(ended)], own)
     span = sum(gaps)
     return Status(
         study=str(sweep.get("study", log.root.name)),
         scale=str(sweep.get("scale", "")),
-        planned=n_planned,
+        planned=len(trials) + left,
         complete=counts["complete"],
         failed=counts["failed"],
         stopped=counts["stopped"],
         left=left,
-        at_most=search is not None,
+        at_most=search is not None and left > 0,
         driver=_describe_driver(log),
         trials_per_hour=3600 * len(gaps) / span if span > 0 else None,
         left_s=left * span / len(gaps) if span > 0 else None,
         quiet_s=now - ended[-1] if ended else None,
         usual_gap_s=median(gaps) if gaps else None,
-        untimed=len(trials) - len(times),
+        untimed=len(own) - len(times),
         failures=_failures(trials[trials["status"] == "failed"]),
     )
 

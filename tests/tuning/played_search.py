@@ -13,7 +13,7 @@ from foresight.space import Trial
 from foresight.tuning.proposals import Proposals
 from foresight.tuning.recorded import Recorded
 from foresight.tuning.search import Search
-from foresight.tuning.search_session import number_of
+from foresight.tuning.warm_start import Told
 
 CLAIM = Claim("An exploration.", "mask_iou", margin=0.02, alpha=0.05, seeds=5, exploratory=True)
 SPACE = ProposalSpace(
@@ -49,6 +49,8 @@ class Played:
     rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     manifest: list[Trial] = field(default_factory=list)  # in the order in which trials were given out
     ran: list[str] = field(default_factory=list)  # keys of the trials that were run, also when they died
+    told: Told = field(default_factory=Told)  # by the last warm start
+    outside: list[int] = field(default_factory=list)  # numbers of proposals that the space did not hold then
 
     def open(self, n_proposals: int, warm: Mapping[str, list[Recorded]] | None = None, **options: Any) -> Proposals:
         """What a new process makes of this run log."""
@@ -56,8 +58,8 @@ class Played:
         proposals = Proposals(
             self.search, self.space, objectives, n_proposals, dict(self.rows), plan=self._plan, **options
         )
-        proposals.tell_known(warm or {})
-        proposals.resume({number_of(trial.arm.name): trial.config for trial in self.manifest})
+        self.told = proposals.tell_known(warm or {})
+        self.outside = proposals.resume(self.manifest)
         return proposals
 
     def run(self, proposals: Proposals, slots: int = 1, killed_after: int | None = None) -> Proposals:

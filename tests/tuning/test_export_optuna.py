@@ -4,14 +4,16 @@ import optuna
 import pytest
 import small_search
 from optuna.trial import TrialState
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from foresight.dimensions import Choice, FloatRange, IntRange, widen
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning.export_optuna import app, export_study
 from foresight.tuning.record import Planned, write_failure, write_stopped
 from foresight.tuning.search_session import SearchSession
+from foresight.tuning.search_study import SearchStudy
 from foresight.tuning.sweep import Placement
 
 SPACE = small_search.space("tiny")
@@ -68,7 +70,7 @@ def test_the_command_writes_a_journal_and_refuses_to_write_it_twice(log, tmp_pat
     journal = tmp_path / "search.journal"
     written = CliRunner().invoke(app, [str(log.root), "--storage", str(journal)])
     assert written.exit_code == 0, written.output
-    assert f"optuna-dashboard {journal}" in written.output
+    assert f"uvx optuna-dashboard {journal}" in written.output
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
     assert len(optuna.load_study(study_name="small_search", storage=storage).trials) == 4
     again = CliRunner().invoke(app, [str(log.root), "--storage", str(journal)])
@@ -76,12 +78,93 @@ def test_the_command_writes_a_journal_and_refuses_to_write_it_twice(log, tmp_pat
     assert "has a study 'small_search' already" in again.output
 
 
-@pytest.mark.parametrize("storage", ["nothing://x", "sqlite:////no/such/folder/search.db"])
+@pytest.mark.parametrize("storage", ["nothing://x", "sqlite:////no/such/folder/search.db", "mysql://u:x@h:port/db"])
 def test_a_storage_that_cannot_be_written_is_one_sentence(log, storage):
     with pytest.raises(RequestError, match="the storage cannot be written"):
         export_study(log, storage)
 
 
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda folder: "", "can be no file"),
+        (lambda folder: folder, "can be no file"),
+        (lambda folder: folder / "no" / "dir.log", "can be no file"),
+        (lambda folder: folder / "text.log", "no journal of Optuna's"),
+        (lambda folder: folder / "list.log", "no journal of Optuna's"),
+        (lambda folder: folder / "bytes.log", "cannot be written"),
+    ],
+)
+def test_a_path_that_can_be_no_journal_is_one_sentence(log, tmp_path, make, sentence):
+    (tmp_path / "text.log").write_text("not ours\n")
+    (tmp_path / "list.log").write_text("[1]\n")
+    (tmp_path / "bytes.log").write_bytes(b"\xff\xfe")
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.log")}
+    refused = run(log.root, "--storage", make(tmp_path))
+    assert (refused.exit_code, refused.output.count("\n")) == (2, 1), refused.output
+    assert sentence in refused.output
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.log")} == before
+
+
 def test_a_study_that_is_no_search_is_refused(tmp_path):
     with pytest.raises(RequestError, match="holds no search"):
         export_study(RunLog(tmp_path), "sqlite://")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"study": ', '{"study": "x"}', '{"study": "x", "space": {"search": {"seeds": 2}}}']
+)
+def test_a_run_log_with_a_sweep_json_that_is_no_search_s_is_one_sentence(log, content):
+    (log.root / "sweep.json").write_text(content)
+    refused = run(log.root, "--storage", "sqlite://")
+    assert (refused.exit_code, refused.output.count("\n")) == (2, 1), refused.output
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://me:sesame99@h/db", "mysql://me@h:sesame99/db", "mysql://h/db?password=sesame99"]
+)
+def test_no_password_of_a_storage_is_printed(log, url, monkeypatch):
+    refused = run(log.root, "--storage", url)
+    assert (refused.exit_code, "sesame99" in refused.output) == (2, False), refused.output
+    create = optuna.create_study
+    monkeypatch.setattr("optuna.create_study", lambda storage, **options: create(**options))
+    written = run(log.root, "--storage", url)
+    assert (written.exit_code, "sesame99" in written.output) == (0, False), written.output
+    assert "next: uvx optuna-dashboard the same mysql://... URL" in written.output
+
+
+def test_what_lies_outside_a_narrowed_space_is_written_as_it_was_run(log):
+    sweep = log.read_sweep()
+    for dimension in sweep["space"]["dimensions"]:
+        if dimension["field"] == RATE:
+            dimension |= {"low": 1e-3, "high": 4e-3}
+        if dimension["field"] == "fusion.strategy":
+            dimension["values"] = ["cross_attention"]
+    log.write_sweep(sweep)
+    study = export_study(log, "sqlite://")
+    assert [trial.params[RATE] for trial in study.trials[1:]] == [0.05, 0.01, 0.02]
+    assert study.trials[1].distributions[RATE].high == 0.05
+    assert study.trials[3].params["fusion.strategy"] == "concat"
+
+
+def test_a_dimension_that_is_widened_holds_what_was_run_and_stays_as_it_is_otherwise():
+    layers, rate = IntRange("fusion.layers", 2, 8, step=2), FloatRange("train.lr", 0.1, 1.0, log=True)
+    assert widen(layers, [4, 8]) is layers
+    assert widen(layers, [4, 9]) == IntRange("fusion.layers", 2, 9)
+    assert widen(rate, [0.01]) == FloatRange("train.lr", 0.01, 1.0, log=True)
+    assert widen(rate, [0.0]) == FloatRange("train.lr", 0.0, 1.0)
+    assert widen(layers, ["many"]) == Choice("fusion.layers", (2, 8, "many"))
+    assert widen(Choice("a", (1, None)), [2, None, 2]) == Choice("a", (1, None, 2))
+
+
+def test_what_the_export_proposes_by_is_what_the_search_does(log):
+    proposed = SearchStudy(SPACE, small_search.SEARCH.check(SPACE), "random", 0, 8)
+    for number in range(4):
+        proposed.ask(number)
+    exported = export_study(log, "sqlite://").trials[0]
+    of_search = next(t for t in proposed.study.trials if set(t.params) == set(exported.params))
+    assert exported.distributions == of_search.distributions

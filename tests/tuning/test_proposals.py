@@ -10,7 +10,6 @@ from played_search import SEARCH, SPACE, Played, complete, formula
 from foresight.config import TrialConfig
 from foresight.dimensions import Choice
 from foresight.proposal_space import ProposalSpace
-from foresight.tuning.recorded import Recorded, by_arm
 from foresight.tuning.search import Asha, Search
 
 SAMPLERS = ("tpe", "nsga2", "random")
@@ -179,35 +178,6 @@ def test_several_objectives_are_told_in_their_order():
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
 
 
-def finished_elsewhere(configs, status="complete"):
-    trials = [Recorded({"status": status, "val/mask_iou": formula(config)}, config) for config in configs]
-    return by_arm(trials)
-
-
-def test_a_warm_start_tells_what_lies_in_the_space_and_nothing_else():
-    inside = SPACE.baseline.with_fields({"fusion.layers": 5, "train.lr": 0.003})
-    known = finished_elsewhere(
-        [inside, inside.at_seed(1), SPACE.baseline.with_fields({"train.epochs": 99, "fusion.layers": 2})]
-    )
-    played = Played()
-    proposals = played.open(4, known)
-    assert proposals.n_told == 1
-    told = proposals.study.study.trials[0]
-    assert told.value == pytest.approx(formula(inside) + 0.005)
-    assert told.params == SPACE.params(inside)
-    played.run(proposals)
-    assert len(played.proposed()) == 4  # what was told counts as no proposal
-
-
-def test_a_trial_that_another_run_log_holds_is_not_run():
-    played = Played()
-    own = SPACE.baseline.key
-    row = complete(type("T", (), {"config": SPACE.baseline}))
-    proposals = played.run(played.open(3, answer=lambda trial: row if trial.key == own else None))
-    assert own not in played.ran
-    assert states(proposals) == [TrialState.COMPLETE] * 3
-
-
 def test_a_budget_ends_with_whole_blocks():
     played = Played()
     proposals = played.run(played.open(10, may_propose=lambda: len(played.ran) < 5))
@@ -226,28 +196,26 @@ def test_a_limit_is_of_trials():
     assert len(played.ran) == 20
 
 
+def test_a_limit_that_is_never_reached_is_not_said_to_have_ended_the_search():
+    played = Played()
+    proposals = played.run(played.open(3, most_trials=6))
+    assert (len(played.ran), proposals.is_over, proposals.stopped_early) == (6, True, False)
+
+
+def test_a_search_that_its_budget_has_ended_makes_no_further_proposal():
+    asked = iter([True, True, False] + [True] * 100)  # the pace may look better a moment later
+    played = Played()
+    proposals = played.run(played.open(10, may_propose=lambda: next(asked)), slots=2)
+    assert proposals.stopped_early
+    assert (proposals.next_number, len(played.proposed())) == (2, 2)
+
+
 def test_what_is_left_is_counted_down_to_nothing():
     played = Played()
     proposals = played.open(5)
     assert proposals.n_left == 10
     played.run(proposals)
     assert proposals.n_left == 0
-
-
-def test_a_space_that_was_narrowed_keeps_the_numbers_and_tells_the_rest():
-    played = Played()
-    played.run(played.open(12))
-    proposed = [trial.arm.name for trial in played.manifest]
-    narrow = ProposalSpace(SPACE.baseline, tuple(d for d in SPACE.dimensions if d.field != "train.lr"))
-    played.space = narrow
-    proposals = played.open(14)
-    assert len(proposals.study.study.trials) < 12
-    before = len(played.proposed())
-    played.run(proposals)
-    assert proposals.next_number == 14
-    new = {trial.arm.name for trial in played.manifest} - set(proposed)
-    assert new and new <= {"p012", "p013"}
-    assert len(played.proposed()) == before + len(new)
 
 
 def test_no_test_metric_can_be_an_objective():

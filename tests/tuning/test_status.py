@@ -18,8 +18,17 @@ from foresight.tuning.status import app, describe, read_status
 NOW = 10_000.0
 
 
-def record(log: RunLog, key: str, ended: float, status: str = "complete", error: str | None = None) -> None:
-    row = {"key": key, "sweep": "small", "arm": "a", "seed": 0, "status": status, "provenance": "trained"}
+def record(
+    log: RunLog,
+    key: str,
+    ended: float,
+    status: str = "complete",
+    error: str | None = None,
+    arm: str = "a",
+    adopted_from: str | None = None,
+) -> None:
+    row = {"key": key, "sweep": "small", "arm": arm, "seed": 0, "status": status, "provenance": "trained"}
+    row |= {"env/adopted_from": adopted_from} if adopted_from else {}
     said = datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds")
     log.write_trial(row | {"error": error, "env/ended": said})
 
@@ -65,17 +74,65 @@ def test_a_pause_between_two_commands_is_in_no_rate(log):
     assert status.left_s == pytest.approx(1 * 20)
 
 
-def test_a_search_is_counted_against_what_it_may_come_to(log):
-    log.write_sweep(
-        {"study": "small", "scale": "tiny", "space": {"design": "search", "search": {"proposals": 10, "seeds": 2}}}
-    )
-    for i, (ended, status) in enumerate(((NOW - 40, "complete"), (NOW - 20, "stopped"), (NOW, "complete"))):
-        record(log, f"t{i}", ended, status)
-    lines = describe(read_status(log, NOW))
-    assert lines[0] == (
-        "small, tiny scale: 2 of at most 20 trials complete, 0 failed, 1 stopped early, at most 17 left"
-    )
-    assert lines[2] == "throughput: 180 trials an hour over the last 20; at that rate at most 5:40 left"
+@pytest.fixture
+def searched(log):
+    """A search of at most 10 proposals at two seeds: p001 was stopped, p002 is half done, and number 3 was refused."""
+
+    def write(**changes) -> RunLog:
+        space = {"design": "search", "search": {"proposals": 10, "seeds": 2} | changes}
+        log.write_sweep({"study": "small", "scale": "tiny", "space": space})
+        (log.root / "manifest.parquet").unlink()
+        trials = (
+            ("t0", "baseline"),
+            ("t1", "baseline"),
+            ("t2", "p001"),
+            ("t3", "p002"),
+            ("t4", "p004"),
+            ("t5", "p004"),
+        )
+        log.write_manifest([{"key": key, "arm": arm, "factor": "", "level": "", "seed": 0} for key, arm in trials])
+        for i, (key, arm) in enumerate(trials):
+            record(log, key, NOW - 100 + 20 * i, "stopped" if arm == "p001" else "complete", arm=arm)
+        return log
+
+    return write
+
+
+def test_a_search_is_counted_against_what_it_may_come_to(searched):
+    lines = describe(read_status(searched(), NOW))
+    # p002's other seed, and proposals 5 to 9 at two seeds each
+    assert lines[0] == "small, tiny scale: 5 of at most 17 trials complete, 0 failed, 1 stopped early, at most 11 left"
+    assert lines[2] == "throughput: 180 trials an hour over the last 20; at that rate at most 3:40 left"
+
+
+def test_a_search_that_has_ended_has_nothing_left_and_is_not_called_quiet(searched):
+    log = searched(came_to={"made": 10, "outside": []})
+    record(log, "t6", NOW, arm="p002")
+    log.write_manifest([{"key": "t6", "arm": "p002", "factor": "", "level": "", "seed": 1}])
+    status = read_status(log, NOW + 1e6)
+    assert (status.left, status.planned, status.at_most) == (0, 7, False)
+    lines = describe(status)
+    assert lines[0] == "small, tiny scale: 6 of 7 trials complete, 0 failed, 1 stopped early, 0 left"
+    assert not any("quiet" in line or "at that rate" in line for line in lines)
+
+
+def test_a_proposal_outside_a_narrowed_space_has_nothing_left(searched):
+    assert read_status(searched(came_to={"made": 10, "outside": [2]}), NOW).left == 0
+
+
+def test_a_begun_trial_of_a_decided_proposal_is_left(searched):
+    log = searched(proposals=5)
+    log.write_manifest([{"key": "t6", "arm": "p001", "factor": "", "level": "", "seed": 1}])
+    assert read_status(log, NOW).left == 1 + 1
+
+
+def test_a_trial_that_another_study_has_run_is_in_no_rate(log):
+    for i, ended in enumerate((NOW - 40, NOW - 20)):
+        record(log, f"t{i}", ended)
+    record(log, "t2", NOW - 39, adopted_from="another")
+    status = read_status(log, NOW)
+    assert status.trials_per_hour == pytest.approx(180)
+    assert (status.complete, status.untimed) == (3, 0)
 
 
 def test_a_copy_tells_the_times_of_the_trials_and_not_of_its_files(log, tmp_path):
