@@ -53,7 +53,7 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT, probe: C
         "question": search.question,
         "scale": space.baseline.scale,
         "data": space.baseline.data.model_dump(),
-        **session.space_tree()["search"],
+        **session.declared.how(),
         "dimensions": space.to_json(),
         "n_proposed": n_proposed,
         "status": dict(Counter(statuses.get(trial.key, "pending") for trial in trials)),

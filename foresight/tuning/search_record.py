@@ -4,11 +4,10 @@ import json
 from typing import Any
 
 from foresight.errors import RequestError
-from foresight.proposal_space import ProposalSpace
 from foresight.runlog import RunLog
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.recorded import rebuild_config
-from foresight.tuning.search import Objective, Search
+from foresight.tuning.search_declaration import SearchDeclaration
 
 
 def planned_trials(log: RunLog) -> list[Trial]:
@@ -33,14 +32,7 @@ def number_of(arm: str) -> int:
     return 0 if arm == BASELINE else int(arm.removeprefix("p"))
 
 
-def goals_tree(objectives: tuple[Objective, ...]) -> list[dict[str, Any]]:
-    """The objectives as sweep.json holds them."""
-    return [{"name": o.name, "column": o.column, "direction": "higher" if o.higher else "lower"} for o in objectives]
-
-
-def check_same_search(
-    log: RunLog, search: Search, space: ProposalSpace, objectives: tuple[Objective, ...], planned: list[Trial]
-) -> None:
+def check_same_search(log: RunLog, declared: SearchDeclaration, planned: list[Trial]) -> None:
     """Raises RequestError where the recorded trials were those of another baseline, other objectives or other seeds.
 
     They would be no part of this search: its trials would all run anew, or be told by values that they were not chosen by.
@@ -49,8 +41,8 @@ def check_same_search(
     recorded = (log.read_sweep() or {}).get("space") or {}
     if not planned or "search" not in recorded:
         return
-    before, after = recorded["search"], goals_tree(objectives)
-    own: dict[str, Any] = json.loads(json.dumps(space.baseline.flat()))
+    before, after = recorded["search"], declared.goals()
+    own: dict[str, Any] = json.loads(json.dumps(declared.space.baseline.flat()))
     theirs = recorded["baseline"]
     moved = [name for name in own if name not in theirs or own[name] != theirs[name]]
     change = ""
@@ -58,8 +50,8 @@ def check_same_search(
         change = f"a baseline with {moved[0]} {theirs.get(moved[0])!r}, and now it is {own[moved[0]]!r}"
     elif before["objectives"] != after:
         change = f"the objectives {_named(before['objectives'])}, and now they are {_named(after)}"
-    elif before["seeds"] != search.seeds:
-        change = f"{before['seeds']} seeds a proposal, and now they are {search.seeds}"
+    elif before["seeds"] != declared.search.seeds:
+        change = f"{before['seeds']} seeds a proposal, and now they are {declared.search.seeds}"
     if change:
         raise RequestError(
             f"{log} was searched with {change}; use another --runs, with --warm-start to tell the sampler of these trials"

@@ -1,6 +1,6 @@
 """One invocation of a search's command: proposals are made, run and told until there are as many as were asked for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,15 @@ from foresight.runlog import RunLog
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning import preflight
 from foresight.tuning.budget import Budget
-from foresight.tuning.declaration import manifest_row, write_sweep
+from foresight.tuning.declaration import manifest_row
 from foresight.tuning.one_trial import run_here
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
 from foresight.tuning.recorded import by_arm, lacking, read_recorded
 from foresight.tuning.search import Objective, Search
 from foresight.tuning.search_budget import SearchBudget
-from foresight.tuning.search_record import check_same_search, goals_tree, planned_trials
+from foresight.tuning.search_declaration import SearchDeclaration
+from foresight.tuning.search_record import check_same_search, planned_trials
 from foresight.tuning.search_words import say_state, summarise
 from foresight.tuning.session import DONE, SOME_FAILED, shown
 from foresight.tuning.sweep import Placement
@@ -54,7 +55,7 @@ class SearchSession:
         preflight.check_readable(self.log)
         preflight.check_disk(self.log.root, 0, "the run log")
         preflight.check_ownership(self.log, self.search, self.space.baseline)
-        check_same_search(self.log, self.search, self.space, self.objectives, planned_trials(self.log))
+        check_same_search(self.log, self.declared, planned_trials(self.log))
         preflight.check_measurable(self.search.claim, self.space.baseline)
         smallest = {
             d.field: min(d.extremes()) for d in self.space.dimensions if d.field in ("train.batch_size", "data.n_train")
@@ -75,7 +76,7 @@ class SearchSession:
             begun = [trial.config for trial in recorded if trial.key not in proposals.finished]
             features = [*self.space.combinations(*PARTS_OF_FEATURES), *begun]  # a narrowed space may not hold these
             self._check_machine(features)
-            self.write_declaration()
+            self.declared.write(self.log)
             for source, trials in warm.sources:
                 told = proposals.tell_known(by_arm(trials.values()))
                 self.console.print(f"warm start by {shown(source.place)}: {told.describe()}", soft_wrap=True)
@@ -102,7 +103,7 @@ class SearchSession:
                         runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial, packing)
                     runner.measure_latency(self._unmeasured(proposals))
             manifest.fold()
-            self.write_declaration(came_to={"made": proposals.next_number, "outside": outside})
+            self.declared.write(self.log, came_to={"made": proposals.next_number, "outside": outside})
         code = summarise(self.search, proposals, self.log, self.console)
         if budget.lack is not None:
             self.console.print(f"the budget ends before the next proposal: {budget.lack}", soft_wrap=True)
@@ -122,38 +123,10 @@ class SearchSession:
             row = run_here(self._planner()(by_key[key]), self.log, self.placement, self.console)
         return DONE if row["status"] == "complete" else SOME_FAILED
 
-    # --- what is put on record ---------------------------------------------------------------------------------------
-
-    def write_declaration(
-        self, sensitivity: Mapping[str, float] | None = None, came_to: Mapping[str, Any] | None = None
-    ) -> None:
-        """sweep.json: what was claimed and what varies, on disk before the first trial.
-
-        `came_to`: how many proposals were made when a command ended, and which of them lie outside the space; else it is
-        what an earlier one wrote.
-        """
-        space = self.space_tree()
-        stored = (self.log.read_sweep() or {}).get("space") or {}
-        space["search"]["came_to"] = came_to or stored.get("search", {}).get("came_to", {})
-        write_sweep(self.log, self.search, self.space.baseline, space, sensitivity)
-
-    def space_tree(self) -> dict[str, Any]:
-        """What varies and how it is searched."""
-        return {
-            "design": "search",
-            "baseline": self.space.baseline.flat(),
-            "factors": [],
-            "dimensions": self.space.to_json(),
-            "search": {
-                "objectives": goals_tree(self.objectives),
-                "sampler": self.search.sampler,
-                "sampler_seed": self.search.seed,
-                "proposals": self.n_proposals,
-                "seeds": self.search.seeds,
-                "rungs": list(self.search.asha.rungs(self.space.baseline.train.epochs)) if self.search.asha else [],
-                "warm_start": [source.root.name for source in self.sources],
-            },
-        }
+    @property
+    def declared(self) -> SearchDeclaration:
+        """What is put on record of it."""
+        return SearchDeclaration(self.search, self.space, self.objectives, self.n_proposals, self.sources)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -245,7 +218,7 @@ class SearchSession:
         ]
         if unchecked:
             baseline = Arm(BASELINE, "", "", self.space.baseline)
-            self.write_declaration(sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
+            self.declared.write(self.log, sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
 
     def _probed(self) -> list[Arm]:
         """The configurations whose need of memory is measured, for all that may be proposed: see `packing`."""

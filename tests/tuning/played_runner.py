@@ -1,6 +1,7 @@
 """A whole command of a search without Ray: Tune's part is played, its trials end at once, and the run log is a real one."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,11 @@ class PlayedRunner:
     columns: Columns
     die_after: int | None = None  # trials that end before the driver is killed, one more being at work
     ran: list[str]  # keys, in the order in which they were given out
+    placement: Any  # of the last command that ran anything
 
     def __init__(self, ray: Any, log: Any, placement: Any, claim: Any, console: Any):
         self.log = log
+        type(self).placement = placement
 
     def pretrain_decoders(self, trials: Any) -> None: ...
 
@@ -52,8 +55,12 @@ class PlayedRay:
     def shutdown(self) -> None: ...
 
 
-def play(monkeypatch: pytest.MonkeyPatch, columns: Columns, die_after: int | None = None) -> type[PlayedRunner]:
-    """Makes every command of this process one whose trials are played."""
+def play(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, columns: Columns, die_after: int | None = None
+) -> type[PlayedRunner]:
+    """Makes every command of this process one whose trials are played. `folder`: for the feature cache, which stays empty."""
+    monkeypatch.setenv("FORESIGHT_CACHE", str(folder / "cache"))
+    monkeypatch.setattr("foresight.tuning.search_launch.cluster_gpus", lambda: 0.0)
 
     class Runner(PlayedRunner): ...
 

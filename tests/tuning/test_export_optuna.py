@@ -39,7 +39,7 @@ def log(tmp_path) -> RunLog:
     log = RunLog(tmp_path / "runs" / "small_search")
     search = small_search.SEARCH
     session = SearchSession(search, SPACE, search.check(SPACE), 8, log, Placement(tmp_path, 1), (), None)
-    session.write_declaration()
+    session.declared.write(log)
     write(log, "baseline", "complete", 2.0)
     write(log, "p001", "complete", 1.0, train__lr=0.05, fusion__heads=8)
     write(log, "p002", "stopped", 4.0, train__lr=0.01)

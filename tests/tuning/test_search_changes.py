@@ -21,8 +21,8 @@ def over(space) -> Search:
 
 
 @pytest.fixture
-def runner(monkeypatch) -> type[PlayedRunner]:
-    return play(monkeypatch, lambda item: {"val/loss": item.trial.config.train.lr, "val/mask_iou": 0.5})
+def runner(monkeypatch, tmp_path) -> type[PlayedRunner]:
+    return play(monkeypatch, tmp_path, lambda item: {"val/loss": item.trial.config.train.lr, "val/mask_iou": 0.5})
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ COSTS = {"cost/trial_s": SECONDS, "cost/train_s": SECONDS, "cost/gpu_s": 0.0, "c
 @pytest.fixture
 def flags(tmp_path: Path, monkeypatch) -> tuple[str, ...]:
     """Of a search of four proposals, the first two of which have run."""
-    monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("foresight.tuning.flags.cluster_cpus", lambda: 1)
-    play(monkeypatch, lambda item: {"val/loss": item.trial.config.train.lr, **COSTS})
+    play(monkeypatch, tmp_path, lambda item: {"val/loss": item.trial.config.train.lr, **COSTS})
     flags = ("--runs", str(tmp_path / "runs"))
     ended = command(SEARCH, *flags, "--trials", "2")
     assert ended.exit_code == 0, ended.output

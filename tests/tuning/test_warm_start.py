@@ -104,7 +104,7 @@ def other(tmp_path: Path) -> RunLog:
 
 
 def test_a_search_that_weighs_latency_runs_what_a_design_has_run_without(other, tmp_path, monkeypatch):
-    runner = play(monkeypatch, measured)
+    runner = play(monkeypatch, tmp_path, measured)
     ended = command(TIMED, "--runs", str(tmp_path / "runs"), "--trials", "3", "--warm-start", str(other.root))
     assert ended.exit_code == 0, ended.output
     assert "told of 0 of 1 configurations; not of 1 without latency_ms" in ended.output
@@ -113,7 +113,7 @@ def test_a_search_that_weighs_latency_runs_what_a_design_has_run_without(other, 
 
 
 def test_a_baseline_that_was_taken_over_without_latency_runs_at_last(other, tmp_path, monkeypatch):
-    runner = play(monkeypatch, measured)
+    runner = play(monkeypatch, tmp_path, measured)
     flags = ("--runs", str(tmp_path / "runs"), "--trials", "3")
     assert command(TIMED, *flags).exit_code == 0
     log, key = RunLog(tmp_path / "runs" / "timed"), small_search.space("tiny").baseline.key
@@ -128,7 +128,7 @@ def test_a_baseline_that_was_taken_over_without_latency_runs_at_last(other, tmp_
 
 
 def test_what_measures_all_that_a_search_goes_by_is_taken_over(other, tmp_path, monkeypatch):
-    runner = play(monkeypatch, measured)
+    runner = play(monkeypatch, tmp_path, measured)
     plain = replace(small_search.SEARCH, asha=None)
     ended = command(plain, "--runs", str(tmp_path / "runs"), "--trials", "3", "--warm-start", str(other.root))
     assert ended.exit_code == 0, ended.output
@@ -139,7 +139,7 @@ def test_what_measures_all_that_a_search_goes_by_is_taken_over(other, tmp_path, 
 
 
 def test_a_run_log_given_twice_is_told_once(other, tmp_path, monkeypatch):
-    play(monkeypatch, measured)
+    play(monkeypatch, tmp_path, measured)
     twice = ("--warm-start", str(other.root), "--warm-start", str(other.root))
     ended = command(small_search.SEARCH, "--runs", str(tmp_path / "runs"), "--trials", "2", *twice)
     assert ended.exit_code == 0, ended.output
@@ -147,7 +147,7 @@ def test_a_run_log_given_twice_is_told_once(other, tmp_path, monkeypatch):
 
 
 def test_the_search_s_own_run_log_is_no_warm_start(tmp_path, monkeypatch):
-    play(monkeypatch, measured)
+    play(monkeypatch, tmp_path, measured)
     flags = ("--runs", str(tmp_path / "runs"), "--trials", "2")
     assert command(small_search.SEARCH, *flags).exit_code == 0
     refused = command(small_search.SEARCH, *flags, "--warm-start", str(tmp_path / "runs" / "small_search"))
