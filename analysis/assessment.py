@@ -16,7 +16,8 @@ Confidence = Literal["high", "medium", "low"]
 Recommendation = Literal["proceed", "pivot", "investigate", "block"]
 # What closes a gate whatever the criteria say, each a row of `analysis.gate`.
 ClosedBy = Literal[
-    "not complete", "imported", "simulated", "unproven", "no hash", "toy scale", "no criterion"
+    "not complete", "imported", "simulated", "unproven", "no hash", "toy scale", "no criterion", "trivial", "not converged",
+    "ratio alone",
 ]  # fmt: skip
 
 
@@ -105,6 +106,9 @@ def describe_recommendation(recommendation: str, status: str, closed_by: Collect
         "no hash": "A claim that is not shown to be older than its trials gives no verdict.",
         "toy scale": "Toy encoders show nothing of pretrained ones, so there is no verdict.",
         "no criterion": "The claim names no criterion, so there is no verdict.",
+        "trivial": "What a trivial predictor does as well gives no verdict.",
+        "not converged": "An efficiency against a reference that is not shown to have converged gives no verdict.",
+        "ratio alone": "A ratio without a limit to what it compares gives no verdict.",
     }
     for reason, sentence in because.items():
         if reason in closed_by:

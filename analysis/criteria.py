@@ -61,6 +61,8 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
     if values.empty:
         measured = ", ".join(data.metrics)
         where = f" on the further set '{criterion.on}'" if criterion.on else f" (the run log has {measured})"
+        if metric in data.metrics and not criterion.on:
+            where = " (no complete trial of it at a registered seed has it)"
         sentence = f"{metric} was not measured of {who}{where}, so its criterion is not met."
         return row | {"verdict": "not measured", "sentence": sentence}
     tested = data.tested_on(arm, metric)
@@ -72,14 +74,14 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
         compute_estimate(values["value"].tolist(), 1 - data.claim.alpha),
         METRICS[metric].direction == "higher",
     )
-    enough = estimate.n >= data.claim.seeds
+    enough = estimate.n >= data.claim.verdict_seeds
     verdict = decide_criterion(estimate.low, estimate.high, criterion.acceptable, higher) if enough else "undecided"
     decimals = decimals_of(metric)
     shown = f"{number(estimate.mean, decimals)} {interval(estimate.low, estimate.high, decimals)}".strip()
     if shown.endswith("]") and 1 - data.claim.alpha != CONFIDENCE:
         shown += f" at {1 - data.claim.alpha:.4g} confidence"
     n_failed = count_failed(data, {arm}, set(values["seed"]))
-    seeds = count(estimate.n, "seed") if enough else seed_share(estimate.n, data.claim.seeds, n_failed)
+    seeds = count(estimate.n, "seed") if enough else seed_share(estimate.n, data.claim.verdict_seeds, n_failed)
     sentence = (
         f"Criterion {metric_phrase(metric)} at {'least' if higher else 'most'} {criterion.acceptable:g} is {verdict}: "
         f"{who} has {shown} ({seeds}{tested and f', {tested}'}; target {criterion.target:g})."

@@ -11,10 +11,11 @@ from itertools import combinations
 import pandas as pd
 
 from analysis.capacity import find_capacity_axes
+from analysis.convergence import describe_unconverged
 from analysis.load import StudyData
 from analysis.objectives import read_costs
 from analysis.relative import FORMULAS, compute_param_efficiency, efficiency_by_seed
-from analysis.wording import count, decimals_of, metric_phrase, number, quantity, whole_percent
+from analysis.wording import decimals_of, metric_phrase, number, quantity, whole_percent
 from foresight.compare import compute_estimate
 from foresight.metrics import METRICS, RELATIVE_METRICS
 
@@ -81,19 +82,10 @@ def _warnings(data: StudyData, table: pd.DataFrame, row: dict[str, object]) -> l
             f"Efficiency {number(row['efficiency'])} is above 1 although the reference is the larger ({sizes}): "  # type: ignore[arg-type]
             "the reference may be under-trained."
         )
-    found += _not_converged(data, reference)
+    unconverged = describe_unconverged(data, reference)
+    found += [unconverged] if unconverged else []
     found += [text for name in (arm, reference) for text in _off_its_label(data, name)]
     return found + _absolute_failures(data, table, row)
-
-
-def _not_converged(data: StudyData, reference: str) -> list[str]:
-    of_reference = data.registered[data.registered["arm"] == reference]
-    recorded = of_reference.get("train/converged", pd.Series(dtype=float)).dropna().astype(float)
-    if recorded.empty:
-        return [f"No trial of the reference {reference} records whether its training had converged."]
-    n_open = int((recorded == 0).sum())
-    said = f"The reference {reference} had not converged in {n_open} of {count(len(recorded), 'trial')}."
-    return [said] if n_open else []
 
 
 def _off_its_label(data: StudyData, arm: str) -> list[str]:

@@ -34,13 +34,13 @@ def build_studies(runs: Path, waivers: Iterable[Waiver] = ()) -> pd.DataFrame:
     for path in sorted(sweep.parent for sweep in runs.glob("*/sweep.json")):
         try:
             study = load(path, waivers=waivers)
+            gate = study.gate()
         except WaiverError:
             raise
         except RequestError as error:
             found = {"status": "not readable", "state": "not measured", "criteria_met": 0, "criteria": 0}
             rows.append(found | {"study": path.name, "reasons": [str(error)]})
             continue
-        gate = study.gate()
         criteria = gate[gate["what"] == "criterion"]
         amended = describe_amendments(study.amendments())
         found = {"study": path.name, "status": study_status(study.data), "state": state_of(gate)}

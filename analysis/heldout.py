@@ -53,6 +53,11 @@ def heldout_size(trials: pd.DataFrame, name: str) -> int:
     return int(trials[f"{PREFIX}{name}/n"].dropna().iloc[0])
 
 
+def trivial_scores(data: StudyData, name: str, metric: str) -> dict[str, float]:
+    """What each predictor that ignores its input scores on a set."""
+    return {str(row["arm"]): float(str(row["mean"])) for row in _trivial_rows(data, name) if row["metric"] == metric}
+
+
 def _identity(trials: pd.DataFrame, name: str) -> dict[str, object]:
     return {"n": heldout_size(trials, name), "hash": str(trials[f"{PREFIX}{name}/hash"].dropna().iloc[0])}
 

@@ -20,9 +20,18 @@ from analysis.relative import add_relative_metrics
 from analysis.test_set import TIMED, check_test_set, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
-from foresight.declared import FactorInfo, find_foreign_fields, list_arms, read_factors, searched_fields, varied_fields
+from foresight.declared import (
+    FactorInfo,
+    check_declared,
+    find_foreign_fields,
+    list_arms,
+    read_factors,
+    searched_fields,
+    varied_fields,
+)
 from foresight.errors import RequestError, nearest_name
 from foresight.looks import from_json_rows
+from foresight.manifest import ADDED, MANIFEST
 from foresight.metrics import METRICS
 from foresight.runlog import RunLog, usable_trials
 from foresight.same_images import TEST_SET_COLUMNS
@@ -192,8 +201,9 @@ def read_study(path: Path) -> StudyData:
     measured = [name for name in measured if complete[f"test/{name}"].notna().any()]
     refusals.check_ranges(complete)
     refusals.check_further_sets_named(complete)
-    manifest = read_checked(log.read_manifest, [path / "manifest.parquet"])
+    manifest = read_checked(log.read_manifest, [path / MANIFEST, path / ADDED])
     refusals.check_manifest(manifest)
+    refusals.check_planned_identity(trials, manifest)
     planned = manifest[find_foreign_fields(manifest, sweep) == ""].reset_index(drop=True)
     if planned.empty:
         planned = pd.DataFrame(columns=["key", "arm", "factor", "level", "seed"])
@@ -260,6 +270,7 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, 
     recorded = read_checked(partial(log.trials, finished), trial_files)
     if recorded.empty:
         raise RequestError(f"study '{path.name}' has an empty run log: no trial has been recorded yet")
+    check_declared(sweep)
     refusals.check_schema(recorded)
     refusals.check_identity(recorded)
     return sweep, recorded, finished

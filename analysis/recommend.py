@@ -66,6 +66,9 @@ def build_recommendation(data: StudyData, table: pd.DataFrame, budget: Mapping[s
         raise RequestError(
             f"no arm of '{data.name}' has the {data.claim.seeds} registered seeds that a recommendation needs"
         )
+    for name in budget:
+        if costs.loc[judged, name].isna().all():
+            raise RequestError(f"the budget limits {name}, which no arm of '{data.name}' has measured")
     affordable = [arm for arm in judged if all(float(costs[name][arm]) <= limit for name, limit in budget.items())]
     written = ", ".join(f"{name}={limit:g}" for name, limit in budget.items())
     if not affordable:
@@ -102,7 +105,9 @@ def describe_recommendation(recommendation: pd.DataFrame) -> list[str]:
             f"{number(row['quality'], decimals_of(metric))} {interval(row['low'], row['high'], decimals_of(metric))}"
         )
         text = f"Within {row['budget']}, {row['arm']} has the best mean {metric_phrase(metric)}, {shown.strip()}, "
-        sentences.append(f"{text}of {count(row['n_affordable'], 'affordable arm')} ({row['n_arms']} in all).")
+        sentences.append(
+            f"{text}of {count(row['n_affordable'], 'affordable arm')} (of {row['n_arms']} with every registered seed)."
+        )
         if row["not_told_apart"]:
             sentences.append(f"It is not told apart from {row['not_told_apart']}.")
     return sentences

@@ -61,6 +61,20 @@ def check_manifest(planned: pd.DataFrame) -> None:
         )
 
 
+def check_planned_identity(trials: pd.DataFrame, planned: pd.DataFrame) -> None:
+    """Refuses a row that names another arm or seed than the plan does for its key: its number would be another arm's."""
+    plan = planned.drop_duplicates("key").set_index("key")
+    known = trials[trials["key"].isin(plan.index)]
+    for name in ("arm", "seed"):
+        odd = known[known[name].to_numpy() != known["key"].map(plan[name]).to_numpy()]
+        if len(odd):
+            first = odd.iloc[0]
+            raise RequestError(
+                f"trial {first['key']} says {name} {first[name]}, and the manifest plans {name} {plan.loc[first['key'], name]} "
+                f"for this key ({len(odd)} such trials), so its numbers may be another arm's; restore the file that was changed"
+            )
+
+
 def check_blocks(complete: pd.DataFrame) -> None:
     """Refuses two complete trials of one arm and seed."""
     twins = complete[complete.duplicated(["arm", "seed"], keep=False)].sort_values(["arm", "seed"])
@@ -76,13 +90,27 @@ def check_blocks(complete: pd.DataFrame) -> None:
 def check_ranges(complete: pd.DataFrame) -> None:
     """Refuses a measured value that is infinite or outside its metric's range; what was not measured is nan."""
     for column in map(str, complete.columns):
-        if not column.startswith((*MEASURED, "share/", "cost/")) or not pd.api.types.is_numeric_dtype(complete[column]):
+        if not column.startswith((*MEASURED, "share/", "cost/")):
             continue
+        is_metric = column.split("/")[-1] in METRICS
+        if not pd.api.types.is_numeric_dtype(complete[column]):
+            texts = complete[complete[column].map(lambda value: isinstance(value, str))]
+            if len(texts) and (is_metric or column.startswith("cost/")):
+                first = texts.iloc[0]
+                raise RequestError(
+                    f"trial {first['key']} has {column} = '{first[column]}', which is text and no number; write the row anew"
+                )
+            if not is_metric:
+                continue
         values = complete[column].astype(float)
         infinite = np.isinf(values)
         if infinite.any():
             key = complete.loc[infinite, "key"].iloc[0]
             raise RequestError(f"trial {key} has {column} = {values[infinite].iloc[0]:g}; infinity is no measurement")
+        negative = values < 0
+        if column.startswith("cost/") and negative.any():
+            key = complete.loc[negative, "key"].iloc[0]
+            raise RequestError(f"trial {key} has {column} = {values[negative].iloc[0]:g}; no cost is below 0")
         metric = METRICS.get(column.split("/")[-1]) if column.startswith(MEASURED) else None
         if metric is None:
             continue

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 from scipy.special import stdtrit
 
 from analysis.blocks import BlockFit, compute_sd_interval, fit_blocks
@@ -19,7 +18,9 @@ from analysis.load import StudyData
 from analysis.reading import read_checked
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
+from foresight.errors import RequestError
 from foresight.estimates import CONFIDENCE
+from foresight.manifest import ADDED, read_manifest
 from foresight.runlog import RunLog
 
 REPLICATE_COLUMNS = (
@@ -28,6 +29,7 @@ REPLICATE_COLUMNS = (
 )  # fmt: skip
 NOISIER = 3.0  # times the median arm's residual spread: an arm that is named
 MOST_NAMED = 5
+UNREAD = "not readable"
 
 
 def build_replicates(data: StudyData) -> pd.DataFrame:
@@ -38,33 +40,36 @@ def build_replicates(data: StudyData) -> pd.DataFrame:
     paired difference at the claimed seeds, if both arms have the residual noise. A factorial has no rows per arm.
     """
     values = seed_values(data, data.claim.primary)
-    rows = [_same_seed_row(str(name), mine) for name, mine in read_repeats(data).groupby("name", sort=False)]
+    repeats, unread = read_repeats(data)
+    rows = [_same_seed_row(str(name), mine) for name, mine in repeats.groupby("name", sort=False)]
+    rows += [{"kind": UNREAD, "name": study, "n_trials": 0, "n_seeds": 0, "df": 0} for study in unread]
     rows += _model_rows(values, fit := fit_blocks(values), data.claim.seeds)
     rows += [] if data.is_factorial else _arm_rows(data, values, fit)
     frame = pd.DataFrame(rows, columns=list(REPLICATE_COLUMNS))
     return frame.assign(metric=data.claim.primary, margin=data.claim.margin, n_test=data.n_test)
 
 
-def read_repeats(data: StudyData) -> pd.DataFrame:
-    """Trials that should be equal: `name`, `seed`, `key`, `value` of the primary metric; two rows or more per name and seed.
+def read_repeats(data: StudyData) -> tuple[pd.DataFrame, list[str]]:
+    """Trials that should be equal, and the studies beside this one that cannot be read.
 
-    Equal are trained trials on the same images whose every `config/` column agrees, under different names of this study
-    or under the same key in a study beside it. Imported trials do not say all of their configuration, so none is used.
+    The trials have `name`, `seed`, `key` and `value` of the primary metric; two rows or more per name and seed. Equal are
+    trained trials on the same images whose every `config/` column agrees, under different names of this study or under the
+    same key in a study beside it. Imported trials do not say all of their configuration, so none is used.
     """
     column = f"test/{data.claim.primary}"
     trained = data.complete[(data.complete["provenance"] == "trained") & data.complete[column].notna()]
     fields = [name for name in map(str, trained) if name.startswith("config/") and name != "config/seed"]
     if not fields:
-        return pd.DataFrame(columns=["name", "seed", "key", "value"])
+        return pd.DataFrame(columns=["name", "seed", "key", "value"]), []
     varied = [name for name in fields if trained[name].nunique(dropna=False) > 1]
     group = trained.groupby(varied, dropna=False, sort=False).ngroup() if varied else pd.Series(0, index=trained.index)
     own = pd.DataFrame({"name": trained["arm"], "group": group, "seed": trained["seed"], "key": trained["key"]})
     own["value"] = trained[column].astype(float)
-    found = pd.concat([own, _elsewhere(data, trained, own)], ignore_index=True)
+    elsewhere, unread = _elsewhere(data, trained, own)
+    found = pd.concat([own, elsewhere], ignore_index=True)
     found["name"] = found.groupby("group")["name"].transform(lambda names: " = ".join(dict.fromkeys(names)))
-    return found[found.duplicated(["group", "seed"], keep=False)][["name", "seed", "key", "value"]].reset_index(
-        drop=True
-    )
+    repeats = found[found.duplicated(["group", "seed"], keep=False)][["name", "seed", "key", "value"]]
+    return repeats.reset_index(drop=True), unread
 
 
 def compute_pooled_sd(values: pd.DataFrame) -> tuple[float, int, float]:
@@ -82,6 +87,10 @@ def describe_replicates(frame: pd.DataFrame) -> list[str]:
     metric, decimals = metric_phrase(frame["metric"].iloc[0]), decimals_of(frame["metric"].iloc[0]) + 1
     return [
         *_repeat_sentences(frame[frame["kind"] == "same seed"], metric, decimals),
+        *[
+            f"A file of the study {name} beside this one is damaged, so it is unknown whether it ran one of these trials again."
+            for name in frame.loc[frame["kind"] == UNREAD, "name"]
+        ],
         *_residual_sentences(frame, metric, decimals),
         *_arm_sentences(frame[frame["kind"] == "over seeds"], metric, decimals),
     ]
@@ -178,29 +187,41 @@ def _arm_rows(data: StudyData, values: pd.DataFrame, fit: BlockFit) -> list[dict
     return rows
 
 
-def _elsewhere(data: StudyData, trained: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
-    """Complete trials of the studies beside this one that ran the key of one of its trials again, on the same images."""
+def _elsewhere(data: StudyData, trained: pd.DataFrame, own: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Complete trials of the studies beside this one that ran the key of one of its trials again, on the same images.
+
+    A damaged file of another study is no fault of this one: the study is named, and nothing of it is used.
+    """
     by_key = own.set_index("key").join(trained.set_index("key")[["data/test_hash", "cost/train_s"]])
-    rows = []
+    rows, unread = [], []
     for manifest in sorted(data.log.root.parent.glob("*/manifest.parquet")):
         log = RunLog(manifest.parent)
         if log.root == data.log.root:
             continue
-        planned = read_checked(partial(_keys_of, manifest), [manifest])
-        for key in sorted(planned & set(by_key.index)):
-            path = log.trials_dir / key / "trial.parquet"
-            if not path.exists():
-                continue
-            other, mine = read_checked(partial(log.read_trial, key), [path]), by_key.loc[key]
-            value = other.get(f"test/{data.claim.primary}")
-            is_run = other["status"] == "complete" and other["provenance"] == "trained"
-            # Two runs never take the same time to the last digit: a folder that was copied is no second run.
-            is_copy = other["cost/train_s"] is not None and other["cost/train_s"] == mine["cost/train_s"]
-            if is_run and not is_copy and pd.notna(value) and other.get("data/test_hash") == mine["data/test_hash"]:
-                row = {"name": f"{mine['name']} in {log.root.name}", "group": mine["group"], "seed": mine["seed"]}
-                rows.append(row | {"key": key, "value": float(value)})
-    return pd.DataFrame(rows, columns=["name", "group", "seed", "key", "value"])
+        try:
+            planned = read_checked(partial(_keys_of, manifest.parent), [manifest, manifest.parent / ADDED])
+            rows += _repeats_in(log, by_key, sorted(planned & set(by_key.index)), data.claim.primary)
+        except RequestError:
+            unread.append(log.root.name)
+    return pd.DataFrame(rows, columns=["name", "group", "seed", "key", "value"]), unread
 
 
-def _keys_of(manifest: Path) -> set[str]:
-    return set(pq.read_table(manifest, columns=["key"])["key"].to_pylist())
+def _repeats_in(log: RunLog, by_key: pd.DataFrame, keys: list[str], metric: str) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for key in keys:
+        path = log.trials_dir / key / "trial.parquet"
+        if not path.exists():
+            continue
+        other, mine = read_checked(partial(log.read_trial, key), [path]), by_key.loc[key]
+        value = other.get(f"test/{metric}")
+        is_run = other["status"] == "complete" and other["provenance"] == "trained"
+        # Two runs never take the same time to the last digit: a folder that was copied is no second run.
+        is_copy = other["cost/train_s"] is not None and other["cost/train_s"] == mine["cost/train_s"]
+        if is_run and not is_copy and pd.notna(value) and other.get("data/test_hash") == mine["data/test_hash"]:
+            row = {"name": f"{mine['name']} in {log.root.name}", "group": mine["group"], "seed": mine["seed"]}
+            rows.append(row | {"key": key, "value": float(value)})
+    return rows
+
+
+def _keys_of(study: Path) -> set[str]:
+    return set(read_manifest(study, ["key"])["key"])

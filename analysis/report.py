@@ -17,6 +17,7 @@ from analysis.cost import build_cost, describe_cost
 from analysis.coverage import describe_coverage
 from analysis.figure_style import Drawing
 from analysis.figures import draw_figures
+from analysis.gate import closed_by, waived_in
 from analysis.inline_svg import inline_svg
 from analysis.page_rows import distinct_values, heldout_rows, records, scene_rows, share_rows, table_rows
 from analysis.pictures import read_pictures
@@ -104,6 +105,9 @@ def render_report(study: Study, drawings: list[Drawing], price: Price | None = N
         "tested": data.tested_on(),
         "amended": amended_note(data.sweep).strip(),
         "judged": data.claim.judged_arm(data.arms),
+        "closed_by": closed_by(study.gate()),
+        "waived_in": waived_in(study.gate()),
+        "criterion_confidence": f"{100 * (1 - data.claim.alpha):.4g}",
         "criteria": records(verdicts[verdicts["kind"] == "criterion"]),
         "arms": records(arms.loc[decisive_first.sort_values(kind="stable").index]),
         "tests": wording.capitalised(

@@ -24,6 +24,13 @@ def check_test_set(complete: pd.DataFrame) -> int | None:
             raise RequestError(
                 f"trial {without['key'].iloc[0]} does not record {column}, so its test images are unknown"
             )
+    said = complete["data/n_test"].dropna().astype(float)
+    odd = said[(said < 1) | (said % 1 != 0)]
+    if len(odd):
+        key = complete.loc[odd.index[0], "key"]
+        raise RequestError(
+            f"trial {key} says it was tested on {odd.iloc[0]:g} rows; a test set has a whole number of 1 or more"
+        )
     check_same_images(complete)
     return count_test_rows(complete)
 

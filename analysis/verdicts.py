@@ -89,7 +89,7 @@ def _arm_row(
     n_pairs = 0 if pd.isna(row["n_pairs"]) else int(row["n_pairs"])
     pairs = set(map(int, str(row["pair_seeds"]).split())) if n_pairs else set()
     verdict = decide_arm(
-        n_pairs, claim.seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
+        n_pairs, claim.verdict_seeds, row["difference"], row["p_holm"], row["p_noninferior_holm"], claim.alpha,
         row["direction"] == "higher", count_failed(data, {str(row["arm"]), BASELINE}, pairs),
     )  # fmt: skip
     if claim.exploratory:
@@ -97,6 +97,8 @@ def _arm_row(
     alpha, next_alpha, items = claim.alpha, claim.alpha, data.items
     if test is not None and lacks_trials(test):
         verdict = f"no verdict ({seed_share(test['n_pairs'], test['n_seeds'], 0)} of look {test['look']})"
+    elif test is not None and test["n_seeds"] < claim.verdict_seeds:
+        verdict = f"no verdict ({seed_share(test['n_seeds'], claim.verdict_seeds, 0)})"
     elif test is not None:
         verdict, alpha, next_alpha = str(test["verdict"]), test["alpha_at_look"], next_level(test, claim)
         items = f"{items}, {describe_test(test)}"

@@ -49,6 +49,16 @@ class Waiver(BaseModel):
         return f"waived by {self.name} on {self.date.isoformat()}: {self.reason.rstrip('.')}"
 
 
+class _WaiverLoader(yaml.SafeLoader):
+    """YAML as people write it: to YAML 1.1 the word `on` is `true`, and so could be no field."""
+
+
+_WaiverLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 class _WaiverFile(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -65,7 +75,7 @@ def read_waivers(path: Path | None, studies: Iterable[str]) -> tuple[Waiver, ...
         return ()
     path = path or DEFAULT_FILE
     try:
-        found = _WaiverFile.model_validate(yaml.safe_load(path.read_text())).waivers
+        found = _WaiverFile.model_validate(yaml.load(path.read_text(), _WaiverLoader)).waivers
     except OSError as error:
         raise RequestError(f"the waivers in {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:

@@ -69,7 +69,7 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
             judged_arm=judged,
             provenance=[],
             closed_by=closed,
-            registered_seeds=claim.seeds,
+            registered_seeds=claim.verdict_seeds,
             claim_hash=sweep.get("claim_hash"),
             amendments=describe_amendments(build_amendments(sweep)),
             criteria=criteria,

@@ -4,9 +4,11 @@ Three systems run as many of them on two slots, each in a process of its own so 
 the whole launcher with its durable run log; plain Ray Tune as its documentation shows it; and Optuna's own loop, which starts no
 process and writes nothing. This one also plans the study, and runs the command again when everything is done. Beside the seconds
 on the clock stand those that the driver computed for: other programs on the machine move the one and hardly the other.
+At the end it shows what a proposal of a search takes as finished trials grow (`benchmarks.ask_time`).
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -126,30 +128,65 @@ def main(
     job: Annotated[str | None, typer.Option(hidden=True)] = None,
     scratch: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Measures each size and prints the table."""
+    """Measures each size and prints the tables."""
     if job is not None and scratch is not None:
         print(json.dumps(run_job(job, trials[0], scratch)))
         return
+    console, rows = Console(width=140), []
+    for n_trials in trials:
+        with tempfile.TemporaryDirectory(prefix="foresight-scale-") as folder:
+            rows += measure_scale(n_trials, Path(folder))
+    console.print(show_rows(rows))
+    for line in describe_growth(rows):
+        console.print(line)
+    from benchmarks.ask_time import measure_ask_times
+
+    with tempfile.TemporaryDirectory(prefix="foresight-scale-") as folder:
+        console.print(show_asks(measure_ask_times(Path(folder))))
+    console.print(f"load average at the end: {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
+
+
+def show_rows(rows: list[dict[str, Any]]) -> Table:
+    """A line for each system and size."""
     table = Table(title="Trials that do nothing, two at a time", title_justify="left")
     for heading in (
         "system", "trials", "command s", "of it running s", "driver's work s", "trials/s", "slot-s a trial", "driver MB",
     ):  # fmt: skip
         table.add_column(heading)
-    for n_trials in trials:
-        with tempfile.TemporaryDirectory(prefix="foresight-scale-") as folder:
-            for row in measure_scale(n_trials, Path(folder)):
-                table.add_row(
-                    row["title"],
-                    str(n_trials),
-                    f"{row['command_s']:.1f}",
-                    f"{row['wall_s']:.1f}",
-                    f"{row['driver_s']:.1f}",
-                    f"{n_trials / row['wall_s']:.0f}",
-                    f"{row['wall_s'] * SLOTS / n_trials:.4f}",
-                    f"{row['peak_mb']:.0f}",
-                )
-        table.add_section()
-    Console(width=140).print(table)
+    for row in rows:
+        seconds = [f"{row[name]:.1f}" for name in ("command_s", "wall_s", "driver_s")]
+        rates = [f"{row['n_trials'] / row['wall_s']:.0f}", f"{slot_seconds(row):.4f}", f"{row['peak_mb']:.0f}"]
+        table.add_row(row["title"], str(row["n_trials"]), *seconds, *rates)
+    return table
+
+
+def slot_seconds(row: dict[str, Any]) -> float:
+    """What a trial takes of a slot that does nothing else."""
+    return row["wall_s"] * SLOTS / row["n_trials"]
+
+
+def describe_growth(rows: list[dict[str, Any]]) -> list[str]:
+    """For each system that ran two sizes, how much more a trial costs at the largest than at the smallest; linear is 1."""
+    lines = []
+    for title in dict.fromkeys(row["title"] for row in rows):
+        sizes = sorted((row for row in rows if row["title"] == title), key=lambda row: row["n_trials"])
+        first, last = sizes[0], sizes[-1]
+        if first["n_trials"] < last["n_trials"]:
+            slots = slot_seconds(last) / slot_seconds(first)
+            work = last["driver_s"] / last["n_trials"] / (first["driver_s"] / first["n_trials"])
+            between = f"from {first['n_trials']} to {last['n_trials']} trials"
+            lines.append(f"{title}, {between}: a trial takes {slots:.2f} x the slot-seconds, {work:.2f} x the work")
+    return lines
+
+
+def show_asks(rows: list[dict[str, float]]) -> Table:
+    """Proposals by TPE, as finished trials grow."""
+    table = Table(title="A proposal by TPE, the process's own work", title_justify="left")
+    for heading in ("finished trials", "this system, ms", "Optuna alone, ms", "this system: resumed in s"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(f"{row['n']:.0f}", f"{row['ours_ms']:.1f}", f"{row['optuna_ms']:.1f}", f"{row['resume_s']:.1f}")
+    return table
 
 
 if __name__ == "__main__":

@@ -91,6 +91,17 @@ def read_amendments(sweep: Mapping[str, Any]) -> tuple[Amendment, ...]:
         amendments = tuple(Amendment(**stored) for stored in sweep.get("amendments", ()))
     except TypeError as error:
         raise RequestError(f"an amendment in sweep.json is damaged: {error}") from error
+    for amendment in amendments:
+        kinds = {"reason": str, "made": str, "n_complete": int, "before": Mapping, "after": Mapping}
+        odd = [name for name, kind in kinds.items() if not isinstance(getattr(amendment, name), kind)]
+        if odd:
+            raise RequestError(
+                f"an amendment in sweep.json is damaged: its {', '.join(odd)} is no {kinds[odd[0]].__name__}"
+            )
+        if not amendment.reason.strip():
+            raise RequestError(
+                f"the amendment of {amendment.made} in sweep.json gives no reason, so nothing says why the claim was changed"
+            )
     after = [hash_claim(amendment.after) for amendment in amendments]
     before = [hash_claim(amendment.before) for amendment in amendments]
     if amendments and [*before[1:], sweep.get("claim_hash")] != after:

@@ -6,6 +6,7 @@ claim, and analysis judges by the stored one. What has to change all the same is
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.space import BASELINE
 from foresight.spending import Look, Spending, plan_looks
 
+LEAST_SEEDS = 3  # below that no claim gives a verdict, whatever number it registers
 OPTIONAL_PARTS = ("reference", "judged", "spending", "exploratory")
 
 
@@ -73,22 +75,33 @@ class Claim:
         relative = [c.metric for c in self.criteria if c.metric in RELATIVE_METRICS]
         if relative and not self.reference:
             raise RequestError(f"the criterion on '{relative[0]}' needs the claim to name its reference arm")
-        if not (0 < self.alpha < 0.5 and self.margin > 0 and self.seeds >= 2):
+        if not (0 < self.alpha < 0.5 and 0 < self.margin < math.inf and self.seeds >= 2 and self.seeds % 1 == 0):
             raise RequestError(
-                f"a claim needs 0 < alpha < 0.5, margin > 0 and seeds >= 2, got {self.alpha}, {self.margin}, {self.seeds}"
+                "a claim needs 0 < alpha < 0.5, a finite margin > 0 and a whole number of seeds >= 2, got "
+                f"{self.alpha}, {self.margin}, {self.seeds}"
             )
         if not 0 < self.power < 1:
             raise RequestError(f"a claim's power is a chance between 0 and 1, such as 0.8, got {self.power}")
         if self.exploratory and (self.criteria or self.spending is not None):
             raise RequestError("an exploratory claim gives no verdicts, so it has neither criteria nor looks")
         self._check_spending()
+        named = [(c.metric, c.on) for c in self.criteria]
         for c in self.criteria:
+            if named.count((c.metric, c.on)) > 1:
+                where = f" on '{c.on}'" if c.on else ""
+                raise RequestError(f"the claim has two criteria on '{c.metric}'{where}; keep one of them")
             if c.on and c.on not in HELDOUT_SETS:
                 raise RequestError(
                     f"the criterion on '{c.metric}' names an unknown set '{c.on}'{nearest_name(c.on, HELDOUT_SETS)}; known: "
                     f"{', '.join(HELDOUT_SETS)}"
                 )
             levels = (c.target, c.acceptable, c.failure)
+            low, high = METRICS[c.metric].low, METRICS[c.metric].high
+            if not all(low <= level <= high and math.isfinite(level) for level in levels):
+                raise RequestError(
+                    f"'{c.metric}': target, acceptable and failure must be numbers in [{low:g}, {high:g}], the metric's range, "
+                    f"got {levels}"
+                )
             descending = METRICS[c.metric].direction == "higher"
             if list(levels) != sorted(levels, reverse=descending):
                 raise RequestError(
@@ -119,6 +132,11 @@ class Claim:
                 f"the criterion on '{relative[0]}' would judge the reference '{judged}' against itself; "
                 "name another arm in 'judged'"
             )
+
+    @property
+    def verdict_seeds(self) -> int:
+        """The seeds that a verdict needs."""
+        return max(self.seeds, LEAST_SEEDS)
 
     def looks(self) -> tuple[Look, ...]:
         """Where arms are judged, and at which level: one look at `seeds` and alpha, or those of `spending`."""

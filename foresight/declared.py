@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from foresight.errors import RequestError
 from foresight.space import BASELINE
 
 
@@ -49,6 +50,16 @@ def read_factors(sweep: Mapping[str, Any]) -> tuple[FactorInfo, ...]:
             )
         )
     return tuple(factors)
+
+
+def check_declared(sweep: Mapping[str, Any]) -> None:
+    """Raises RequestError where the space in the content of sweep.json cannot be read."""
+    try:
+        read_factors(sweep)
+        varied_fields(sweep)
+    except (AttributeError, KeyError, TypeError) as error:
+        said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise RequestError(f"the space in sweep.json is damaged ({said}); restore it from a copy") from error
 
 
 def varied_fields(sweep: Mapping[str, Any]) -> set[str]:

@@ -3,14 +3,16 @@
     runs/<study>/
       sweep.json                  question, claim and its hash, space, scale, versions, git commit, created
       manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
+      manifest_added.parquet      of a search: what it has planned since manifest.parquet was written
       looks.json                  of a claim that spends its alpha: one row per arm and look at which it was tested
       latency/<arm_key>.parquet   one row per arm: latency, measured alone on the machine after the training trials
+      memory/<arm_key>.parquet    one row per arm whose trials share GPUs: what it needs of a GPU's memory
       trials/<key>/
         config.json  epochs.parquet  samples.parquet  examples.png (and other pictures)
         weights.safetensors     of studies whose trained models others continue
         trial.parquet             one row, written last: a trial exists if and only if this file does
       splits/<set hash>.parquet   the content hashes of one split's images, once however many trials use it
-      consolidated*.parquet       derived, for fast reading: trials, epochs, summaries of samples, latency
+      consolidated*.parquet       derived, for fast reading: trials, epochs, summaries of samples, latency, memory
 
 Every file is written under a temporary name, flushed to the disk and renamed, and a trial's files appear together with its
 row last, so a process may die and the disk may be full at any line (`foresight.storage`). No two processes write one file,
@@ -26,10 +28,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from foresight.derived import file_identities, read_derived, to_parquet
 from foresight.errors import RunEndedError
+from foresight.manifest import read_manifest, write_manifest
 from foresight.storage.copies import CopiedFiles
 from foresight.storage.lease import Claim
 from foresight.storage.local import LocalFiles
@@ -149,16 +151,11 @@ class RunLog:
 
     def write_manifest(self, rows: list[dict[str, Any]]) -> None:
         """Adds planned trials to the manifest; a key that is already planned keeps its row."""
-        new = pd.DataFrame(rows)
-        old = self.read_manifest()
-        merged = pd.concat([old, new[~new["key"].isin(old["key"])]], ignore_index=True) if len(old) else new
-        if len(merged) > len(old):
-            self.write("manifest.parquet", to_parquet(pa.Table.from_pandas(merged, preserve_index=False)))
+        write_manifest(self, rows)
 
     def read_manifest(self) -> pd.DataFrame:
         """One row per planned trial; empty before the first run."""
-        path = self.root / "manifest.parquet"
-        return pd.read_parquet(path) if path.exists() else pd.DataFrame({"key": pd.Series(dtype=str)})
+        return read_manifest(self.root)
 
     def write_looks(self, tests: list[dict[str, Any]]) -> None:
         """Replaces the record of the looks that were taken; those before them come first, as they were."""
@@ -239,28 +236,35 @@ class RunLog:
     def read_trial(self, key: str) -> dict[str, Any]:
         """The row of one finished trial, wherever it was written."""
         self.refresh_trial(key)
-        return pq.read_table(self.trials_dir / key / "trial.parquet").to_pylist()[0]
+        return read_whole(self.trials_dir / key / "trial.parquet").to_pylist()[0]
 
     def statuses(self) -> dict[str, str]:
         """Key to status of every finished trial."""
         trials = self.trials()
         return dict(zip(trials["key"], trials["status"], strict=True)) if len(trials) else {}
 
-    # --- latency, measured per arm ---------------------------------------------------------------------------------
+    # --- latency and memory, measured per arm ----------------------------------------------------------------------
 
     def write_latency(self, arm_key: str, row: Mapping[str, Any]) -> None:
-        table = pa.Table.from_pylist([{"arm_key": arm_key, **row}])
-        self.write(f"latency/{arm_key}.parquet", to_parquet(table))
+        self.write_arm("latency", arm_key, row)
 
     def read_latency(self) -> pd.DataFrame:
         """One row per measured arm; empty before the measurement."""
-        folder = self.root / "latency"
+        return self.read_arms("latency")
+
+    def write_arm(self, kind: str, arm_key: str, row: Mapping[str, Any]) -> None:
+        table = pa.Table.from_pylist([{"arm_key": arm_key, **row}])
+        self.write(f"{kind}/{arm_key}.parquet", to_parquet(table))
+
+    def read_arms(self, kind: str) -> pd.DataFrame:
+        """As `read_latency`, of any of what is measured per arm: `latency`, `memory`."""
+        folder = self.root / kind
         if not folder.exists():
             return pd.DataFrame()
         paths = sorted(entry.path for entry in os.scandir(folder) if not entry.name.startswith("."))
         parts = file_identities((Path(path).stem, path) for path in paths if path.endswith(".parquet"))
         table = read_derived(
-            self.root / "consolidated_latency.parquet",
+            self.root / f"consolidated_{kind}.parquet",
             parts,
             lambda arm_key: read_whole(folder / f"{arm_key}.parquet"),
             "arm_key",

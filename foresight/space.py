@@ -6,7 +6,7 @@ from the command and not a traceback from an import.
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -58,6 +58,14 @@ class Trial:
     def key(self) -> str:
         return self.config.key
 
+    @classmethod
+    def of_arm(cls, arm: Arm, seeds: Sequence[int]) -> "list[Trial]":
+        """The arm at each of these seeds, the keys made together: alone each would hash the whole configuration."""
+        trials = [cls(arm, arm.config.at_seed(seed)) for seed in seeds]
+        for trial, key in zip(trials, arm.config.keys_at(seeds), strict=True):
+            vars(trial)["key"] = key  # what the property would keep
+        return trials
+
     @property
     def seed(self) -> int:
         return self.config.seed
@@ -76,6 +84,10 @@ class SearchSpace:
 
     def arms(self) -> list[Arm]:
         """Every arm, the baseline first. Raises RequestError for a space that cannot be run as declared."""
+        return list(self._arms)
+
+    @cached_property
+    def _arms(self) -> list[Arm]:
         self._check_factors()
         arms = self._arms_one_at_a_time() if self.design == "one_at_a_time" else self._arms_factorial()
         by_key: dict[str, Arm] = {}
@@ -93,9 +105,9 @@ class SearchSpace:
         """All trials, block after block, so that an interrupted sweep has every arm at the same seeds."""
         if n_seeds < 1:
             raise RequestError(f"a sweep needs at least 1 seed, not {n_seeds}")
-        arms = self.arms()
         first = self.baseline.seed
-        trials = [Trial(arm, arm.config.at_seed(seed)) for seed in range(first, first + n_seeds) for arm in arms]
+        of_arms = [Trial.of_arm(arm, range(first, first + n_seeds)) for arm in self._arms]
+        trials = [trial for block in zip(*of_arms, strict=True) for trial in block]
         keys = {trial.key for trial in trials}
         if len(keys) < len(trials):
             raise RequestError(f"{len(trials)} trials share {len(keys)} keys; rename or change an arm")
@@ -152,10 +164,19 @@ class SearchSpace:
                 )
 
     def _with_level(self, factor: Factor, level: Any) -> TrialConfig:
-        try:
-            return self.baseline.with_fields(factor.changes(level))
-        except RequestError as error:
-            raise RequestError(f"factor '{factor.name}': {error}") from error
+        made = self._made.get((factor.name, factor.field, repr(level)))
+        if made is None:
+            try:
+                made = self.baseline.with_fields(factor.changes(level))
+            except RequestError as error:
+                raise RequestError(f"factor '{factor.name}': {error}") from error
+            self._made[factor.name, factor.field, repr(level)] = made
+        return made
+
+    @cached_property
+    def _made(self) -> dict[tuple[str, str, str], TrialConfig]:
+        """The configurations of single levels so far: each is checked, and then an arm."""
+        return {}
 
     def _arms_one_at_a_time(self) -> list[Arm]:
         arms = [Arm(BASELINE, "", "", self.baseline)]

@@ -1,8 +1,11 @@
 """The claim that was fixed before the run, read back from sweep.json. Nothing here looks at a result."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from foresight.amendment import check_untouched, read_amendments
 from foresight.claim import Claim, Criterion
@@ -16,7 +19,10 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
     Raises RequestError when a part is missing or out of order, or when the claim is not the one whose hash was stored
     with it, unless amendments lead from that to this: limits that move after the run are no claim.
     """
+    if not isinstance(sweep.get("claim", {}), Mapping):
+        raise RequestError("the claim in sweep.json is no JSON object, so nothing says what was claimed; restore it")
     stored = _parts(Claim, sweep.get("claim", {}), "the claim in sweep.json")
+    _check_types(stored)
     stored["criteria"] = tuple(
         Criterion(**_parts(Criterion, row, "a criterion of the claim")) for row in stored.get("criteria", ())
     )
@@ -30,6 +36,18 @@ def read_claim(sweep: Mapping[str, Any]) -> Claim:
         check_untouched({**sweep, "claim": claim.to_json()})
     read_amendments(sweep)
     return claim
+
+
+def _check_types(stored: Mapping[str, Any]) -> None:
+    """Raises RequestError for a part of another kind than the claim's field. What is stored stays as it is, and its hash."""
+    try:
+        TypeAdapter(Claim).validate_json(json.dumps(stored), strict=True)
+    except ValidationError as error:
+        wrong = [found for found in error.errors() if found["type"] != "missing"]  # which _parts names
+        if wrong:
+            where = ".".join(str(part) for part in wrong[0]["loc"])
+            said = f"'{where}' is wrong: {wrong[0]['msg'][:1].lower()}{wrong[0]['msg'][1:]}"
+            raise RequestError(f"the claim in sweep.json is damaged, {said}; put it back as it was") from error
 
 
 def _parts(

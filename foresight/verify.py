@@ -20,10 +20,14 @@ import typer
 
 from foresight.errors import RequestError, describe_damage
 from foresight.looks import from_json_rows
+from foresight.manifest import ADDED, MANIFEST
+from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
+from foresight.storage.lease import read_claims
 from foresight.stored_claim import read_claim
+from foresight.stored_shape import check_manifest
 from foresight.verify_trial import faults_of_trial, read_table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -33,21 +37,36 @@ def find_faults(log: RunLog) -> Iterator[str]:
     """One sentence for each thing that does not hold. Raises RequestError for a folder that holds no study."""
     if not (log.root / "sweep.json").is_file():
         raise RequestError(f"'{log}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations")
-    yield from _faults_of_declaration(log.root / "sweep.json")
-    directories = sorted(path for path in log.trials_dir.glob("*") if path.is_dir())
-    manifest, unreadable = read_table(log.root / "manifest.parquet")
-    if not unreadable:
-        yield from _faults_of_manifest(manifest)
-    elif directories or (log.root / "manifest.parquet").exists():  # else its driver died right after sweep.json
-        yield unreadable
+    for what, faults in _all_checks(log):
+        yield from _never_raising(what, faults)
+
+
+def _all_checks(log: RunLog) -> Iterator[tuple[str, Iterator[str]]]:
+    """What is checked, by a name for a check that cannot be made."""
+    yield "sweep.json", _faults_of_declaration(log.root / "sweep.json")
+    entries = sorted(log.trials_dir.glob("[!.]*"))
+    directories = [path for path in entries if path.is_dir()]
+    yield "manifest.parquet", _faults_of_plan(log, is_due=bool(directories))
+    yield "trials", _faults_of_entries(entries)
     for directory in directories:
         if (directory / "trial.parquet").exists():
-            yield from faults_of_trial(directory)
-    yield from _faults_of_latency(log)
-    yield from _faults_of_splits(log)
+            yield directory.name, faults_of_trial(directory)
+    yield "latency", _faults_of_arms(log, "latency", "latency_ms", "time")
+    yield "memory", _faults_of_arms(log, "memory", "gpu_mb", "size of a GPU")
+    yield "splits", _faults_of_splits(log)
     if (log.root / "looks.json").exists():
-        yield from _faults_of_looks(log)
-    yield from _faults_of_consolidation(log, directories)
+        yield "looks.json", _faults_of_looks(log)
+    yield ".driver", _faults_of_claims(log)
+    yield "consolidated.parquet", _faults_of_consolidation(log, directories)
+
+
+def _never_raising(what: str, faults: Iterator[str]) -> Iterator[str]:
+    """The faults, and one more where the rest cannot be looked for: what is damaged may be so in any way."""
+    try:
+        yield from faults
+    except Exception as error:
+        why = str(error) if isinstance(error, RequestError) else f"{type(error).__name__}: {describe_damage(error)}"
+        yield f"{what}: cannot be checked, as it holds what does not belong there ({why})"
 
 
 def _faults_of_declaration(path: Path) -> Iterator[str]:
@@ -66,6 +85,32 @@ def _faults_of_declaration(path: Path) -> Iterator[str]:
             yield f"sweep.json: the claim's hash is {found}, not the {sweep.get('claim_hash')} that was stored with it"
 
 
+def _faults_of_plan(log: RunLog, is_due: bool) -> Iterator[str]:
+    """`is_due`: trials have begun; before, its driver may have died right after sweep.json."""
+    for path in (log.root / MANIFEST, log.root / ADDED):
+        manifest, unreadable = read_table(path)
+        if not unreadable:
+            check_manifest(manifest.columns)
+        elif path.exists() or (is_due and path.name == MANIFEST):
+            yield unreadable
+            return
+    yield from _faults_of_manifest(log.read_manifest())
+
+
+def _faults_of_entries(entries: list[Path]) -> Iterator[str]:
+    for path in entries:
+        if not path.is_dir():
+            yield f"trials/{path.name} is a file where the folder of a trial should be"
+
+
+def _faults_of_claims(log: RunLog) -> Iterator[str]:
+    """A claim of a driver that cannot be read keeps every other driver out."""
+    try:
+        read_claims(log.files.shared)
+    except RequestError as error:
+        yield str(error)
+
+
 def _faults_of_manifest(manifest: pd.DataFrame) -> Iterator[str]:
     for key in manifest.loc[manifest["key"].duplicated(), "key"].unique():
         yield f"manifest.parquet plans the trial {key} more than once"
@@ -74,18 +119,18 @@ def _faults_of_manifest(manifest: pd.DataFrame) -> Iterator[str]:
             yield f"manifest.parquet plans arm '{arm}' at seed {seed} as {' and '.join(rows['key'])}"
 
 
-def _faults_of_latency(log: RunLog) -> Iterator[str]:
-    """One row per measured arm, in a file with the arm's key as its name."""
-    for path in sorted((log.root / "latency").glob("[!.]*")):
-        latency, unreadable = read_table(path)
+def _faults_of_arms(log: RunLog, kind: str, column: str, what: str) -> Iterator[str]:
+    """One row per measured arm, in a file with the arm's key as its name, and what was measured in `column`."""
+    for path in sorted((log.root / kind).glob("[!.]*")):
+        table, unreadable = read_table(path)
         if unreadable:
             yield unreadable
             continue
-        named = latency["arm_key"].tolist() if "arm_key" in latency else []
+        named = table["arm_key"].tolist() if "arm_key" in table else []
         if named != [path.stem]:
-            yield f"latency/{path.name} holds {len(latency)} rows of {', '.join(map(str, named)) or 'no arm'}, not that arm's one"
-        elif "latency_ms" not in latency or not 0 < float(latency["latency_ms"].iloc[0]) < math.inf:
-            yield f"latency/{path.name} holds no time in latency_ms"
+            yield f"{kind}/{path.name} holds {len(table)} rows of {', '.join(map(str, named)) or 'no arm'}, not that arm's one"
+        elif column not in table or not 0 < float(table[column].iloc[0]) < math.inf:
+            yield f"{kind}/{path.name} holds no {what} in {column}"
 
 
 def _faults_of_splits(log: RunLog) -> Iterator[str]:
@@ -154,10 +199,10 @@ def main(
         if finished and not faults:
             faults = list(find_unfinished(log))
     except RequestError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(redact(str(error)), err=True)
         raise typer.Exit(2) from error
     for fault in faults:
-        typer.echo(fault)
+        typer.echo(redact(fault))
     if faults:
         raise typer.Exit(1)
     n_trials, n_planned = len(log.statuses()), len(log.read_manifest())

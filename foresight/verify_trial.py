@@ -74,7 +74,8 @@ def _faults_of_config(directory: Path, key: str, seed: int) -> Iterator[str]:
     """The key is a hash over the whole configuration, so it can be checked against it."""
     path = directory / "config.json"
     if not path.exists():
-        return  # a run log written by hand need not have one
+        yield f"{key}: config.json is missing, so nothing shows what its key is of"
+        return
     try:
         config = TrialConfig.model_validate(json.loads(path.read_text()))
     except (ValueError, ValidationError) as error:

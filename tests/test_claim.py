@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -120,3 +121,18 @@ def test_arms_that_a_study_lacks_are_refused(changed, arms, said):
 def test_a_relative_metric_needs_a_reference_and_is_never_the_primary():
     assert "needs the claim to name its reference arm" in refused(replace(RELATIVE, reference=""))
     assert "cannot be 'training_time_ratio'" in refused(replace(RELATIVE, primary="training_time_ratio"))
+
+
+@pytest.mark.parametrize("changed", [{"margin": math.inf}, {"margin": math.nan}, {"seeds": 5.5}])
+def test_a_margin_or_a_number_of_seeds_that_is_none(changed):
+    assert "a claim needs" in refused(replace(CLAIM, **changed))
+
+
+@pytest.mark.parametrize("levels", [(0.7, math.nan, 0.5), (math.nan, math.nan, math.nan), (7, 6, 5), (-1, -2, -3)])
+def test_levels_that_the_metric_cannot_have(levels):
+    assert "the metric's range" in refused(replace(CLAIM, criteria=(Criterion("mask_iou", *levels),)))
+
+
+def test_two_criteria_on_one_metric():
+    twice = (Criterion("mask_iou", 0.7, 0.6, 0.5), Criterion("mask_iou", 0.5, 0.4, 0.3))
+    assert "two criteria on 'mask_iou'; keep one" in refused(replace(CLAIM, criteria=twice))

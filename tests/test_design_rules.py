@@ -130,6 +130,7 @@ def test_the_flags_of_a_study_are_these_and_no_others():
         "--one",
         "--runs",
         "--workers",
+        "--pack",
         "--retry-failed",
         "--data",
         "--coco-root",

@@ -36,12 +36,28 @@ def test_the_longer_of_two_that_hold_one_another_goes_first(monkeypatch):
         ("AKIA" + "ABCD" * 4, "[secret]"),
         ("ghp_" + "a1" * 18, "[secret]"),
         ("https://me:pass@host/x", "https://[secret]@host/x"),
+        ("s3://b/x?endpoint_override=me:pass@host:9000", "s3://b/x?endpoint_override=[secret]@host:9000"),
+        ("mysql://host/db?user=me&password=pass&x=1", "mysql://host/db?user=me&password=[secret]&x=1"),
+        ("the key " + "3f" * 20 + " is not known", "the key [secret] is not known"),
+        ("hub/snapshots/" + "3f" * 20 + "/config.json", "hub/snapshots/" + "3f" * 20 + "/config.json"),
         ("https://host/x at 12:30, me@host", "https://host/x at 12:30, me@host"),
         ("hf_hub is a package; KEY concat-s0-0a1b2c3d", "hf_hub is a package; KEY concat-s0-0a1b2c3d"),
     ],
 )
 def test_well_known_secrets_are_found_by_their_look_and_nothing_else(text, clean):
     assert redact(text) == clean
+
+
+@pytest.mark.parametrize("name", ["DB_PASS", "DB_PWD", "GIT_CREDENTIALS", "SSH_PASSPHRASE", "db_password"])
+def test_other_names_of_secrets_are_known_as_well(monkeypatch, name):
+    monkeypatch.setenv(name, "correct-horse")
+    assert redact("no correct-horse here") == f"no [{name}] here"
+
+
+def test_the_folder_one_is_in_is_no_secret(monkeypatch):
+    monkeypatch.setenv("PWD", "/home/somebody")
+    monkeypatch.setenv("OLDPWD", "/home/nobody")
+    assert redact("/home/somebody /home/nobody") == "/home/somebody /home/nobody"
 
 
 def test_short_values_and_other_variables_are_no_secrets(monkeypatch):

@@ -103,6 +103,6 @@ def test_the_flags_of_a_search_are_these_and_no_others():
     assert {option for parameter in command.params for option in parameter.opts} == {
         "--scale", "--plan", "--json", "--probe", "--trials",
         "--limit", "--budget-hours", "--budget-gpu-hours", "--budget-money", "--price",
-        "--wandb", "--workers", "--one", "--runs", "--warm-start",
+        "--wandb", "--workers", "--pack", "--one", "--runs", "--warm-start",
         "--retry-failed", "--data", "--coco-root", "--ssv2-root", "--davis-root", "--amend",
     }  # fmt: skip

@@ -7,55 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from typer.testing import CliRunner
+from written_study import CLAIM, KEYS, SPLITS, rewrite, write_study
 
-from foresight.claim import Claim
 from foresight.config import TrialConfig
 from foresight.errors import RequestError
-from foresight.looks import TEST_COLUMNS, look_fields
-from foresight.runlog import RunLog, config_columns
+from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
-from foresight.spending import Spending
-from foresight.split_log import write_split
-from foresight.train.pictures import picture_strip
 from foresight.verify import app, find_faults, find_unfinished
-
-CLAIM = Claim("?", primary="mask_iou", margin=0.02, alpha=0.05, seeds=2, spending=Spending("pocock", (2, 4)))
-SPLITS = {"train": ["t1", "t2"], "val": ["v1"], "test": list("abcd")}
-KEYS = tuple(TrialConfig().at_seed(seed).key for seed in range(2))
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> RunLog:
-    """Two seeds of one arm, both complete, three planned."""
-    log = RunLog(tmp_path / "small")
-    log.write_sweep({"study": "small", "claim": CLAIM.to_json(), "claim_hash": CLAIM.hash})
-    configs = [TrialConfig().at_seed(seed) for seed in range(3)]
-    planned = [{"key": c.key, "arm": "baseline", "factor": "", "level": "", "seed": c.seed} for c in configs]
-    log.write_manifest(planned)
-    for row, config in zip(planned[:2], configs, strict=False):
-        log.write_trial(
-            row
-            | {"sweep": "small", "status": "complete", "provenance": "trained", "test/mask_iou": 0.5, "data/n_test": 4}
-            | {f"data/{split}_hash": write_split(log, images) for split, images in SPLITS.items()}
-            | {"train/epochs_run": 2}
-            | config_columns(config.flat()),
-            config=config.model_dump(mode="json"),
-            epochs=[{"epoch": 1, "val/loss": 2.0}, {"epoch": 2, "val/loss": 1.0}],
-            samples=pd.DataFrame({"sample_hash": list("abcd"), "split": "test", "mask_iou": 0.5}),
-            pictures={"examples": picture_strip([torch.rand(2, 3, 8, 8)])},
-        )
-    log.write_latency("a1", {"arm": "baseline", "latency_ms": 3.5})
-    test = dict.fromkeys(TEST_COLUMNS, 0.5) | look_fields(CLAIM.looks()[0], CLAIM)
-    log.write_looks([test | {"arm": arm, "verdict": "undecided", "goes_on": True} for arm in ("a", "b")])
-    log.trials()
-    return log
-
-
-def rewrite(log: RunLog, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    path = log.trials_dir / KEYS[0] / name
-    change(pd.read_parquet(path)).to_parquet(path)
+    return write_study(tmp_path / "small")
 
 
 def edit_claim(log: RunLog) -> None:
@@ -150,6 +114,14 @@ BROKEN: dict[str, tuple[Callable[[RunLog], object], str]] = {
         lambda log: (log.root / "latency" / "a1.parquet").rename(log.root / "latency" / "b2.parquet"),
         "latency/b2.parquet holds 1 rows of a1, not that arm's one",
     ),
+    "memory of another arm": (
+        lambda log: log.write_arm("memory", "b2", {"arm_key": "a1", "gpu_mb": 1.0}),
+        "memory/b2.parquet holds 1 rows of a1, not that arm's one",
+    ),
+    "memory of no GPU": (
+        lambda log: log.write_arm("memory", "a1", {"arm": "baseline"}),
+        "memory/a1.parquet holds no size of a GPU in gpu_mb",
+    ),
     "latency without a time": (
         lambda log: log.write_latency("a1", {"arm": "baseline", "latency_ms": float("nan")}),
         "latency/a1.parquet holds no time in latency_ms",
@@ -179,6 +151,14 @@ BROKEN: dict[str, tuple[Callable[[RunLog], object], str]] = {
     "other folder": (
         lambda log: shutil.copytree(log.trials_dir / KEYS[0], log.trials_dir / "copy"),
         "copy: trial.parquet is of the trial",
+    ),
+    "no config": (
+        lambda log: (log.trials_dir / KEYS[0] / "config.json").unlink(),
+        "config.json is missing, so nothing shows what its key is of",
+    ),
+    "file for a trial": (
+        lambda log: (log.trials_dir / "full-s0-00000000").write_text("lost"),
+        "trials/full-s0-00000000 is a file where the folder of a trial should be",
     ),
     "config changed": (
         lambda log: (log.trials_dir / KEYS[0] / "config.json").write_text(

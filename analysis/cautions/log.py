@@ -34,6 +34,7 @@ def log_cautions(data: StudyData) -> list[Caution]:
         *_without_claim(data),
         *_older_schema(data),
         *_mixed_environment(data),
+        *_mixed_shares(data),
         *_mixed_latency(data),
         *_changed_metrics(data),
         *_undeclared(data),
@@ -134,6 +135,19 @@ def _mixed_environment(data: StudyData) -> list[Caution]:
             text = "Code that was never committed made trials of this study, so they cannot be repeated from git"
             found.append(Caution("dirty", f"{text}: {shown}."))
     return found
+
+
+def _mixed_shares(data: StudyData) -> list[Caution]:
+    """Times of trials that had different parts of a GPU, and so different neighbours, beside each other."""
+    if "env/gpu_share" not in data.complete or data.complete["env/gpu_share"].isna().all():
+        return []
+    counts = data.complete["env/gpu_share"].astype(float).fillna(1.0).value_counts().sort_index(ascending=False)
+    if len(counts) < 2:
+        return []
+    parts = zip((1 / counts.index.to_numpy()).round().astype(int), counts, strict=True)
+    shown = "; ".join(f"{'a whole one' if k == 1 else f'1/{k}'} for {count(n, 'trial')}" for k, n in parts)
+    text = f"The complete trials had different shares of a GPU ({shown}), so differences between arms in seconds "
+    return [Caution("mixed_shares", f"{text}(cost/train_s, time ratios) may be those of what ran beside them.")]
 
 
 def _mixed_latency(data: StudyData) -> list[Caution]:

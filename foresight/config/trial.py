@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -204,12 +205,20 @@ class TrialConfig(Part):
     @property
     def key(self) -> str:
         """`cross_attention-s3-1a2b3c4d`: a readable label and 8 hex digits of a hash over every field."""
-        return f"{self.label}-s{self.seed}-{_digest(self.model_dump(mode='json'))}"
+        return self.keys_at([self.seed])[0]
 
     @property
     def arm_key(self) -> str:
         """As `key`, for the configuration apart from its seed."""
-        return f"{self.label}-{_digest(self.model_dump(mode='json', exclude={'seed'}))}"
+        return f"{self.label}-{_digest(_canonical(self.model_dump(mode='json', exclude={'seed'})))}"
+
+    def keys_at(self, seeds: Iterable[int]) -> list[str]:
+        """The keys at several seeds: of what is hashed all but the seed is written down once."""
+        tree = self.model_dump(mode="json", exclude={"seed"})
+        before = _canonical({name: value for name, value in tree.items() if name < "seed"})[:-1]
+        after = _canonical({name: value for name, value in tree.items() if name > "seed"})[1:]
+        label = self.label
+        return [f"{label}-s{seed}-" + _digest(f'{before},"seed":{seed},{after}') for seed in seeds]
 
     def flat(self) -> dict[str, Any]:
         """Dotted field names to values: `{'fusion.layers': 4, ...}`."""
@@ -227,12 +236,14 @@ class TrialConfig(Part):
         """
         from foresight.config.fields import check_field, explain  # they list the fields of this class
 
-        tree = self.model_dump(mode="python")
+        tree: dict[str, Any] = dict(self)  # parts that stay as they are were checked when they were made
         for field, value in changes.items():
             check_field(field)
             *parents, leaf = field.split(".")
             node = tree
             for parent in parents:
+                if isinstance(node[parent], Part):
+                    node[parent] = node[parent].model_dump(mode="python")
                 node = node[parent]
             node[leaf] = value
         try:
@@ -252,6 +263,9 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _digest(tree: Any) -> str:
-    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _canonical(tree: Any) -> str:
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -34,7 +34,7 @@ from foresight.features.shards import (
     request_shards,
     tidy_shards,
 )
-from foresight.features.store import ArrayStore
+from foresight.features.store import ArrayStore, full_disk_said
 from foresight.models import ltx_shapes
 from foresight.train.ltx_toy import pretrain_toy
 
@@ -52,9 +52,15 @@ def compute(
     """Computes a request's entries in this process; what another process finished meanwhile is left alone.
 
     `roots` are the folders of data sets that are read from one, by the data set's name.
+    Raises RunEndedError for a full disk.
     """
+    with full_disk_said(store.root):
+        _compute(request, store, roots or {}, device)
+
+
+def _compute(request: Request, store: ArrayStore, roots: Mapping[str, Path], device: str) -> None:
     if request.kind == "images":
-        compute_images(request.configs[0], store, roots or {})
+        compute_images(request.configs[0], store, roots)
         return
     if request.kind == "ltx":
         compute_ltx(store)

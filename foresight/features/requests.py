@@ -1,7 +1,7 @@
 """Which store entries a set of trials needs, and which are still to be computed. Starts without torch."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -61,10 +61,20 @@ def _named(layers: list[str]) -> str:
 def read_entries(configs: Iterable[TrialConfig]) -> dict[str, tuple[Kind, TrialConfig]]:
     """Every entry that these trials read: its key to its kind and the first reading of it."""
     entries: dict[str, tuple[Kind, TrialConfig]] = {}
-    for reading in [reading for config in configs for reading in readings(config).values()]:
+    for reading in _distinct_readings(configs):
         for kind, (key, _) in entries_of(reading).items():
             entries.setdefault(key, (kind, reading))
     return entries
+
+
+def _distinct_readings(configs: Iterable[TrialConfig]) -> Iterator[TrialConfig]:
+    """What the trials read of each data set; of those that read the same of all the first, as a study has few such."""
+    seen = set()
+    for config in configs:
+        read = config.data, config.heldout, config.vlm, config.dinov2, config.streams, config.decoder, config.is_trained
+        if read not in seen:
+            seen.add(read)
+            yield from readings(config).values()
 
 
 def needed_entries(configs: Iterable[TrialConfig]) -> set[str]:
@@ -79,7 +89,7 @@ def missing_requests(configs: Iterable[TrialConfig], store: ArrayStore) -> list[
     # One pass of an encoder gives every layer that is asked for.
     dinov2: dict[tuple[str, str, str], dict[str, TrialConfig]] = {}
     vlm: dict[tuple[str, str], dict[str, TrialConfig]] = {}
-    for config in [reading for trial in configs for reading in readings(trial).values()]:
+    for config in _distinct_readings(configs):
         keys = {kind: key for kind, (key, _) in entries_of(config).items()}
         if "images" in keys:
             images.setdefault(keys["images"], config)

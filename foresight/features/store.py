@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from foresight.errors import RunEndedError, find_disk_error
 from foresight.features.shared_entries import SharedEntries, files_of
 from foresight.storage.local import atomic_write_bytes
 from foresight.storage.objects import ObjectFiles
@@ -214,6 +215,21 @@ class ArrayStore:
         except BaseException:
             shutil.rmtree(temporary)
             raise
+
+
+@contextlib.contextmanager
+def full_disk_said(root: Path) -> Iterator[None]:
+    """Raises RunEndedError for a disk that takes no more of the store at `root`."""
+    try:
+        yield
+    except OSError as error:
+        full = find_disk_error(error)
+        if full is None:
+            raise
+        raise RunEndedError(
+            f"the feature cache cannot be written to {root} ({full.strerror}); what is finished of it is kept, and the "
+            "same command goes on here once there is room"
+        ) from error
 
 
 def _reserve(path: Path) -> None:

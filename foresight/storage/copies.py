@@ -27,8 +27,12 @@ WEIGHTS_FILE = "weights.safetensors"
 ON_DEMAND = (WEIGHTS_FILE,)
 TRIALS = "trials"
 SECOND_NS = 1_000_000_000
-SINGLE = ("sweep.json", "manifest.parquet", "looks.json")
+SINGLE = ("sweep.json", "manifest.parquet", "manifest_added.parquet", "looks.json")
 FOLDERS = ("latency", "splits")
+NEVER_COPIED = (
+    f"{FOLDER}/",
+    "wandb/",
+)  # claims of drivers, and marks of what was sent to W&B: read in the store itself
 
 
 class CopiedFiles:
@@ -78,7 +82,7 @@ class CopiedFiles:
         here = self._copies()  # before the store: what is here by then has been there
         listed = self.remote.walk("")
         newest = max((seen.mtime_ns for seen in listed.values()), default=0) - SECOND_NS
-        there = {name: seen for name, seen in listed.items() if not name.startswith(f"{FOLDER}/")}
+        there = {name: seen for name, seen in listed.items() if not name.startswith(NEVER_COPIED)}
         changed = [name for name, seen in there.items() if self._is_old(name, seen, newest)]
         rows = [name for name in changed if _is_row(name)]
         single = [name for name in changed if not name.startswith(f"{TRIALS}/")]

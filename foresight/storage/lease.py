@@ -32,6 +32,7 @@ from foresight.storage.local import Seen
 FOLDER = ".driver"
 BEAT_S = 10.0
 LEASE_S = 120.0  # twelve beats: a storage that stutters for a minute costs nobody the lease
+PARTING_S = 5.0  # that a driver which ends waits for its last sign of life
 PAUSE_S = 0.2  # between two looks at those who are ahead
 
 
@@ -210,7 +211,7 @@ class Keeper:
 
     def __exit__(self, *exception: object) -> None:
         self.ended.set()
-        self.thread.join()
+        self.thread.join(PARTING_S)  # a storage that does not answer may hold it for minutes
         if self.is_main:
             signal.signal(signal.SIGUSR1, self.before)
 
@@ -222,7 +223,10 @@ class Keeper:
         while not self.ended.wait(self.beat_s):
             # A storage that does not answer is no loss: whoever takes the folder over needs it as well.
             with contextlib.suppress(OSError):
-                if not self.claim.files.exists(f"{FOLDER}/{self.claim.token}.json"):
+                there = self.claim.files.exists(f"{FOLDER}/{self.claim.token}.json")
+                if self.ended.is_set():  # while the storage was asked
+                    return
+                if not there:
                     self.lost = True
                     if self.is_main:
                         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)

@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from foresight.errors import RequestError, nearest_name
 
@@ -46,12 +46,16 @@ class Place:
 
 def read_place(text: str) -> Place:
     """The place that a person named. Raises RequestError for a URL that is none of ours, or holds credentials."""
+    if not text.strip():
+        raise RequestError("a place without a name is none; give a folder, s3://bucket/prefix or gs://bucket/prefix")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):(//?)", text)
     if scheme is None or (scheme[2] == "/" and scheme[1] not in SCHEMES):
         return Place(Path(text).expanduser().absolute())
     url = check_url(text)
+    # One place has one copy, however it is typed.
+    text = urlunsplit(url._replace(path=url.path.rstrip("/")))
     slug = re.sub(r"[^A-Za-z0-9]+", "-", f"{url.netloc}{url.path}").strip("-")
-    return Place(local_root() / f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}", text.rstrip("/"))
+    return Place(local_root() / f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:8]}", text)
 
 
 def check_url(text: str) -> SplitResult:
@@ -62,7 +66,8 @@ def check_url(text: str) -> SplitResult:
             f"'{url.scheme}://' is no storage that is known here{nearest_name(url.scheme, SCHEMES)}; give a folder, "
             "s3://bucket/prefix or gs://bucket/prefix"
         )
-    if "@" in url.netloc:  # neither is repeated: what stands here is in logs and in the list of processes
+    endpoint = "".join(parse_qs(url.query).get("endpoint_override", ()))
+    if "@" in url.netloc + endpoint:  # neither is repeated: what stands here is in logs and in the list of processes
         raise RequestError(
             f"credentials do not belong in a {url.scheme}:// URL, which is recorded; give them by environment variables "
             "or the files of the cloud's own tools"

@@ -29,9 +29,8 @@ class Ranks:
     rank: int = 0
     size: int = 1
     told_to_end: Callable[[], bool] = never  # asked by the first after every epoch
-    _reached: list[nn.Parameter] = field(
-        default_factory=list, init=False, repr=False
-    )  # the parameters that a gradient reaches
+    # The parameters that a gradient reaches.
+    _reached: list[nn.Parameter] = field(default_factory=list, init=False, repr=False)
 
     @property
     def is_first(self) -> bool:

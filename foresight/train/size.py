@@ -8,6 +8,8 @@ from foresight.config import TrialConfig
 from foresight.encoders.shapes import feature_shapes
 from foresight.metrics.cost import count_sizes
 from foresight.models.bridge import Features
+from foresight.sizes import sized_config
+from foresight.train.shared_counts import share_counts
 from foresight.train.task import Context
 from foresight.train.trial import MEASUREMENTS, build_task
 
@@ -18,26 +20,7 @@ def measure_size(config: TrialConfig) -> dict[str, float]:
     Running the forward pass on the meta device also checks every shape. Raises RequestError for an adapter budget that
     cannot be met.
     """
-    # What does not change a size is set to one value, so that a sweep builds each distinct model once.
-    plain = config.model_copy(
-        update={
-            "seed": 0,
-            "train": type(config.train)(),
-            "loss": type(config.loss)(),
-            "timing": type(config.timing)(),
-            "data": _plain_data(config),
-            # A layer of the language model has the shape of every other; those of the vision tower have not.
-            "vlm": config.vlm.model_copy(update={"layer": "final"}) if config.vlm.layer.isdigit() else config.vlm,
-            "dinov2": config.dinov2.model_copy(update={"layer": "final"}),
-        }
-    )
-    return _size(plain)
-
-
-def _plain_data(config: TrialConfig) -> object:
-    return config.data.model_copy(
-        update={"seed": 0, "n_train": 1, "n_val": 1, "n_test": 1, "fingerprint": "", "augmentation": "none", "views": 1}
-    )
+    return _size(sized_config(config))
 
 
 @cache
@@ -53,5 +36,6 @@ def _size(config: TrialConfig) -> dict[str, float]:
             torch.empty(1, shapes.spatial_grid**2, shapes.spatial_dim),
             None,
         )
-    flops = task.count_flops(model, features)
+        share_counts(model)
+        flops = task.count_flops(model, features)
     return {**count_sizes(model, task.decoder(model), task.trained_before(model)), "flops": flops}

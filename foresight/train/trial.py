@@ -111,6 +111,10 @@ def run_trial(
         "env/lpips_trunk": context.lpips.trunk,
         "env/metric_ids": " ".join(METRICS[name].id for name in evaluation.metric_names),
     }
+    if on_gpu:
+        columns["env/refused_allocations"] = torch.cuda.memory_stats(context.device)[
+            "num_ooms"
+        ]  # in this process so far
     weights = {name: tensor.detach().cpu() for name, tensor in trained_state(model).items()}
     return TrialResult(columns, evaluation.samples, evaluation.pictures, epochs, weights)
 

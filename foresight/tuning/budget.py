@@ -69,8 +69,11 @@ def choose_budget(
 def count_gpu_s(logs: Iterable[RunLog]) -> float:
     """GPU-seconds that the trials of these run logs have held, the whole of each trial; on CPUs the seconds of their slots.
 
+    A trial that shared a GPU has held its share of it.
+
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
-    later one has replaced count as much as a trial of their arm did. What the feature cache took is in no run log.
+    later one has replaced count as much as a trial of their arm did; one that was taken over from another study counts there.
+    What the feature cache and measuring an arm's need of memory took is in no run log.
     """
     return sum(_count(log.trials()) for log in logs)
 
@@ -82,16 +85,44 @@ def recorded_seconds(trials: pd.DataFrame) -> pd.Series:
     return seconds.fillna(of_arm).fillna(seconds.mean()).fillna(0.0)
 
 
+def gpu_shares(trials: pd.DataFrame) -> pd.Series:
+    """The part of a GPU, or of a slot, that each recorded trial had of it."""
+    if "env/gpu_share" not in trials:
+        return pd.Series(1.0, index=trials.index)
+    return trials["env/gpu_share"].astype(float).fillna(1.0)
+
+
+def held_seconds(trials: pd.DataFrame) -> pd.Series:
+    """As `recorded_seconds`, of a whole slot: one that shared a GPU held it for its share of the time."""
+    return recorded_seconds(trials) * gpu_shares(trials)
+
+
 def _count(trials: pd.DataFrame) -> float:
     trials = trials[trials["provenance"] == "trained"]
+    if "env/adopted_from" in trials:  # the study that ran it has paid for it
+        trials = trials[trials["env/adopted_from"].isna()]
     seconds = recorded_seconds(trials)
-    # Training held its GPUs for cost/gpu_s of cost/train_s seconds; what trains nothing, for the whole trial.
-    held = trials["cost/gpu_s"].astype(float) / trials["cost/train_s"].mask(
-        trials["cost/train_s"] == 0, seconds
-    ).astype(float)
-    gpus = held.where(held > 0, 1.0)
     earlier = seconds.groupby(trials["arm"]).transform("mean") * (trials["attempt"] - 1)
-    return float(((seconds + earlier) * gpus).sum())
+    return float(((seconds + earlier) * _held_gpus(trials, seconds)).sum())
+
+
+def _held_gpus(trials: pd.DataFrame, seconds: pd.Series) -> pd.Series:
+    """GPUs that each trial held, or one slot on CPUs; where it does not say, as many as those of its arm did, or all."""
+    # Training held its GPUs for cost/gpu_s of cost/train_s seconds; what trains nothing, for the whole trial.
+    trained_s = trials["cost/train_s"].astype(float)
+    held = trials["cost/gpu_s"].astype(float) / trained_s.mask(trained_s == 0, seconds)
+    held = held.mask(held == 0, 1.0).fillna(_workers_gpus(trials))
+    of_arm = held.groupby(trials["arm"]).transform("mean")
+    return held.fillna(of_arm).fillna(held.mean()).fillna(1.0)
+
+
+def _workers_gpus(trials: pd.DataFrame) -> pd.Series:
+    """What rows without a time on GPUs say of it: a share of one, or how many processes on which device."""
+    said = pd.Series(float("nan"), index=trials.index)
+    if "env/device" in trials and "env/workers" in trials:
+        device = trials["env/device"]
+        said = trials["env/workers"].astype(float).where(device != "cpu", 1.0).where(device.notna())
+    return trials["env/gpu_share"].astype(float).fillna(said) if "env/gpu_share" in trials else said
 
 
 def hours_of(seconds: float) -> float:

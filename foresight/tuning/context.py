@@ -19,7 +19,7 @@ def worker_context(placement: Placement) -> "Context":
     from foresight.metrics.lpips import load_lpips
     from foresight.train.task import Context
 
-    if not placement.gpus:
+    if placement.device == "cpu":
         torch.set_num_threads(1)
     lpips = load_lpips(find_trunk(), placement.device)
     return Context(placement.device, lpips, placement.cache, placement.runs, placement.roots)

@@ -101,6 +101,8 @@ def estimate_cost(
         # An arm that has been run does the work that its trials recorded, so it takes as long as they did.
         todo["work"] = todo["arm"].map(done.groupby("arm")["work"].mean()).fillna(todo["work"])
         trials_s, longest_s = predict_total(done, todo), float(predict_seconds(done, todo).max())
+        if "share" in done and placement.pack:  # a trial takes longer than it holds of a whole GPU
+            longest_s /= float(done["share"].min())
     else:
         unit_s = 1 / ASSUMED_TRAINING_FLOPS[scale] if is_trained else ASSUMED_MEASURING_S[scale]
         trials_s, longest_s = around(float(todo["work"].sum()) * unit_s, ASSUMED_FACTOR), 0.0

@@ -2,12 +2,13 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from foresight.claim import Claim
+from foresight.config import TrialConfig
 from foresight.errors import RunEndedError, find_disk_error, find_ended
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
@@ -15,10 +16,13 @@ from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.memory_probe import run_memory_probe
 from foresight.tuning.mirroring import Mirror
+from foresight.tuning.packing import Packing, describe_parts, load_needs, load_packing
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import RETRIES, Placement
 
 if TYPE_CHECKING:
@@ -29,7 +33,16 @@ if TYPE_CHECKING:
 class Runner:
     """One run of a sweep on a Ray that has been started."""
 
-    def __init__(self, ray: Any, log: RunLog, placement: Placement, claim: Claim, console: Console):
+    def __init__(
+        self,
+        ray: Any,
+        log: RunLog,
+        placement: Placement,
+        claim: Claim,
+        console: Console,
+        so_far: SoFar | None = None,  # of a command with several such runs
+    ):
+        self.so_far = so_far or SoFar()
         self.ray, self.log, self.placement, self.claim, self.console = ray, log, placement, claim, console
         self.resources = {"num_cpus": 1, "num_gpus": placement.gpus}
 
@@ -53,14 +66,46 @@ class Runner:
         discard_corrupt(configs, self.placement.store())
         fill_cache(self.ray, configs, self.placement, self.console)
 
-    def run_trials(self, planned: Sequence[Planned]) -> None:
+    def plan_packing(self, arms: Sequence[Arm]) -> Packing:
+        """Which shares of GPUs trials get. Measures those of the arms whose need of memory is not on record."""
+        probe = self.ray.remote(num_cpus=1, num_gpus=self.placement.gpus, max_retries=0, max_calls=1)(run_memory_probe)
+        needs = load_needs(self.log)
+        known = {key for key, need in needs.items() if need.peak_mb is not None}
+        unknown = [arm for arm in arms if arm.config.is_trained and arm.config.arm_key not in known]
+        if unknown:
+            self.console.print(f"measuring what {len(unknown)} arms need of a GPU's memory ...")
+        # Where all are known the GPU alone is looked at: it may be another than they were measured on.
+        configs: list[TrialConfig | None] = [arm.config for arm in unknown] or [None]
+        started = [probe.remote(config, self.placement) for config in configs]
+        probed = [result_of(self.ray, reference) for reference in started]
+        overhead_mb = max(p.reading.overhead_mb for p in probed)
+        packing = load_packing(self.log, min(p.reading.total_mb for p in probed), overhead_mb)
+        assert packing is not None
+        for arm, found in zip(unknown, probed, strict=False):
+            if found.failed:
+                self.console.print(
+                    f"{arm.name} could not be measured ({found.failed}); it gets as much as the arm that needs most",
+                    soft_wrap=True,
+                )
+            else:
+                packing.measure(arm, found.reading.peak_mb)
+        return packing
+
+    def run_trials(self, planned: Sequence[Planned], packing: Packing | None = None) -> None:
         """Runs every planned trial. Each ends as a row of the run log, also when its process is killed from outside."""
         from foresight.tuning.in_order import InOrder
 
-        self._tune(lambda progress: InOrder(planned), len(planned))
+        configs = {item.trial.config.arm_key: item.trial.config for item in planned}.values()
+        self._say_packing(packing, configs)
+        self._tune(lambda progress: InOrder(planned, packing, progress.say), len(planned), packing=packing)
 
     def run_search(
-        self, proposals: "Proposals", planned: Callable[[Trial], Planned], scheduler: Any, ended: Callable[[], None]
+        self,
+        proposals: "Proposals",
+        planned: Callable[[Trial], Planned],
+        scheduler: Any,
+        ended: Callable[[], None],
+        packing: Packing | None = None,
     ) -> None:
         """Runs what a search proposes, until it is over. `ended` is called after each trial."""
         from foresight.tuning.search_alg import ProposalSearcher
@@ -70,27 +115,38 @@ class Runner:
                 progress.expect(n_left + 1)  # the trial that has just ended is counted next
                 ended()
 
-            return ProposalSearcher(proposals, self.log, planned, tell)
+            return ProposalSearcher(proposals, self.log, planned, tell, packing, progress.say)
 
-        self._tune(searcher, proposals.n_left, scheduler)
+        self._tune(searcher, proposals.n_left, scheduler, packing)
 
-    def _tune(self, build_searcher: Callable[[SweepProgress], Any], n_pending: int, scheduler: Any = None) -> None:
+    def _tune(
+        self,
+        build_searcher: Callable[[SweepProgress], Any],
+        n_pending: int,
+        scheduler: Any = None,
+        packing: Packing | None = None,
+    ) -> None:
         from ray import tune
 
+        from foresight.tuning.first_come import FirstCome
         from foresight.tuning.recorder import TrialRecorder
         from foresight.tuning.sweep_metrics import SweepMetrics
         from foresight.tuning.trainable import TrialActor
-        from foresight.tuning.waiting import WorkerWatch
+        from foresight.tuning.waiting import PlaceWatch, WorkerWatch
         from foresight.tuning.workers import SharedTrial
 
         is_shared = self.placement.workers > 1
-        progress = SweepProgress(self.console, n_pending, self.placement.slots, self.claim.primary)
+        at_once = self.placement.slots if packing is None else self.placement.pack
+        progress = SweepProgress(self.console, n_pending, at_once, self.claim.primary)
         trainable = tune.with_parameters(
             SharedTrial if is_shared else TrialActor, placement=self.placement, claim=self.claim, log=self.log
         )
-        watch = [WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)] if is_shared else []
-        recorder = TrialRecorder(self.log, self.claim.primary, progress)
-        watched = SweepMetrics(self.log, lambda: progress.n_waiting, self.claim.primary, self.placement.trial_gpus)
+        recorder = TrialRecorder(self.log, self.claim.primary, progress, self.placement.trial_gpus)
+        watch: tune.Callback = PlaceWatch(self.ray, recorder, progress, self.placement)
+        if is_shared:
+            watch = WorkerWatch(self.ray, self.log, progress, self.placement.wait_s)
+        gpus, primary = self.placement.trial_gpus, self.claim.primary
+        watched = SweepMetrics(self.log, lambda: progress.n_waiting, primary, gpus, self.so_far)
         # Tune insists on a directory for its own snapshots; the run log is the truth, so they go when the run ends.
         with (
             Mirror(self.log, self.placement, self.console).running(),
@@ -99,27 +155,38 @@ class Runner:
             _ended_in_a_sentence(recorder),
         ):
             tune.Tuner(
-                tune.with_resources(trainable, self._trial_resources(is_shared)),
+                tune.with_resources(trainable, self._trial_resources(is_shared, packing is not None)),
                 tune_config=tune.TuneConfig(
                     search_alg=build_searcher(progress),
-                    scheduler=scheduler,
+                    scheduler=scheduler or FirstCome(),
                     num_samples=-1,  # as many as the searcher has
                     reuse_actors=True,
-                    max_concurrent_trials=self.placement.slots,
+                    max_concurrent_trials=at_once,  # of packed trials Ray lets run what fits on the GPUs
                     trial_dirname_creator=lambda trial: trial.trial_id,
                 ),
                 run_config=tune.RunConfig(
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[recorder, watched, *watch],  # in this order
+                    callbacks=[recorder, watched, watch],  # in this order
                     failure_config=tune.FailureConfig(max_failures=RETRIES, fail_fast=False),
                 ),
             ).fit()
 
-    def _trial_resources(self, is_shared: bool) -> Any:
-        """What Tune's process of a trial takes: where workers do the work nothing of what they need."""
+    def _say_packing(self, packing: Packing | None, configs: Iterable[TrialConfig]) -> None:
+        if packing is not None:
+            self.console.print(f"sharing GPUs: {describe_parts(packing.count_parts(configs))}", soft_wrap=True)
+
+    def _trial_resources(self, is_shared: bool, is_packed: bool) -> Any:
+        """What Tune's process of a trial takes: where workers do the work nothing of what they need.
+
+        Tune uses a process again only for trials that ask for the same, so packed ones find in it the share that they need.
+        """
         from ray import tune
 
+        if is_packed:
+            return lambda config: tune.PlacementGroupFactory(
+                [{"CPU": 1.0, "GPU": config["planned"].planned.share.ray_gpus}]
+            )
         if is_shared:  # Ray refuses a process that asks for nothing at all
             return tune.PlacementGroupFactory([{"node:__internal_head__": 0.001}])
         return {"cpu": 1, "gpu": self.placement.gpus}

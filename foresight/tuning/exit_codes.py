@@ -13,6 +13,7 @@ from rich.console import Console
 from foresight.config import explain
 from foresight.errors import RequestError, RunEndedError, StorageError
 from foresight.interrupts import INTERRUPTED
+from foresight.redaction import redact
 from foresight.tuning.session import SOME_FAILED
 
 WRONG_REQUEST = 2
@@ -41,4 +42,4 @@ def one_sentence(console: Console, errors: Console, kept: str) -> Iterator[None]
 
 
 def _say(errors: Console, sentence: str) -> None:
-    errors.print(f"error: {sentence}", style="red", soft_wrap=True, markup=False)
+    errors.print(f"error: {redact(sentence)}", style="red", soft_wrap=True, markup=False)

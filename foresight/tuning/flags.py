@@ -11,6 +11,7 @@ from foresight.errors import RequestError
 from foresight.features.store import default_place
 from foresight.storage.objects import open_place
 from foresight.tuning.budget import Budget
+from foresight.tuning.gpu_share import MOST_PARTS
 from foresight.tuning.ray_runtime import cluster_cpus, in_cluster
 from foresight.tuning.sweep import Placement
 
@@ -31,6 +32,7 @@ BudgetMoney = Annotated[str | None, typer.Option(help="As --budget-gpu-hours, in
 GpuPrice = Annotated[str | None, typer.Option("--price", help="Of a GPU-hour: '2.10 USD'.")]
 DavisRoot = Annotated[Path | None, typer.Option(help="A folder in DAVIS 2017's layout.")]
 Workers = Annotated[int, typer.Option(min=1, max=8, help="Processes, or GPUs, that share a trial.")]
+Pack = Annotated[bool, typer.Option("--pack", help="Trials share GPUs, by the memory that they were measured to need.")]
 
 
 def check_flags(plan: bool, json: bool) -> None:
@@ -76,6 +78,32 @@ def check_placement(scale: str, n_gpus: float, workers: int, one: str | None) ->
         raise RequestError("--one runs a trial in this process alone; leave out --one or --workers")
 
 
+def check_pack(name: str, scale: str, has_gpus: float, workers: int, one: str | None, alone: bool) -> None:
+    """Raises RequestError where trials cannot share GPUs. `has_gpus` is 0 where there are none, but for a plan."""
+    if workers > 1:
+        raise RequestError(
+            f"--pack lets trials share a GPU and --workers {workers} gives a trial {workers} of them; leave one of the two out"
+        )
+    if one is not None:
+        raise RequestError("--one runs one trial in this process, with a GPU of its own; leave out --one or --pack")
+    if alone:
+        raise RequestError(f"'{name}' measures time, so nothing may run beside its trials; leave --pack out")
+    if scale != "full" or not has_gpus:
+        where = "there is none here" if scale == "full" else f"trials at {scale} scale run on CPUs"
+        raise RequestError(f"--pack lets trials share GPUs, and {where}; leave it out")
+
+
+def say_idle(placement: Placement, n_gpus: float, console: Console) -> None:
+    """Says how many GPUs or cores no trial can use, as too few are left for the workers of another one."""
+    unit, n_here = ("GPUs", int(n_gpus)) if placement.gpus else ("CPU cores", cluster_cpus())
+    idle = n_here - placement.processes
+    if placement.workers > 1 and idle > 0:
+        console.print(
+            f"--workers {placement.workers}: {placement.slots} at a time leave {idle} of {n_here} {unit} idle",
+            soft_wrap=True,
+        )
+
+
 def place(
     scale: str,
     n_gpus: float,
@@ -83,9 +111,11 @@ def place(
     roots: Mapping[str, Path | None],
     workers: int = 1,
     wandb: bool = False,
+    pack: bool = False,
 ) -> Placement:
     """A slot for every GPU at full scale, otherwise for every core, or for so many of them as share a trial.
 
+    With `pack` there may be MOST_PARTS trials on a GPU, if there is a core for each.
     `roots` by the data set's name. Raises RequestError for more workers than there are GPUs or cores, and for a place of
     run logs or of features that is not known or cannot be used.
     """
@@ -110,4 +140,5 @@ def place(
         workers=workers,
         roots={name: root.absolute() for name, root in roots.items() if root is not None},
         wandb=wandb,
+        pack=max(n_here, min(MOST_PARTS * n_here, cluster_cpus())) if pack else 0,
     )

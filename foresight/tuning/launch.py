@@ -20,16 +20,19 @@ from foresight.tuning.flags import (
     DataName,
     DavisRoot,
     GpuPrice,
+    Pack,
     Runs,
     Ssv2Root,
     Wandb,
     Workers,
     check_flags,
     check_looking_flags,
+    check_pack,
     check_placement,
     check_plan_flags,
     choose_scale,
     place,
+    say_idle,
 )
 from foresight.tuning.looking import most_seeds, possible_trials, run_until_decided
 from foresight.tuning.plan_print import print_plan
@@ -76,6 +79,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
         one: Annotated[str | None, typer.Option(metavar="KEY", help="One trial, in this process, without Ray.")] = None,
         runs: Runs = "runs",
         workers: Workers = 1,
+        pack: Pack = False,
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the study is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -104,8 +108,11 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 scale = choose_scale(n_gpus, console)
             if not plan:
                 check_placement(scale, n_gpus, workers, one)
+            if pack:
+                check_pack(sweep.name, scale, n_gpus or plan, workers, one, sweep.alone)
             roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
-            placement = place(scale, n_gpus, runs, roots, workers, wandb)
+            placement = place(scale, n_gpus, runs, roots, workers, wandb, pack)
+            say_idle(placement, n_gpus, console)
             if until_decided:
                 seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)

@@ -33,7 +33,7 @@ from foresight.tuning import preflight
 from foresight.tuning.session import SOME_FAILED
 from foresight.tuning.study import Study
 from foresight.tuning.sweep import Sweep
-from foresight.tuning.within_budget import BudgetMeter, run_blocks, say_ended
+from foresight.tuning.within_budget import BudgetMeter, as_one_command, run_blocks, say_ended
 
 
 def most_seeds(sweep: Sweep, asked: int | None) -> int:
@@ -80,6 +80,11 @@ def run_until_decided(study: Study, console: Console, retry_failed: bool, meter:
 
     `study` holds the trials of every block that may be run; a look beyond them is not taken.
     """
+    with as_one_command(study.log):
+        return _run_and_look(study, console, retry_failed, meter)
+
+
+def _run_and_look(study: Study, console: Console, retry_failed: bool, meter: BudgetMeter) -> int:
     seeds, ran = planned_seeds(study.trials), list[Trial]()
     arms = list(dict.fromkeys(trial.arm.name for trial in study.trials))
     session = study.session(console)

@@ -11,6 +11,7 @@ from foresight.config import TrialConfig
 from foresight.config.trial import UNTRAINED_TASKS
 from foresight.runlog import RunLog
 from foresight.space import Trial
+from foresight.tuning.budget import gpu_shares
 
 BACKWARD = 3  # forward and backward pass together, in forward passes
 
@@ -50,12 +51,16 @@ def read_others(runs: Path, study: str, scale: str) -> OtherStudies:
 
 
 def measured_times(trials: pd.DataFrame) -> pd.DataFrame:
-    """arm, task, work and seconds of complete trials, in the order in which a study runs them: block after block."""
+    """arm, task, work, seconds and share of complete trials, in the order in which a study runs them: block after block.
+
+    The seconds are of a whole slot: a trial that had a share of a GPU held it for that part of its time.
+    """
     if not len(trials):
-        return pd.DataFrame({"arm": [], "task": [], "work": [], "seconds": []})
+        return pd.DataFrame({"arm": [], "task": [], "work": [], "seconds": [], "share": []})
     trials = trials.sort_values("seed", kind="stable")
     times = pd.DataFrame({"arm": trials["arm"], "task": trials["config/task"], "work": _work_done(trials)})
-    times["seconds"] = trials["cost/trial_s"].fillna(trials["cost/train_s"]).astype(float)
+    times["share"] = gpu_shares(trials)
+    times["seconds"] = trials["cost/trial_s"].fillna(trials["cost/train_s"]).astype(float) * times["share"]
     return times[(times["seconds"] > 0) & (times["work"] > 0)].reset_index(drop=True)
 
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from foresight.tuning.packing import describe_parts
 from foresight.tuning.planned_power import power_line
 from foresight.tuning.progress import clock
 
@@ -54,8 +55,19 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     if plan["is_trained"]:
         console.print(f"features: {features['n_cached']} of {features['n_entries']} entries cached")
     estimate = estimate_lines(plan, "at most about" if plan["until_decided"] else "about")
-    for line in (*estimate, *budget_lines(plan, "block"), power_line(plan["power"])):
+    for line in (*packing_lines(plan["packing"]), *estimate, *budget_lines(plan, "block"), power_line(plan["power"])):
         console.print(line, soft_wrap=True)
+
+
+def packing_lines(packing: dict[str, Any] | None) -> list[str]:
+    """Which shares of GPUs the arms would get; nothing where none are shared."""
+    if packing is None:
+        return []
+    parts = {int(k): n for k, n in packing["parts"].items()}
+    known = f"{describe_parts(parts)} of {packing['gpu_mb'] / 1024:.0f} GiB" if parts else ""
+    n_unmeasured = packing["n_unmeasured"]
+    unknown = f"the need of {_count(n_unmeasured, 'arm')} is measured before the first trial" if n_unmeasured else ""
+    return [f"sharing GPUs: {'; '.join(filter(None, (known, unknown)))}"]
 
 
 def estimate_lines(plan: dict[str, Any], bound: str) -> list[str]:

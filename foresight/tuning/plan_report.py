@@ -13,6 +13,7 @@ from foresight.tuning.budget import NO_LIMIT, Budget, count_gpu_s, hours_of
 from foresight.tuning.estimate import estimate_cost
 from foresight.tuning.level_notes import level_notes
 from foresight.tuning.looking import describe_plan
+from foresight.tuning.packing import packing_tree
 from foresight.tuning.past_trials import read_complete
 from foresight.tuning.planned_power import plan_power
 from foresight.tuning.probe_speed import probe_arms
@@ -37,7 +38,8 @@ def make_plan(
     sweep, space, trials, log, placement = study.sweep, study.space, study.trials, study.log, study.placement
     statuses = log.statuses()
     arms = {trial.arm.name: trial.arm.config for trial in trials}
-    sizes = measure_sizes(trials)
+    flat = {name: config.flat() for name, config in arms.items()}
+    sizes = measure_sizes(trials, placement.cache)
     entries = needed_entries(arms.values())
     store = placement.store()
     trained = [size["params_trained"] for size in sizes.values()]
@@ -68,7 +70,7 @@ def make_plan(
                 "instead": dict(factor.instead),
                 "levels": [str(level) for level in factor.levels],
                 "level_notes": level_notes(factor, space.baseline),
-                "coverage": _coverage(factor, trials, statuses),
+                "coverage": _coverage(factor, trials, flat, statuses),
             }
             for factor in space.factors
         ],
@@ -79,6 +81,7 @@ def make_plan(
         "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": placement.slots,
         "workers": placement.workers,
+        "packing": packing_tree(log, arms.values()) if placement.pack else None,
         "cost": estimate_cost(pending, sizes, log, placement, probed).as_json(budget.price),
         "budget": _describe_budget(study, pending, budget),
         "power": plan_power(study),
@@ -111,12 +114,14 @@ def plan_json(plan: dict[str, Any]) -> str:
     return json.dumps(plan, indent=2, allow_nan=False)
 
 
-def _coverage(factor: Factor, trials: list[Trial], statuses: dict[str, str]) -> dict[str, str]:
-    """`{'concat': '3 of 5'}`: complete and planned trials of each level."""
+def _coverage(
+    factor: Factor, trials: list[Trial], flat: dict[str, dict[str, Any]], statuses: dict[str, str]
+) -> dict[str, str]:
+    """`{'concat': '3 of 5'}`: complete and planned trials of each level. `flat` are the fields of each arm."""
     planned: Counter[str] = Counter()
     complete: Counter[str] = Counter()
     for trial in trials:
-        config = trial.config.flat()
+        config = flat[trial.arm.name]
         if all(config[name] == value for name, value in factor.instead.items()):
             level = str(config[factor.field])
             planned[level] += 1

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,6 +23,7 @@ from foresight.runlog import RunLog
 from foresight.space import Trial
 from foresight.storage.lease import hold
 from foresight.storage.place import Place
+from foresight.stored_shape import check_manifest, check_sweep
 from foresight.train.continued import find_weights
 from foresight.tuning.declaration import Declared
 from foresight.tuning.sweep import Placement
@@ -33,7 +35,10 @@ RESERVE_BYTES = 200 * 2**20  # what a machine needs to go on working
 def check_readable(log: RunLog) -> None:
     """Raises RequestError when a file of the run log is damaged, before anything is added to it."""
     try:
-        log.read_sweep(), log.read_manifest(), log.trials(), log.read_latency(), log.read_looks()
+        check_sweep(log.read_sweep())
+        if (log.root / "manifest.parquet").exists():
+            check_manifest(log.read_manifest().columns)
+        log.trials(), log.read_latency(), log.read_looks()
     except (pa.ArrowException, ValueError, OSError) as error:
         raise RequestError(
             f"a file of {log} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
@@ -46,6 +51,7 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
     stored = log.read_sweep()
     if stored is None:
         return
+    _check_has(stored, log, "study", "claim", "claim_hash")
     if stored["study"] != sweep.name:
         raise RequestError(f"{log} belongs to the study '{stored['study']}', not '{sweep.name}'; use another --runs")
     check_untouched(stored, sweep.claim)
@@ -55,12 +61,19 @@ def check_ownership(log: RunLog, sweep: Declared, baseline: TrialConfig) -> None
             f"sweep claims {sweep.claim.hash}; a claim is fixed before the run: use another --runs for a new one, or record the "
             "change and why it was made with --amend REASON"
         )
+    _check_has(stored, log, "scale", "data")
     for name, ours in (
         ("scale", baseline.scale),
         ("data", {"name": baseline.data.name, "fingerprint": baseline.data.fingerprint}),
     ):
         if stored[name] != ours:
             raise RequestError(f"{log} holds trials with {name} {stored[name]}, not {ours}; use another --runs")
+
+
+def _check_has(stored: Mapping[str, Any], log: RunLog, *names: str) -> None:
+    missing = [name for name in names if stored.get(name) is None]
+    if missing:
+        raise RequestError(f"{log} holds no study of ours: sweep.json has no {', '.join(missing)}; use another --runs")
 
 
 def check_same_arms(log: RunLog, trials: Iterable[Trial]) -> None:
@@ -180,8 +193,12 @@ def only_driver(log: RunLog) -> Iterator[None]:
     """Only one driver writes a run directory at a time; a dead one's claim is taken over (see `foresight.storage.lease`).
 
     Raises RequestError naming the host, process and time of the driver that holds it, and RunEndedError once another one has
-    taken it over from this.
+    taken it over from this. Inside another such block of this process it is held already.
     """
+    if log.claim is not None:
+        log.refresh()
+        yield
+        return
     with hold(log.files.shared) as claim:
         log.claim = claim
         try:

@@ -41,7 +41,7 @@ def probe_arms(pending: Sequence[Trial], placement: Placement, console: Console)
     an arm that cannot be trained.
     """
     arms = {trial.arm.name: trial.arm for trial in pending}
-    sizes = measure_sizes(pending)
+    sizes = measure_sizes(pending, placement.cache)
     flops = {name: sizes[name]["flops"] for name in arms}
     by_cost = sorted(arms, key=lambda name: (compute_work(arms[name].config, flops[name]), flops[name]))
     chosen = [arms[name] for name in dict.fromkeys((by_cost[0], by_cost[-1]))]

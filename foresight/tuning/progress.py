@@ -72,6 +72,10 @@ class SweepProgress:
         self.running.add(key)
         self._tell_plainly()
 
+    def pause(self, key: str) -> None:
+        """One trial ended without a result, and will begin again."""
+        self.running.discard(key)
+
     def finish(self, key: str, arm: str, error: str | None, value: float | None) -> None:
         """One trial ended: failed with `error`, or complete with the primary metric's value."""
         self.running.discard(key)

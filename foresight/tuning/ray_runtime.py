@@ -5,13 +5,13 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foresight.errors import RequestError, RunEndedError, StorageError
+from foresight.errors import RequestError, RunEndedError, StorageError, describe_damage
+from foresight.tuning.ray_address import check_address, is_on_the_loopback_alone
 
 QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -30,12 +30,16 @@ QUIET = {
 # Ray's own name for it. Without it Ray takes the machine's address where it is given 127.0.0.1, to listen and to connect.
 LOOPBACK_SWITCH = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
+HERE = ("", "local")  # of RAY_ADDRESS: no cluster, but a Ray of this command alone
+
+_started: list[Any] = []  # the ray module, once for each time that the outermost block has needed it
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def in_cluster() -> bool:
     """Whether this process was told of a running Ray cluster (inside a Ray job, or RAY_ADDRESS is set)."""
-    return bool(os.environ.get("RAY_ADDRESS"))
+    return os.environ.get("RAY_ADDRESS", "") not in HERE
 
 
 def start_ray(slots: int | None) -> Any:
@@ -47,7 +51,7 @@ def start_ray(slots: int | None) -> Any:
         os.environ.setdefault(name, value)
     if not in_cluster():
         _keep_to_this_machine()
-    elif _is_on_the_loopback_alone(os.environ["RAY_ADDRESS"]):
+    elif is_on_the_loopback_alone(os.environ["RAY_ADDRESS"]):
         os.environ.setdefault(LOOPBACK_SWITCH, "0")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     import ray
@@ -58,9 +62,12 @@ def start_ray(slots: int | None) -> Any:
         _init(ray, slots)
     except SystemExit as error:  # Ray's own answer to SIGTERM while it starts
         raise KeyboardInterrupt from error
-    except ConnectionError as error:
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if isinstance(error, RequestError) or not in_cluster():
+            raise
         raise RequestError(
-            f"{error} (RAY_ADDRESS is '{os.environ.get('RAY_ADDRESS', '')}'; unset it to run here)"
+            f"Ray cannot connect to the cluster of RAY_ADDRESS '{os.environ['RAY_ADDRESS']}' ({describe_damage(error)}); unset "
+            "it to run here"
         ) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a failed trial is a row and one line of ours
@@ -69,14 +76,29 @@ def start_ray(slots: int | None) -> Any:
 
 @contextlib.contextmanager
 def running_ray(slots: int) -> Iterator[Any]:
-    """The ray module, started for the block. A scheduler's SIGTERM is an interrupt from here on, as Ctrl-C is."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    ray = start_ray(slots)
-    signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
-    try:
+    """The ray module, started for the block, or for the `keeping_ray` around it."""
+    with keeping_ray():
+        ray = start_ray(slots)
+        _started.append(ray)
+        signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
         yield ray
+
+
+@contextlib.contextmanager
+def keeping_ray() -> Iterator[None]:
+    """Ray ends with the outermost of these blocks, if anything in it has started it.
+
+    A scheduler's SIGTERM is an interrupt in the block, as Ctrl-C is.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
     finally:
-        ray.shutdown()
+        if before is not _interrupt:  # this is the outermost
+            if _started:
+                _started[0].shutdown()
+            _started.clear()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(signum: int, frame: object) -> None:
@@ -121,10 +143,9 @@ def _init(ray: Any, slots: int | None) -> None:
     # Workers do not get this process's sys.path, and it may have been started from any directory.
     python_path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
     if in_cluster():
-        _check_answers(os.environ["RAY_ADDRESS"])
-        in_job = (
-            "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-        )  # then the job's working directory is on every worker's path
+        check_address(os.environ["RAY_ADDRESS"])
+        # In a job the job's working directory is on every worker's path.
+        in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
         ray.init(runtime_env=None if in_job else {"env_vars": {"PYTHONPATH": python_path}}, **quiet)
         return
     os.environ["PYTHONPATH"] = python_path
@@ -144,44 +165,3 @@ def _keep_to_this_machine() -> None:
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # of this run; Ray would keep one in a file
-
-
-def _host_and_port(address: str) -> tuple[str, int] | None:
-    """Of `host:port`, with or without a protocol before it; None for `auto` and the like."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    return (host, int(port)) if host and port.isdigit() else None
-
-
-def _is_on_the_loopback_alone(address: str) -> bool:
-    """Whether a head was started for this machine alone: its port does not answer at the machine's own address."""
-    named = _host_and_port(address)
-    if named is None or named[0] not in ("127.0.0.1", "localhost"):
-        return False
-    own = _own_address()
-    try:
-        socket.create_connection((own, named[1]), timeout=10).close()
-    except OSError:
-        return True
-    return own == "127.0.0.1"
-
-
-def _own_address() -> str:
-    """That of this machine by which it reaches others; the loopback's where it reaches none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
-        try:
-            route.connect(
-                ("192.0.2.1", 9)
-            )  # nothing is sent: it only asks for a route to an address of the documentation's
-        except OSError:
-            return "127.0.0.1"
-        return route.getsockname()[0]
-
-
-def _check_answers(address: str) -> None:
-    """Raises ConnectionError when nothing listens at `host:port`: Ray itself would go on trying for minutes."""
-    named = _host_and_port(address)
-    if named is not None:
-        try:
-            socket.create_connection(named, timeout=10).close()
-        except OSError as error:
-            raise ConnectionError(f"no Ray cluster answers at {address}") from error

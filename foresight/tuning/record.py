@@ -20,6 +20,8 @@ from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
 from foresight.split_log import write_split
+from foresight.tuning.gpu_share import GpuShare
+from foresight.tuning.out_of_memory import OutgrownError, check_refused, has_outgrown, is_out_of_memory
 from foresight.tuning.ray_runtime import REPOSITORY
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Planned:
     claim_hash: str | None = None  # of the claim that was registered when the trial began
     raced: str = ""  # column of the epochs by which a scheduler may stop it; empty: it runs to its end
     timed: bool = False  # its latency is measured with it, for a search that weighs it
+    judged: int = 0  # epochs by which the scheduler has let an earlier attempt go on
+    share: GpuShare | None = None  # of a GPU that it may share with other trials; None: nothing is packed
 
     @property
     def key(self) -> str:
@@ -60,6 +64,7 @@ class Planned:
             "attempt": self.attempt,
             "provenance": "trained",
             "env/claim_hash": self.claim_hash,
+            **({} if self.share is None else {"env/gpu_share": self.share.frac}),
             **config_columns(self.trial.config.flat()),
         }
 
@@ -76,17 +81,33 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
 
+def write_error(log: RunLog, planned: Planned, error: Exception) -> None:
+    """The failed row of a trial that raised. Raises OutgrownError, and writes none, where a larger share of a GPU may help."""
+    if has_outgrown(planned, error):
+        raise OutgrownError from error
+    alone = "with a whole GPU: " if planned.share is not None and planned.share.is_whole else ""
+    write_failure(log, planned, f"{alone if is_out_of_memory(error) else ''}{describe(error)}")
+
+
 def write_stopped(
-    log: RunLog, planned: Planned, epochs: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]
+    log: RunLog,
+    planned: Planned,
+    epochs: Sequence[Mapping[str, Any]],
+    environment: Mapping[str, Any],
+    gpus: float,
+    trial_s: float,
 ) -> None:
     """A trial that a scheduler stopped is a row as well: how far it came, and what the validation images said then.
 
     Written by the driver, which hears of the decision first: the trial's process only learns of it with its next trial.
+    It was started `trial_s` seconds ago, and has held so many GPUs since.
     """
     last = epochs[-1]
     row = planned.identity() | {"status": "stopped", **environment, **end_columns()}
     row |= {name: value for name, value in last.items() if name.startswith("val/")}
-    row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"]}
+    # Of a training that was gone on with, what it took before is part of `wall_s`.
+    row |= {"train/epochs_run": last["epoch"], "cost/train_s": last["wall_s"], "cost/gpu_s": last["wall_s"] * gpus}
+    row |= {"cost/trial_s": max(trial_s, last["wall_s"])}
     with _disk_errors_said(log, planned):
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"), epochs=epochs)
 
@@ -104,7 +125,8 @@ def record_trial(
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
     arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume. Nor is
     being told to end, which leaves its row to who told it. `saved` and `ranks` are `run_trial`'s.
-    Raises RunEndedError when the row cannot be written: then the next ones cannot be, either.
+    Raises RunEndedError when the row cannot be written: then the next ones cannot be, either; and OutgrownError, without a
+    row, for a trial that needs a larger share of a GPU.
     """
     import safetensors.torch
 
@@ -114,12 +136,15 @@ def record_trial(
     running = run_trial(planned.trial.config, data, context, saved, ranks)
     try:
         result = yield from running
+        check_refused(planned, result.columns)
         if planned.timed:
             result.columns["cost/latency_ms"] = measure_latency(planned.trial.config, context)
     except ToldToEndError:
         return None
+    except OutgrownError:
+        raise
     except Exception as error:
-        write_failure(log, planned, describe(error))
+        write_error(log, planned, error)
         return error
     environment = environment_columns() | {"env/device": context.device, "env/workers": ranks.size if ranks else 1}
     with _disk_errors_said(log, planned):
@@ -141,7 +166,7 @@ def has_its_row(log: RunLog, planned: Planned) -> bool:
     log.refresh_trial(planned.key)  # it may have run on another machine
     try:
         return bool(log.read_trial(planned.key)["attempt"] >= planned.attempt)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

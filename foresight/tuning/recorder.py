@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,21 @@ from ray import tune
 
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
+from foresight.tuning.out_of_memory import OUTGREW
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.record import Planned, has_its_row, write_failure, write_stopped
+from foresight.tuning.ticket import Ticket
+
+USED_UP = {"CPU": 0.0001}  # what no trial asks for
 
 
 class TrialRecorder(tune.Callback):
     """Runs in the driver. A trial's own process writes its row; those of dead and of stopped ones are written here."""
 
-    def __init__(self, log: RunLog, primary: str, progress: SweepProgress):
-        self.log, self.primary, self.progress = log, primary, progress
+    def __init__(self, log: RunLog, primary: str, progress: SweepProgress, gpus: float):
+        """`gpus` of each trial."""
+        self.log, self.primary, self.progress, self.gpus = log, primary, progress, gpus
+        self.started: dict[str, float] = {}  # trials that run, and since when
         self.epochs: dict[str, list[dict[str, Any]]] = {}  # of running trials that may be stopped
         self.ended: RunEndedError | None = None  # why no trial can go on; Tune hides it in an error of its own
 
@@ -27,6 +34,7 @@ class TrialRecorder(tune.Callback):
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.started[trial.config["key"]] = time.monotonic()
         self.progress.start(trial.config["key"])
 
     def on_trial_result(
@@ -39,11 +47,19 @@ class TrialRecorder(tune.Callback):
             self.epochs[key] = [*before, row]
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        item: Planned = trial.config["planned"]
+        item: Planned = trial.config["planned"].planned
+        if OUTGREW in (trial.last_result or {}):  # it goes on later, on a larger share of a GPU
+            # Its process may have fallen back on what less memory allows, and would for the next trial as well. Tune keeps
+            # processes by what their last trial asked for, so this one must not have asked for what any other trial does.
+            trial.placement_group_factory = tune.PlacementGroupFactory([USED_UP])
+            self.progress.pause(item.key)
+            return
         epochs = self.epochs.pop(item.key, [])
         if is_stopped(item, trial.last_result):
+            took_s = time.monotonic() - self.started[item.key]
+            gpus = self.gpus if item.share is None else item.share.frac
             try:
-                write_stopped(self.log, item, epochs, trial.last_result["environment"])
+                write_stopped(self.log, item, epochs, trial.last_result["environment"], gpus, took_s)
             except RunEndedError as error:
                 self.ended = error
                 raise
@@ -51,17 +67,17 @@ class TrialRecorder(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial whose process or machine was lost runs again, from its checkpoint, as the next attempt."""
-        item: Planned = trial.config["planned"]
+        item: Planned = trial.config["planned"].planned
         cause = cause_of_death(trial)
         if isinstance(cause, RunEndedError):
             self.ended = cause
             raise cause
         if not has_its_row(self.log, item):
-            trial.config["planned"] = dataclasses.replace(item, attempt=item.attempt + 1)
+            trial.config["planned"] = Ticket(dataclasses.replace(item, attempt=item.attempt + 1))
             self.progress.say(f"{item.key} lost its process and goes on as attempt {item.attempt + 1}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        item: Planned = trial.config["planned"]
+        item: Planned = trial.config["planned"].planned
         self.epochs.pop(item.key, None)
         cause = cause_of_death(trial)
         try:
@@ -75,6 +91,7 @@ class TrialRecorder(tune.Callback):
         self._finish(item)
 
     def _finish(self, item: Planned) -> None:
+        self.started.pop(item.key, None)
         row = self.log.read_trial(item.key)
         # Validation, never test: a person who watches must not be able to stop on the test images.
         value = row.get(f"val/{self.primary}") if row["status"] == "complete" else None

@@ -1,45 +1,69 @@
 """What Tune is given for a search: the searcher that hands out proposals, and the scheduler that stops some of them."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pandas as pd
-from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search import Searcher
 
 from foresight.runlog import RunLog
 from foresight.space import Trial
+from foresight.tuning.first_come import FirstComeAsha
+from foresight.tuning.out_of_memory import OUTGREW
+from foresight.tuning.packing import Packing
 from foresight.tuning.proposals import Proposals
 from foresight.tuning.record import Planned, has_its_row
 from foresight.tuning.recorder import is_stopped
 from foresight.tuning.search import Asha, Objective
+from foresight.tuning.ticket import tune_config
 from foresight.tuning.trainable import RACED
 
 
 class ProposalSearcher(Searcher):
-    """Hands out the trials of a search, and brings their rows back to it. `ended` is called after each with what is left."""
+    """Hands out the trials of a search, and brings their rows back to it. `ended` is called after each with what is left.
+
+    With `packing` each gets a share of a GPU, and one that was too small for it comes again, at once.
+    """
 
     def __init__(
-        self, proposals: Proposals, log: RunLog, planned: Callable[[Trial], Planned], ended: Callable[[int], None]
+        self,
+        proposals: Proposals,
+        log: RunLog,
+        planned: Callable[[Trial], Planned],
+        ended: Callable[[int], None],
+        packing: Packing | None = None,
+        say: Callable[[str], None] = lambda sentence: None,
     ):
         super().__init__()
         self.proposals, self.log, self.planned, self.ended = proposals, log, planned, ended
+        self.packing, self.say = packing, say
         self.live: dict[str, Planned] = {}
+        self.again: deque[Planned] = deque()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its searcher into snapshots that are never read back."""
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        trial = self.proposals.next()
-        if trial is None:
+        item = self.again.popleft() if self.again else self._next()
+        if item is None:
             return Searcher.FINISHED if self.proposals.is_over else None
-        item = self.live[trial_id] = self.planned(trial)
-        return {"key": item.key, "planned": item}
+        if self.packing is not None:
+            item = self.packing.place(item)
+        self.live[trial_id] = item
+        return tune_config(item)
+
+    def _next(self) -> Planned | None:
+        trial = self.proposals.next()
+        return None if trial is None else self.planned(trial)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         item = self.live.pop(trial_id)
+        if self.packing is not None and result is not None and OUTGREW in result:
+            self.again.append(self.packing.enlarge(item, result, self.say))
+            return
         if error and not has_its_row(self.log, item):
             row: Mapping[str, Any] = {"status": "failed"}  # the recorder is about to write it
         elif is_stopped(item, result):
@@ -57,15 +81,13 @@ class ProposalSearcher(Searcher):
         """Nothing: see `save`."""
 
 
-def build_scheduler(
-    asha: Asha, objective: Objective, epochs: int, before: Iterable[pd.DataFrame]
-) -> AsyncHyperBandScheduler:
+def build_scheduler(asha: Asha, objective: Objective, epochs: int, before: Iterable[pd.DataFrame]) -> FirstComeAsha:
     """Tune's ASHA over our own epochs, which knows the learning curves `before` of the trials on record.
 
     Nothing is stopped at its last epoch, of which the trials report nothing: what is left there is to measure it.
     """
     rungs = list(asha.rungs(epochs))
-    scheduler = AsyncHyperBandScheduler(
+    scheduler = FirstComeAsha(
         time_attr="epoch",
         metric=RACED,
         mode="max" if objective.higher else "min",

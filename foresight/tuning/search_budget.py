@@ -3,7 +3,7 @@
 import time
 
 from foresight.runlog import RunLog
-from foresight.tuning.budget import Budget, recorded_seconds
+from foresight.tuning.budget import Budget, held_seconds, recorded_seconds
 from foresight.tuning.sweep import Placement
 from foresight.tuning.within_budget import BudgetMeter, Need
 
@@ -33,9 +33,11 @@ class SearchBudget:
         pace_s = self.wall_s / self.n_ended if self.n_ended else 0.0
         gpu_s = 0.0
         if budget.gpu_hours is not None or budget.money is not None:
-            seconds = recorded_seconds(self.log.trials())
-            # The other slots hold trials that are not in the run log yet.
-            gpu_s = (self.placement.slots - 1 + self.seeds) * float(seconds.mean()) if len(seconds) else 0.0
+            trials = self.log.trials()
+            # The other slots hold trials that are not in the run log yet; of shared GPUs all do.
+            n_beside = self.placement.slots - (0 if self.placement.pack else 1)
+            if len(trials):
+                gpu_s = n_beside * recorded_seconds(trials).mean() + self.seeds * held_seconds(trials).mean()
         need = Need(self.seeds * pace_s, gpu_s * (self.placement.gpus or 1.0))
         self.lack = self.meter.lack(need, self.placement.gpus > 0)
         return self.lack is None

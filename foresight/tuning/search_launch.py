@@ -21,15 +21,18 @@ from foresight.tuning.flags import (
     DataName,
     DavisRoot,
     GpuPrice,
+    Pack,
     Runs,
     Ssv2Root,
     Wandb,
     Workers,
     check_flags,
+    check_pack,
     check_placement,
     check_plan_flags,
     choose_scale,
     place,
+    say_idle,
 )
 from foresight.tuning.plan_report import plan_json
 from foresight.tuning.ray_runtime import cluster_gpus
@@ -79,6 +82,7 @@ def build_search_app(search: Search) -> typer.Typer:
             typer.Option(metavar="RUNS/STUDY", help="A run log whose finished trials are told and reused; repeatable."),
         ] = None,
         workers: Workers = 1,
+        pack: Pack = False,
         retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")] = False,
         data: Annotated[DataName | None, typer.Option(help="Default: what the search is declared on.")] = None,
         coco_root: CocoRoot = None,
@@ -106,8 +110,11 @@ def build_search_app(search: Search) -> typer.Typer:
                 scale = choose_scale(n_gpus, console)
             if not plan:
                 check_placement(scale, n_gpus, workers, one)
+            if pack:
+                check_pack(search.name, scale, n_gpus or plan, workers, one, search.alone)
             roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
-            placement = place(scale, n_gpus, runs, roots, workers, wandb)
+            placement = place(scale, n_gpus, runs, roots, workers, wandb, pack)
+            say_idle(placement, n_gpus, console)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
@@ -148,6 +155,6 @@ def open_search(
     preflight.check_budgets([space.baseline])
     log = placement.log(search.name)
     log.refresh()
-    own = replace(placement, slots=1, alone=True) if search.alone else placement
+    own = replace(placement, slots=1, alone=True, pack=0) if search.alone else placement
     sources = tuple(open_study_log(text) for text in warm_start)
     return SearchSession(search, space, objectives, n_proposals, log, own, sources, console)

@@ -13,8 +13,9 @@ from foresight.features.requests import needed_entries
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.budget import NO_LIMIT, Budget
 from foresight.tuning.estimate import Estimate, estimate_cost
+from foresight.tuning.packing import packing_tree
 from foresight.tuning.past_trials import read_complete
-from foresight.tuning.plan_print import budget_lines, estimate_lines
+from foresight.tuning.plan_print import budget_lines, estimate_lines, packing_lines
 from foresight.tuning.plan_report import budget_tree
 from foresight.tuning.probe_speed import probe_arms
 from foresight.tuning.search_record import planned_trials
@@ -60,6 +61,9 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT, probe: C
         "baseline": size,
         "trials": [{"key": trial.key, "arm": trial.arm.name, "seed": trial.seed} for trial in trials],
         "slots": session.placement.slots,
+        "packing": packing_tree(log, [space.baseline, *(c for _, c in space.neighbours())])
+        if session.placement.pack
+        else None,
         "cost": cost.as_json(budget.price),
         "budget": _describe_budget(session, cost, n_pending, budget),
     }
@@ -114,7 +118,7 @@ def print_search_plan(plan: dict[str, Any], console: Console) -> None:
     )
     console.print(f"features of the whole space: {features['n_cached']} of {features['n_entries']} entries cached")
     estimate = estimate_lines(plan, "at most about, if every proposal costs what the baseline does,")
-    for line in (*estimate, *budget_lines(plan, "proposal")):
+    for line in (*packing_lines(plan["packing"]), *estimate, *budget_lines(plan, "proposal")):
         console.print(line, soft_wrap=True)
 
 

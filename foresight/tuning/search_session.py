@@ -10,6 +10,7 @@ from rich.console import Console
 from foresight.config import TrialConfig
 from foresight.errors import RequestError, nearest_name
 from foresight.features.requests import missing_requests
+from foresight.manifest import GrowingManifest
 from foresight.proposal_space import ProposalSpace
 from foresight.runlog import RunLog
 from foresight.space import BASELINE, Arm, Trial
@@ -69,7 +70,8 @@ class SearchSession:
         budget = SearchBudget(limits, self.log, self.placement, self.search.seeds)
         with preflight.only_driver(self.log):
             warm = WarmStart(self.sources)
-            proposals = self._proposals(warm, retry_failed, budget, most_trials)
+            manifest = GrowingManifest(self.log)
+            proposals = self._proposals(warm, manifest, retry_failed, budget, most_trials)
             recorded = planned_trials(self.log)
             begun = [trial.config for trial in recorded if trial.key not in proposals.finished]
             features = [*self.space.combinations(*PARTS_OF_FEATURES), *begun]  # a narrowed space may not hold these
@@ -84,21 +86,23 @@ class SearchSession:
                 self.space.baseline.train.epochs,
                 proposals,
                 outside,
-                self.placement.slots,
+                self.placement.describe_slots(),
                 self.log,
                 self.console,
             )
             if proposals.n_left or self._unmeasured(proposals):
-                with running_ray(self.placement.processes) as ray:
+                with running_ray(self.placement.cores) as ray:
                     runner = Runner(ray, self.log, self.placement, self.search.claim, self.console)
                     if proposals.n_left:
                         probes = [Trial(Arm("", "", "", config), config) for config in features]
                         runner.pretrain_decoders(probes)
                         self._check_sensitivity(runner)
                         runner.compute_features(probes)
+                        packing = runner.plan_packing(self._probed()) if self.placement.pack else None
                         budget.begin()
-                        runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial)
+                        runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial, packing)
                     runner.measure_latency(self._unmeasured(proposals))
+            manifest.fold()
             self.declared.write(self.log, came_to={"made": proposals.next_number, "outside": outside})
         code = summarise(self.search, proposals, self.log, self.console)
         if budget.lack is not None:
@@ -127,7 +131,12 @@ class SearchSession:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _proposals(
-        self, warm: WarmStart, retry_failed: bool, budget: SearchBudget, most_trials: int | None
+        self,
+        warm: WarmStart,
+        manifest: GrowingManifest,
+        retry_failed: bool,
+        budget: SearchBudget,
+        most_trials: int | None,
     ) -> "Proposals":
         recorded = read_recorded(self.log)
         # What was taken over from a study that does not measure an objective is nothing that this search can go by.
@@ -148,7 +157,7 @@ class SearchSession:
         }
 
         def plan(trial: Trial) -> None:
-            self.log.write_manifest([manifest_row(trial)])
+            manifest.add(manifest_row(trial))
 
         from foresight.tuning.proposals import Proposals  # needs optuna
 
@@ -210,6 +219,11 @@ class SearchSession:
         if unchecked:
             baseline = Arm(BASELINE, "", "", self.space.baseline)
             self.declared.write(self.log, sensitivity={**known, **runner.check_sensitivity([baseline, *unchecked])})
+
+    def _probed(self) -> list[Arm]:
+        """The configurations whose need of memory is measured, for all that may be proposed: see `packing`."""
+        arms = [Arm(field, "", "", config) for field, config in self.space.neighbours()]
+        return [Arm(BASELINE, "", "", self.space.baseline), *arms]
 
     def _unmeasured(self, proposals: "Proposals") -> list[Arm]:
         """The arms with a complete trial whose latency is not on record."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import BaseTrial, TrialState
 
 from foresight.dimensions import Choice, Dimension, IntRange
@@ -42,6 +43,7 @@ class SearchStudy:
         directions: list[Literal["minimize", "maximize"]] = [
             "maximize" if objective.higher else "minimize" for objective in objectives
         ]
+        self.shared = IntersectionSearchSpace(include_pruned=True)
         self.study = optuna.create_study(directions=directions, sampler=self._sampler(0))
         self.live: dict[int, optuna.Trial] = {}  # asked and not yet told
 
@@ -86,7 +88,11 @@ class SearchStudy:
 
     def _sampler(self, number: int) -> BaseSampler:
         seed = keyed_seed(self.seed, "proposal", str(number)) % 2**32
-        return SAMPLERS[self.sampler](seed, self.population)
+        sampler = SAMPLERS[self.sampler](seed, self.population)
+        if isinstance(sampler, TPESampler):
+            # What all trials have in common is found trial by trial: each sampler goes on where the one before it was.
+            sampler._search_space = self.shared
+        return sampler
 
 
 def suggest(trial: BaseTrial, dimension: Dimension) -> Any:

@@ -19,7 +19,7 @@ def say_state(
     epochs: int,
     proposals: "Proposals",
     outside: Sequence[int],
-    slots: int,
+    at_once: str,
     log: RunLog,
     console: Console,
 ) -> None:
@@ -29,7 +29,7 @@ def say_state(
         how += f", trials may be stopped after epoch {', '.join(map(str, search.asha.rungs(epochs)))} of {epochs}"
     console.print(
         f"{search.name}, {proposals.space.baseline.scale} scale: {proposals.next_number} of {proposals.n_proposals} proposals "
-        f"made, at most {proposals.n_left} trials to run, {slots} at a time, into {shown(log.place)}; {how}",
+        f"made, at most {proposals.n_left} trials to run, {at_once}, into {shown(log.place)}; {how}",
         soft_wrap=True,
     )
     if outside:

@@ -18,6 +18,7 @@ from foresight.tuning.level_notes import level_notes
 from foresight.tuning.one_trial import run_here
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import Placement, Sweep, run_order
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Session:
     ):
         self.sweep, self.space, self.trials = sweep, space, trials
         self.log, self.placement, self.console = log, placement, console
+        self.so_far = SoFar()  # of the command that this is a part of
 
     def run(self, wanted: list[Trial], retry_failed: bool) -> int:
         """Runs what is not finished of the wanted trials, then measures latency. Returns the exit code."""
@@ -57,18 +59,27 @@ class Session:
             self.write_declaration()
             self.console.print(
                 f"{self.sweep.name}, {self.space.baseline.scale} scale: {len(pending)} of {len(wanted)} trials to run, "
-                f"{self.placement.slots} at a time, into {shown(self.log.place)}",
+                f"{self.placement.describe_slots()}, into {shown(self.log.place)}",
                 soft_wrap=True,
             )
             if pending or unmeasured:
-                with running_ray(self.placement.processes) as ray:
-                    runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console)
+                with running_ray(self.placement.cores) as ray:
+                    runner = Runner(ray, self.log, self.placement, self.sweep.claim, self.console, self.so_far)
                     if pending:
                         runner.pretrain_decoders(pending)
                         self.check_sensitivity(runner)
                         runner.compute_features(pending)
-                        runner.run_trials(self.planned(run_order(self.sweep, pending)))
+                        packing = runner.plan_packing(self.probed(pending)) if self.placement.pack else None
+                        runner.run_trials(self.planned(run_order(self.sweep, pending)), packing)
                     runner.measure_latency(unmeasured)
+
+    def probed(self, pending: list[Trial]) -> list[Arm]:
+        """The arms whose need of memory is measured: those to run, and of a factorial's cells only those one at a time."""
+        to_run = {trial.config.arm_key: trial.arm for trial in pending}
+        one_at_a_time = {arm.config.arm_key: arm for arm in self.space.one_at_a_time().arms()}
+        if set(to_run) <= set(one_at_a_time):
+            return list(to_run.values())
+        return list(one_at_a_time.values())
 
     def check_sensitivity(self, runner: "Runner") -> None:
         """Checks the arms that are not on record as changing the model's output, before they cost anything."""
@@ -90,7 +101,7 @@ class Session:
     def run_one(self, key: str) -> int:
         """Runs one planned trial in this process, so that a breakpoint works. Returns the exit code.
 
-        A complete trial is run again without being recorded: debugging must not replace a result.
+        A complete or stopped trial is run again without being recorded: debugging must not replace a result.
         """
         by_key = {trial.key: trial for trial in self.trials}
         if key not in by_key:
@@ -99,9 +110,9 @@ class Session:
         with preflight.only_driver(self.log):
             self.check_machine([trial], [])
             self.write_declaration()
-            was_complete = self.log.statuses().get(key) == "complete"
+            was_recorded = self.log.statuses().get(key) in ("complete", "stopped")
             ended = run_here(self.planned([trial])[0], self.log, self.placement, self.console)
-            if was_complete:
+            if was_recorded:
                 return DONE if ended["status"] == "complete" else SOME_FAILED
         return self.summarise([trial])
 
@@ -118,7 +129,8 @@ class Session:
     def write_declaration(self, sensitivity: Mapping[str, float] | None = None) -> None:
         """sweep.json and the manifest: what was planned and claimed, on disk before the first trial."""
         write_sweep(self.log, self.sweep, self.space.baseline, self.space_tree(), sensitivity)
-        self.log.write_manifest([manifest_row(trial) for trial in self.trials])
+        planned = set(self.log.read_manifest()["key"])
+        self.log.write_manifest([manifest_row(trial) for trial in self.trials if trial.key not in planned])
 
     def space_tree(self) -> dict[str, Any]:
         """What varies, as sweep.json holds it."""

@@ -9,7 +9,6 @@ import json
 import time
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from statistics import median
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
+from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.storage.lease import read_claims
@@ -126,7 +126,8 @@ def describe(status: Status) -> list[str]:
 def _ended(trials: pd.DataFrame) -> list[float]:
     """When the trials ended that say it, in seconds since 1970, in order."""
     said = trials.get("env/ended", pd.Series(dtype=object)).dropna()
-    return sorted(datetime.fromisoformat(time).timestamp() for time in said)
+    times = pd.to_datetime(said, utc=True, errors="coerce", format="ISO8601").dropna()  # what is no time tells none
+    return sorted(time.timestamp() for time in times)
 
 
 def _without_pauses(gaps: list[float], trials: pd.DataFrame) -> list[float]:
@@ -165,7 +166,7 @@ def main(
     try:
         status = read_status(open_study_log(folder), time.time())
     except RequestError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(redact(str(error)), err=True)
         raise typer.Exit(2) from error
     if as_json:
         typer.echo(json.dumps(asdict(status), indent=2))

@@ -74,7 +74,7 @@ def open_study(sweep: Sweep, scale: str, data: str | None, seeds: int | None, pl
     if sweep.choose is not None and not provisional:
         space = sweep.choose(space, planned_results(needs))
     trials = plan_trials(sweep, space, seeds or sweep.seeds)
-    own = replace(placement, slots=1, alone=True) if sweep.alone else placement
+    own = replace(placement, slots=1, alone=True, pack=0) if sweep.alone else placement
     return Study(sweep, space, trials, log, own, needs, provisional)
 
 

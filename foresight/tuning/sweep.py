@@ -16,6 +16,7 @@ from foresight.run_folder import open_log
 from foresight.runlog import RunLog
 from foresight.space import SearchSpace, Trial
 from foresight.storage.place import Place
+from foresight.tuning.accelerator import CUDA, Accelerator
 from foresight.tuning.budget import Budget
 
 # Given the space and the trials of each needed study, the space with what they decided.
@@ -45,6 +46,7 @@ class Sweep:
 class Placement:
     """Where and how fast. `slots` trials run at once, each on `workers` processes of `gpus` GPUs.
 
+    With `pack` they share GPUs by the memory that they need: as many as fit, and at most `pack`, each with a CPU of its own.
     Paths are the same on all machines. Of an object store they are those of the copies, and the URL goes with them.
     """
 
@@ -59,6 +61,8 @@ class Placement:
     cache_url: str | None = None
     alone: bool = False  # nothing of ours may run beside a trial: what is measured is time
     wandb: bool = False  # finished trials are sent to W&B
+    pack: int = 0  # the most trials at once where several share a GPU; 0: each has its own
+    accelerator: Accelerator = CUDA  # what its GPUs are
 
     def log(self, study: str) -> RunLog:
         """The run log of a study."""
@@ -80,7 +84,7 @@ class Placement:
 
     @property
     def device(self) -> str:
-        return "cuda" if self.gpus else "cpu"
+        return self.accelerator.device if self.gpus else "cpu"
 
     @property
     def processes(self) -> int:
@@ -88,9 +92,18 @@ class Placement:
         return self.slots * self.workers
 
     @property
+    def cores(self) -> int:
+        """CPUs that are used at once."""
+        return max(self.processes, self.pack)
+
+    @property
     def trial_gpus(self) -> float:
         """GPUs of one trial."""
         return self.gpus * self.workers
+
+    def describe_slots(self) -> str:
+        """`2 at a time`."""
+        return f"up to {self.pack} at a time" if self.pack else f"{self.slots} at a time"
 
     def describe_workers(self) -> str:
         """`2 workers with 1 CPU each`."""

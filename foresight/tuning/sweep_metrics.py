@@ -14,6 +14,8 @@ from ray.util import metrics
 
 from foresight.metrics import METRICS
 from foresight.runlog import STATUSES, RunLog
+from foresight.tuning.out_of_memory import OUTGREW
+from foresight.tuning.so_far import SoFar
 
 STATES = ("pending", "running", *STATUSES)
 WINDOW_S = 60.0  # that the rate of epochs is of
@@ -37,7 +39,10 @@ def exported_names() -> set[str]:
 
 
 class SweepMetrics(tune.Callback):
-    """Runs in the driver, after the recorder: where a trial has ended, its row is there. `n_pending` says how many wait."""
+    """Runs in the driver, after the recorder: where a trial has ended, its row is there. `n_pending` says how many wait.
+
+    `so_far` is of the blocks of this command that were before, and of those to come.
+    """
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class SweepMetrics(tune.Callback):
         n_pending: Callable[[], int],
         primary: str,
         gpus: float,
+        so_far: SoFar,
         now: Callable[[], float] = time.monotonic,
     ):
         self.log, self.n_pending, self.primary, self.gpus, self.now = log, n_pending, primary, gpus, now
@@ -53,7 +59,8 @@ class SweepMetrics(tune.Callback):
         self.best: float | None = None
         self._take_best_on_record()
         self.epochs: deque[float] = deque()  # when each of the last epochs ended
-        self.gpu_s = 0.0
+        self.so_far, self.gpu_s = so_far, so_far.gpu_s
+        self.held: dict[str, float] = {}  # GPUs of each running trial
         self.shown_at = -math.inf
         self.counted_at = now()
         tags = {"study": log.root.name}
@@ -81,7 +88,10 @@ class SweepMetrics(tune.Callback):
             self.counters["foresight_epochs"].inc()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial)
+        if OUTGREW in (trial.last_result or {}):  # it begins again
+            self._move(trial, "pending")
+        else:
+            self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._end(trial)
@@ -92,6 +102,7 @@ class SweepMetrics(tune.Callback):
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         self._show()
+        self.so_far.gpu_s = self.gpu_s
 
     def _end(self, trial: Any) -> None:
         row = self.log.read_trial(trial.config["key"])
@@ -101,14 +112,17 @@ class SweepMetrics(tune.Callback):
 
     def _move(self, trial: Any, state: str) -> None:
         self._count_gpu_seconds()
-        key = trial.config["key"]
+        key, share = trial.config["key"], trial.config["planned"].planned.share
+        self.held.pop(key, None)
+        if state == "running":
+            self.held[key] = self.gpus if share is None else share.frac
         self.counts[self.states.get(key, state)] -= key in self.states
         self.counts[state] += 1
         self.states[key] = state
 
     def _count_gpu_seconds(self) -> None:
         now = self.now()
-        self.gpu_s += self.counts["running"] * self.gpus * (now - self.counted_at)
+        self.gpu_s += sum(self.held.values()) * (now - self.counted_at)
         self.counted_at = now
 
     def _take_best_on_record(self) -> None:
@@ -129,7 +143,7 @@ class SweepMetrics(tune.Callback):
         while self.epochs and now - self.epochs[0] > WINDOW_S:
             self.epochs.popleft()
         for state in STATES:
-            n_trials = self.n_pending() if state == "pending" else self.counts[state]
+            n_trials = self.n_pending() + self.so_far.n_later if state == "pending" else self.counts[state]
             self.gauges["foresight_trials"].set(n_trials, {"state": state})
         self.gauges["foresight_epochs_per_second"].set(len(self.epochs) / WINDOW_S)
         self.gauges["foresight_gpu_seconds"].set(self.gpu_s)

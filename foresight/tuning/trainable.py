@@ -2,33 +2,34 @@
 
 import math
 from collections.abc import Generator
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from foresight.claim import Claim
+from foresight.config import TrialConfig
 from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
 from foresight.tuning.context import worker_context
-from foresight.tuning.record import (
-    Planned,
-    describe,
-    environment_columns,
-    has_its_row,
-    record_trial,
-    write_failure,
-)
+from foresight.tuning.out_of_memory import JUDGED, OUTGREW, OutgrownError, has_outgrown
+from foresight.tuning.record import Planned, environment_columns, has_its_row, record_trial, write_error
 from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import Placement
+
+if TYPE_CHECKING:
+    from foresight.features.stage import StagedData
+    from foresight.train.task import Context
 
 CHECKPOINT_S = 30.0  # a lost process costs at most so much of a trial's training; most trials at toy size are shorter
 RACED = "raced"  # what a scheduler reads of an epoch; only trials that may be stopped report it
 
 
 class TrialActor(tune.Trainable):
-    """Runs the trial `config["planned"]`; a step is an epoch. Reused for the next trial by `reset_config`."""
+    """Runs the trial of the ticket `config["planned"]`; a step is an epoch. Reused for the next trial by `reset_config`."""
 
     epochs: Generator[dict[str, float], None, None] | None = None
+    context: "Context | None" = None
 
     def setup(
         self,
@@ -43,13 +44,13 @@ class TrialActor(tune.Trainable):
         self.log = log
         self.primary = claim.primary
         self.store = placement.store()
-        self.context = worker_context(placement)
-        self.staged: tuple[str, Any] = ("", None)
+        self.staged: tuple[str, StagedData | None] = ("", None)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
-        self.planned: Planned = new_config["planned"]
+        self.planned: Planned = new_config["planned"].planned
+        self.judged = self.planned.judged
         self.epochs = self._run(self.planned)
         return True
 
@@ -60,20 +61,25 @@ class TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         assert self.epochs is not None
-        row = next(self.epochs, None)
+        try:
+            row = next(self.epochs, None)
+        except OutgrownError:
+            return {"key": self.planned.key, "done": True, OUTGREW: self.planned.attempt, JUDGED: self.judged}
         if row is None:
             return {"key": self.planned.key, "done": True}
         result = {"key": self.planned.key, "done": False, "epoch": row["epoch"]}
         if self.planned.raced:
             result |= {"row": row, "environment": self.environment()}
             is_last = row["epoch"] >= self.planned.trial.config.recipe.epochs
-            if not is_last and math.isfinite(row.get(self.planned.raced, math.nan)):
-                result[RACED] = row[self.planned.raced]
+            # The next attempt is another trial to Tune, and must not be in the race twice.
+            is_new = row["epoch"] > self.judged
+            if is_new and not is_last and math.isfinite(row.get(self.planned.raced, math.nan)):
+                result[RACED], self.judged = row[self.planned.raced], int(row["epoch"])
         return result
 
     def environment(self) -> dict[str, Any]:
         """The `env/*` columns of a trial that is stopped now."""
-        return environment_columns() | {"env/device": self.context.device, "env/workers": 1}
+        return environment_columns() | {"env/device": self.placement.device, "env/workers": 1}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: Tune's snapshots are never read back; `foresight.tuning.scratch` has the training's."""
@@ -82,30 +88,58 @@ class TrialActor(tune.Trainable):
         """Nothing: see `save_checkpoint`."""
 
     def _run(self, planned: Planned) -> Generator[dict[str, float], None, None]:
-        """The epochs of the trial's own training; none where its row is there already, as its process was lost later."""
-        from foresight.features.requests import needed_entries
-        from foresight.features.stage import stage
+        """The epochs of the trial's own training; none where its row is there already, as its process was lost later.
 
-        config = planned.trial.config
+        Raises OutgrownError, without a row, for a trial that needs a larger share of its GPU.
+        """
         if has_its_row(self.log, planned):
             return
+        config, context = planned.trial.config, self._settle(planned)
         if not config.is_trained:
-            yield from record_trial(self.log, planned, None, self.context)
+            yield from record_trial(self.log, planned, None, context)
             return
         continued = config.continued()
         if continued is not None:
             bring_weights(self.placement.place_of_runs, continued.key)
+        try:
+            data = self._stage(config)
+        except Exception as error:
+            write_error(self.log, planned, error)
+            return
+        scratch = TrialScratch(self.log, planned.key)
+        saved = scratch.checkpoint(config, context, n_workers=1, every_s=CHECKPOINT_S)
+        goes_on = False
+        try:
+            yield from record_trial(self.log, planned, data, context, saved)
+        except OutgrownError:
+            goes_on = True
+            raise
+        finally:  # ended or stopped; a process that is killed, or outgrown, leaves it to the one that takes its place
+            if not goes_on:
+                scratch.remove_checkpoint()
+
+    def _settle(self, planned: Planned) -> "Context":
+        """What this process keeps between trials, on the trial's share of the GPU. A process has one share for all its trials."""
+        if self.context is None:
+            share = planned.share
+            try:
+                if share is not None and not share.is_whole:
+                    self.placement.accelerator.cap(share.frac, share.overhead_mb)
+                self.context = replace(worker_context(self.placement), gpus=share.frac if share is not None else 1.0)
+            except Exception as error:
+                if has_outgrown(planned, error):
+                    raise OutgrownError from error
+                raise
+        return self.context
+
+    def _stage(self, config: TrialConfig) -> "StagedData":
+        """The trial's data, kept for the next one that reads the same."""
+        from foresight.features.requests import needed_entries
+        from foresight.features.stage import stage
+
         entries = " ".join(sorted(needed_entries([config])))
         if self.staged[0] != entries:
             self.staged = ("", None)  # let go of the old features before loading the new
-            try:
-                self.staged = (entries, stage(config, self.store, self.placement.device))
-            except Exception as error:
-                write_failure(self.log, planned, describe(error))
-                return
-        scratch = TrialScratch(self.log, planned.key)
-        saved = scratch.checkpoint(config, self.context, n_workers=1, every_s=CHECKPOINT_S)
-        try:
-            yield from record_trial(self.log, planned, self.staged[1], self.context, saved)
-        finally:  # ended or stopped; a process that is killed leaves it to the one that takes its place
-            scratch.remove_checkpoint()
+            self.staged = (entries, stage(config, self.store, self.placement.device))
+        assert self.staged[1] is not None
+        return self.staged[1]

@@ -5,12 +5,12 @@ import tempfile
 import uuid
 from typing import Any
 
-from ray.train.torch import TorchConfig
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.torch.torch_trainer import TorchTrainer
 
+from foresight.tuning.process_group import GroupConfig
 from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import RETRIES
 from foresight.tuning.worker_part import SharedJob, take_part
@@ -32,7 +32,7 @@ def build_trainer(job: SharedJob, start_timeout_s: float, folder: str) -> "Quiet
     return QuietTrainer(
         take_part,
         train_loop_config={"job": job},
-        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if placement.gpus else "gloo"),
+        torch_config=GroupConfig(backend="cpu:gloo,cuda:nccl" if placement.gpus else "gloo"),
         scaling_config=ScalingConfig(num_workers=placement.workers, resources_per_worker=per_worker),
         run_config=RunConfig(
             name=uuid.uuid4().hex,  # a name that was used before would be gone on with, which is our checkpoint's task

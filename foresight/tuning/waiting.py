@@ -1,21 +1,24 @@
-"""Tune's callback over trials on several workers: it says who waits for workers, and frees what dead processes held."""
+"""Tune's callbacks over what waits: trials on several workers, and a whole sweep for which there is no place any more."""
 
 import time
 from typing import Any
 
 from ray import tune
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress, clock
+from foresight.tuning.recorder import TrialRecorder
 from foresight.tuning.reservations import free_abandoned
 from foresight.tuning.scratch import Waiting, waiting_trials
+from foresight.tuning.sweep import Placement
 
 LOOK_S = 5.0  # between two looks
 PATIENCE_S = 90.0  # that a trial waits without a word; on a busy machine its workers take half a minute to start
 
 
 class WorkerWatch(tune.Callback):
-    """Runs in the driver."""
+    """Says which trials wait for their workers, and frees what dead processes held. Runs in the driver."""
 
     def __init__(self, ray: Any, log: RunLog, progress: SweepProgress, wait_s: float):
         self.ray, self.log, self.progress, self.wait_s = ray, log, progress, wait_s
@@ -36,6 +39,48 @@ class WorkerWatch(tune.Callback):
             if identity not in self.said and time.time() - waiting.since > PATIENCE_S:
                 self.said.add(identity)
                 self.progress.say(f"{describe(waiting, time.time())}; it fails after {clock(self.wait_s)}")
+
+
+class PlaceWatch(tune.Callback):
+    """Says when no trial has got a process for long, and ends the run when none ever does. Runs in the driver.
+
+    Tune waits for ever for what no machine of the cluster has any more, and its own word about that is switched off.
+    """
+
+    def __init__(self, ray: Any, recorder: TrialRecorder, progress: SweepProgress, placement: Placement):
+        self.ray, self.recorder, self.progress, self.placement = ray, recorder, progress, placement
+        self.since: float | None = None  # nothing runs, and trials wait
+        self.has_said = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks into snapshots that are never read back."""
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        states = {trial.status for trial in trials}
+        if "RUNNING" in states or "PENDING" not in states:
+            self.since, self.has_said = None, False
+            return
+        now = time.monotonic()
+        self.since = self.since or now
+        if now - self.since > self.placement.wait_s:
+            ended = RunEndedError(
+                f"{self._describe(now)}; every finished trial is kept, and the same command goes on once there are machines"
+            )
+            self.recorder.ended = ended
+            raise ended
+        if now - self.since > PATIENCE_S and not self.has_said:
+            self.has_said = True
+            self.progress.say(f"{self._describe(now)}; this command ends after {clock(self.placement.wait_s)}")
+
+    def _describe(self, now: float) -> str:
+        """`no trial has got a process for 1:30: each takes 1 GPU and 1 CPU, and of 0 GPUs and 4 CPUs 0 and 4 are free`."""
+        here, free = self.ray.cluster_resources(), self.ray.available_resources()
+        wanted = f"{self.placement.gpus:g} GPU and 1 CPU" if self.placement.gpus else "1 CPU"
+        units = ("GPU", "CPU") if self.placement.gpus else ("CPU",)
+        found = " and ".join(f"{free.get(unit, 0):g} of {here.get(unit, 0):g} {unit}s" for unit in units)
+        waited = clock(now - (self.since or now))
+        return f"no trial has got a process for {waited}: each takes {wanted}, and {found} are free"
 
 
 def describe(waiting: Waiting, now: float) -> str:

@@ -22,26 +22,26 @@ from foresight.errors import RequestError
 from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
-from foresight.storage.local import atomic_write_bytes
 from foresight.tuning.preflight import check_readable
 
 SHOWN = ("val/", "train/", "cost/")  # prefixes of the row's columns that a run's summary has
 LOOK_EVERY_S = 5.0
 RETRY_EVERY_S = 300.0  # after W&B has refused a trial
 LOCK_S = 60.0  # for the process of a driver that was killed: it sends what is there, and ends
+MARKS = "wandb/sent"  # in the run log: one empty file for each trial that was sent, `<key>.<attempt>`
 SENT = "sent "  # begins a line for the driver: there is progress
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class WandbMirror:
-    """Sends what is finished and not yet sent. The marks and W&B's own files are in `runs/<study>/wandb`."""
+    """Sends what is finished and not yet sent. W&B's own files are in `runs/<study>/wandb` of this machine."""
 
     def __init__(self, log: RunLog):
         self.log, self.folder = log, log.root / "wandb"
-        self.marks = self.folder / "sent"  # one file a trial: the attempt that was sent
-        self.marks.mkdir(parents=True, exist_ok=True)
-        self.sent = {path.name: int(path.read_text()) for path in self.marks.glob("[!.]*")}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.marks = log.files.shared  # of an object store every machine must know what was sent
+        self.sent = dict(filter(None, map(read_mark, self.marks.listing(MARKS))))
         self.seen: dict[str, str] = {}  # the finished trials, when all of them were sent
         self.offline = False
 
@@ -63,8 +63,14 @@ class WandbMirror:
         for left in self.folder.glob(f"*run-????????_??????-{key}"):  # of one that died half-way or was refused
             shutil.rmtree(left)
         self.offline = write_run(row, self.log.read_epochs(key).to_dict("records"), self.log.root)
-        atomic_write_bytes(self.marks / key, str(row["attempt"]).encode())
+        self.marks.write(f"{MARKS}/{key}.{row['attempt']}", b"")
         self.sent[key] = row["attempt"]
+
+
+def read_mark(name: str) -> tuple[str, int] | None:
+    """The trial and its attempt that a mark is of; None for a file that is no mark."""
+    key, _, attempt = name.rpartition(".")
+    return (key, int(attempt)) if key and attempt.isdecimal() else None
 
 
 def write_run(row: dict[str, Any], epochs: list[dict[Any, Any]], folder: Path) -> bool:
@@ -120,12 +126,12 @@ def write_run(row: dict[str, Any], epochs: list[dict[Any, Any]], folder: Path) -
 
 def send_all(mirror: WandbMirror, say: Callable[[str], None]) -> str | None:
     """Sends what is not sent. Returns None, or why it ended before the last."""
-    for row in mirror.unsent():
-        try:
+    try:
+        for row in mirror.unsent():
             mirror.send(row)
-        except Exception as error:
-            return redact(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
-        say(f"{SENT}{row['key']}")
+            say(f"{SENT}{row['key']}")
+    except Exception as error:
+        return redact(f"{type(error).__name__}: {' '.join(str(error).split())}")[:300]
     return None
 
 
@@ -148,11 +154,14 @@ def main(
     following: Annotated[
         bool, typer.Option("--follow", help="Go on as trials end, until standard input is closed.")
     ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="With --follow: of the object store that the folder is a copy of.")
+    ] = None,
 ) -> None:
     """Shows a study's finished trials in Weights & Biases."""
     try:
         # A driver names its own copy, and keeps it up to date itself.
-        log = RunLog(Path(folder)) if following else open_study_log(folder)
+        log = RunLog(Path(folder), url) if following else open_study_log(folder)
         if not following and not (log.root / "sweep.json").is_file():
             raise RequestError(
                 f"'{folder}' holds no study: it has no sweep.json; name a folder such as runs/p2_ablations"
@@ -164,8 +173,13 @@ def main(
             n_left = len(mirror.unsent())
     except (RequestError, Timeout) as error:
         taken = f"the trials of {folder} are being sent to W&B by another process"
-        typer.echo(taken if isinstance(error, Timeout) else str(error), err=not following)
+        typer.echo(taken if isinstance(error, Timeout) else redact(str(error)), err=not following)
         raise typer.Exit(2) from error
+    except OSError as error:  # a full disk, a store that does not answer
+        _say(
+            f"W&B: nothing can be sent from {log} ({redact(str(error))}); python -m foresight.tuning.wandb_mirror {log} sends it"
+        )
+        raise typer.Exit(1) from error
     if refused:
         again = f"python -m foresight.tuning.wandb_mirror {log}"
         _say(

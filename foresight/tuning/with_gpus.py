@@ -18,6 +18,7 @@ from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.ray_runtime import in_cluster, start_ray
 
 PAUSE_S = 5.0  # between two looks at the cluster
+MOST_GPUS = 1024  # each is a request of its own to Ray; more is a slip of the finger
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -51,7 +52,7 @@ def await_gpus(ray: Any, n_gpus: int, timeout_s: float, console: Console) -> int
 
 @app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
 def main(
-    n_gpus: Annotated[int, typer.Argument(min=1, help="GPUs to wait for.")],
+    n_gpus: Annotated[int, typer.Argument(min=1, max=MOST_GPUS, help="GPUs to wait for.")],
     command: Annotated[list[str], typer.Argument(help="What runs then, with its flags.")],
     minutes: Annotated[float, typer.Option(min=0, help="How long to wait; then it goes on with those that came.")] = 30,
 ) -> None:

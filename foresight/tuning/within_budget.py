@@ -5,18 +5,24 @@ finished. Before anything has been measured a speed is assumed, which is known t
 the low end of its estimate is too much.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from foresight.config import TrialConfig
 from foresight.runlog import RunLog
+from foresight.sizes import Size, recall_sizes, sized_config
 from foresight.space import Trial
 from foresight.tuning import preflight
-from foresight.tuning.budget import Budget, count_gpu_s, hours_of, recorded_seconds
+from foresight.tuning.budget import Budget, count_gpu_s, held_seconds, hours_of
 from foresight.tuning.estimate import Estimate, estimate_cost
 from foresight.tuning.prediction import Range
 from foresight.tuning.progress import clock
+from foresight.tuning.ray_runtime import keeping_ray
 from foresight.tuning.session import SOME_FAILED, Session
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import Placement
 
 
@@ -36,15 +42,15 @@ class BudgetMeter:
 
     def __init__(self, budget: Budget, logs: Sequence[RunLog], whole: str = "block"):
         self.budget, self.logs, self.whole, self.started = budget, logs, whole, time.monotonic()
-        self.wall_s = self.slot_s = (
-            0.0  # of the blocks that this command has run: until they ended, and in their trials
-        )
+        # Of the blocks that this command has run: until they ended, and in their trials.
+        self.wall_s = self.slot_s = 0.0
+        self.so_far = SoFar()
 
     def shortage(self, pending: Sequence[Trial], log: RunLog, placement: Placement) -> str | None:
         """Why these trials are not begun, in words; None: they should end within the budget, or there is no limit."""
         if not pending or not self.budget.is_limited:
             return None
-        estimate = estimate_cost(pending, measure_sizes(pending), log, placement)
+        estimate = estimate_cost(pending, measure_sizes(pending, placement.cache), log, placement)
         return self.lack(self.need(estimate), estimate.gpus > 0)
 
     def need(self, estimate: Estimate) -> Need:
@@ -60,10 +66,8 @@ class BudgetMeter:
     def lack(self, need: Need, on_gpus: bool, before: Need | None = None) -> str | None:
         """Which limit `need` would break, in words, after `before` has been spent besides."""
         before = before or Need(0.0, 0.0)
-        budget, unit = (
-            self.budget,
-            "GPU-hours" if on_gpus else "slot-hours (there is no GPU: one trial at a time)",
-        )
+        budget = self.budget
+        unit = "GPU-hours" if on_gpus else "slot-hours (there is no GPU: one trial at a time)"
         passed_s = time.monotonic() - self.started + before.wall_s
         if budget.hours is not None and hours_of(passed_s + need.wall_s) > budget.hours:
             return (
@@ -92,13 +96,13 @@ class BudgetMeter:
         """Trials that were run, and how long it took until the last had ended."""
         trials = log.trials()
         trials = trials[trials["key"].isin({trial.key for trial in ran})]
-        self.wall_s, self.slot_s = self.wall_s + wall_s, self.slot_s + float(recorded_seconds(trials).sum())
+        self.wall_s, self.slot_s = self.wall_s + wall_s, self.slot_s + float(held_seconds(trials).sum())
 
     def count_blocks(self, pending: Sequence[Trial], log: RunLog, placement: Placement) -> int:
         """How many whole blocks of the pending trials fit, from the first on."""
         before, n = Need(0.0, 0.0), 0
         for block in blocks(pending):
-            estimate = estimate_cost(block, measure_sizes(block), log, placement)
+            estimate = estimate_cost(block, measure_sizes(block, placement.cache), log, placement)
             need = self.need(estimate)
             if self.lack(need, estimate.gpus > 0, before):
                 break
@@ -108,12 +112,20 @@ class BudgetMeter:
 
 def run_study(session: Session, wanted: list[Trial], retry_failed: bool, meter: BudgetMeter) -> int:
     """Runs what is not finished of the wanted trials, as far as the budget goes. Returns the exit code."""
-    begun, lack = run_blocks(session, wanted, retry_failed, meter)
+    with as_one_command(session.log):
+        begun, lack = run_blocks(session, wanted, retry_failed, meter)
     code = session.summarise(begun) if begun else SOME_FAILED
     if lack is None:
         return code
     say_ended(session, wanted, lack)
     return SOME_FAILED
+
+
+@contextlib.contextmanager
+def as_one_command(log: RunLog) -> Iterator[None]:
+    """Over all blocks of a command: no other driver writes between two of them, and Ray, once started, is kept."""
+    with preflight.only_driver(log), keeping_ray():
+        yield
 
 
 def run_blocks(
@@ -123,11 +135,14 @@ def run_blocks(
 
     Returns the trials of begun blocks, and why the others were not begun; None: all were.
     """
+    session.so_far = meter.so_far
     if not meter.budget.is_limited:
         session.execute(wanted, retry_failed)
         return wanted, None
     begun: list[Trial] = []
     for block in blocks(wanted):
+        later = [trial for trial in wanted if trial.seed > block[0].seed]
+        meter.so_far.n_later = len(preflight.pending_trials(later, session.log.statuses(), retry_failed))
         pending = preflight.pending_trials(block, session.log.statuses(), retry_failed)
         lack = meter.shortage(pending, session.log, session.placement)
         if lack is not None:
@@ -158,8 +173,14 @@ def blocks(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
         yield [trial for trial in trials if trial.seed == seed]
 
 
-def measure_sizes(trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
-    """Sizes of the model of each arm, by the arm's name."""
-    from foresight.train.size import measure_size  # needs torch
+def measure_sizes(trials: Sequence[Trial], cache: Path) -> dict[str, Size]:
+    """Sizes of the model of each arm, by the arm's name; `cache` is the folder that keeps them for the next plan."""
 
-    return {name: measure_size(config) for name, config in {t.arm.name: t.arm.config for t in trials}.items()}
+    def measure(config: TrialConfig) -> Size:
+        from foresight.train.size import measure_size  # needs torch
+
+        return measure_size(config)
+
+    arms = {name: sized_config(config) for name, config in {t.arm.name: t.arm.config for t in trials}.items()}
+    sizes = recall_sizes(dict.fromkeys(arms.values()), cache, measure)
+    return {name: sizes[config] for name, config in arms.items()}

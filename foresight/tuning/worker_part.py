@@ -52,7 +52,7 @@ def take_part(config: dict[str, SharedJob]) -> None:
     ranks = Ranks(place.get_world_rank(), place.get_world_size(), scratch.is_told_to_end)
     if ranks.is_first:
         planned = replace(planned, attempt=planned.attempt + scratch.count_start() - 1)
-    if has_its_row(log, job.planned) or scratch.is_told_to_end():
+    if all_are_over(log, job.planned, scratch, ranks):
         return
     context = replace(worker_context(job.placement), gpus=job.placement.trial_gpus)
     data = _stage(job, log, planned, context, ranks)
@@ -62,6 +62,12 @@ def take_part(config: dict[str, SharedJob]) -> None:
         _lead(record_trial(log, planned, data, context, saved, ranks), scratch, planned)
     else:
         _help(planned, data, context, saved, ranks)
+
+
+def all_are_over(log: RunLog, planned: Planned, scratch: TrialScratch, ranks: "Ranks") -> bool:
+    """Whether nothing is to be done, the same answer in every worker: one that leaves alone is waited for by the others."""
+    is_over = ranks.is_first and (has_its_row(log, planned) or scratch.is_told_to_end())
+    return bool(ranks.from_first([float(is_over)])[0])
 
 
 def _stage(job: SharedJob, log: RunLog, planned: Planned, context: "Context", ranks: "Ranks") -> "StagedData":

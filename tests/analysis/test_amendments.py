@@ -88,3 +88,21 @@ def test_changes_name_what_was_added_and_dropped():
     assert "statement 'Cross-attention fusion places objects better than pooling does.' -> 'Other.'" in changes
     assert "mask_iou acceptable 0.6 -> none" in changes
     assert "lpips acceptable none -> 0.35" in changes
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"reason": "  "}, "gives no reason"),
+        ({"reason": None}, "is damaged: its reason is no str"),
+        ({"n_complete": "many"}, "is damaged: its n_complete is no int"),
+    ],
+)
+def test_an_amendment_without_its_reason_is_refused(write_study, changed, said):
+    path = write_study()
+    sweep = json.loads((path / "sweep.json").read_text())
+    sweep = amend(sweep, replace(CLAIM, margin=0.5), "more noise than we thought", 3, False)
+    sweep["amendments"][0] |= changed
+    (path / "sweep.json").write_text(json.dumps(sweep))
+    with pytest.raises(RequestError, match=said):
+        analysis.load(path)

@@ -130,6 +130,17 @@ def test_what_the_check_before_the_run_saw(cautions):
     assert "layers=6" not in text
 
 
+# --- shared GPUs -----------------------------------------------------------------------------------------------------
+
+
+def test_times_of_trials_that_had_different_parts_of_a_gpu(cautions):
+    text = cautions({"env/gpu_share": 1 / 3})["mixed_shares"]
+    assert "different shares of a GPU (a whole one for 4 trials; 1/3 for 2 trials)" in text
+    assert "cost/train_s, time ratios" in text
+    assert "mixed_shares" not in cautions({"env/gpu_share": 0.25}, everywhere=True)
+    assert "mixed_shares" not in cautions()
+
+
 # --- training --------------------------------------------------------------------------------------------------------
 
 

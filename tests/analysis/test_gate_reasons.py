@@ -1,6 +1,7 @@
 """What closes a gate although every criterion is met: images that are not proved unseen, trials without a claim."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from study_writer import SWEEP as TINY_SWEEP
 import analysis
 from analysis.gate import closed_by, state_of
 from analysis.results_file import build_results
+from foresight.claim import Criterion
 
 FROM_A_HAND = {"data/train_hash": None, "data/val_hash": None}
 
@@ -85,3 +87,74 @@ def test_a_gate_that_is_open_by_waiver_is_recommended_and_no_success(write_full,
     found = yaml.safe_load((tmp_path / "results" / "p2_end_to_end" / "results.yaml").read_text())
     assert (found["recommendation"], found["assessment"]["success_criteria_met"]) == ("proceed", False)
     assert found["recommendation_notes"] == "Of 2 criteria: 1 met, 1 waived, which is no pass."
+
+
+# --- numbers that show nothing --------------------------------------------------------------------------------------
+
+
+def test_what_a_trivial_predictor_does_as_well_opens_no_gate(write_full, run_analysis):
+    path = write_full(
+        "p2_end_to_end", claim=MET, change_row=lambda trial, row: row | {"baseline/centred_disc/mask_iou": 0.9}
+    )
+    study = analysis.load(path)
+    (sentence,) = closed_by(study.gate())
+    assert sentence.startswith("baseline has mask IoU 0.6")
+    assert "no better than the trivial predictor centred_disc (0.900)" in sentence
+    assert state_of(study.gate()) == "trivial"
+    assert run_analysis("p2_end_to_end", "--gate").exit_code == 3
+    results = build_results(study)
+    assert (results.assessment.success_criteria_met, results.recommendation) == (None, "investigate")
+
+
+EFFICIENT = replace(
+    MET,
+    reference="fusion.layers=2",
+    criteria=(
+        Criterion("param_efficiency_random_trunk", 0.9, 0.85, 0.8),
+        Criterion("lpips_random_trunk", 0.3, 0.4, 0.5),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("converged", "said"),
+    [
+        (0.0, "The reference fusion.layers=2 had not converged in 5 of 5 trials."),
+        (None, "No trial of the reference fusion.layers=2 records whether its training had converged."),
+    ],
+)
+def test_an_efficiency_needs_a_reference_that_had_converged(write_full, converged, said):
+    study = analysis.load(
+        write_full("c2_validation", claim=EFFICIENT, change_row=of_the_other_arm(**{"train/converged": converged}))
+    )
+    (sentence,) = closed_by(study.gate())
+    assert sentence == f"{said} An efficiency against it opens no gate."
+    assert state_of(study.gate()) == "not converged"
+    assert study.param_efficiency()["warnings"].str.contains(said, regex=False).all()
+    assert build_results(study).recommendation == "investigate"
+
+
+def test_a_reference_that_ended_by_its_criterion_opens_it(write_full):
+    change = of_the_other_arm(**{"train/converged": 1.0})
+    assert closed_by(analysis.load(write_full("c2_validation", claim=EFFICIENT, change_row=change)).gate()) == []
+
+
+@pytest.mark.parametrize(("margin", "is_open"), [(0.02, False), (0.1, True)])
+def test_a_curve_that_is_flat_at_its_end_shows_a_fixed_length_to_be_enough(write_full, margin, is_open):
+    """The writer's curves gain 0.03 in their last two of ten epochs."""
+    study = analysis.load(write_full("c2_validation", claim=replace(EFFICIENT, margin=margin), with_details=True))
+    sentences = closed_by(study.gate())
+    assert (sentences == []) is is_open
+    if not is_open:
+        assert (
+            "was still improving: validation mask IoU rose by more than the margin of 0.02 in the last" in sentences[0]
+        )
+
+
+def test_an_efficiency_beside_no_limit_to_what_it_compares_opens_no_gate(write_full):
+    alone = replace(EFFICIENT, criteria=EFFICIENT.criteria[:1])
+    change = of_the_other_arm(**{"train/converged": 1.0})
+    study = analysis.load(write_full("c2_validation", claim=alone, change_row=change))
+    (sentence,) = closed_by(study.gate())
+    assert "sets no limit to LPIPS (random trunk) itself" in sentence
+    assert state_of(study.gate()) == "ratio alone"

@@ -81,14 +81,14 @@ def relative_to(provenance: str, **changed):
     def change(trial, row):
         if trial.arm.name == "baseline":
             return row | {"test/lpips": 0.2}
-        return row | {"test/lpips": 0.4, "provenance": provenance} | changed
+        return row | {"test/lpips": 0.4, "provenance": provenance, "train/converged": 1.0} | changed
 
     return change
 
 
 def test_a_relative_criterion_opens_no_gate_by_the_numbers_of_an_imported_reference(write_full):
-    relative = replace(CLAIM, reference="fusion.layers=2", criteria=(Criterion("param_efficiency", 0.9, 0.85, 0.8),))
-    fields = {"claim": relative}
+    criteria = (Criterion("param_efficiency", 0.9, 0.85, 0.8), Criterion("lpips", 0.25, 0.3, 0.4))
+    fields = {"claim": replace(CLAIM, reference="fusion.layers=2", criteria=criteria)}
     assert closed_by(analysis.load(write_full("own", change_row=relative_to("trained"), **fields)).gate()) == []
     gate = analysis.load(write_full("copied", change_row=relative_to("imported"), **fields)).gate()
     (sentence,) = closed_by(gate)

@@ -74,7 +74,7 @@ def test_what_is_lacking_is_said_and_not_assumed(command, tmp_path):
     assert table[["low", "high", "difference", "p"]].isna().all(axis=None)
     assert table["n_test"].fillna(0).tolist() == [0, 300, 0]
     arms = study.verdicts().query("kind == 'arm'").set_index("name")
-    assert set(arms["verdict"]) == {"no verdict (0 of 2 seeds)"}
+    assert set(arms["verdict"]) == {"no verdict (0 of 3 seeds)"}
     assert "it is unknown whether it was scored on the baseline's test images" in arms.loc["10M", "sentence"]
     said = " ".join(caution.text for caution in study.cautions() if caution.kind == "lacking")
     for text in (

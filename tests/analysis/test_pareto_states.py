@@ -161,7 +161,7 @@ def test_the_recommended_arm_and_its_rivals(study):
     assert row["not_told_apart"] == "fusion.queries=32"
     assert describe_recommendation(of.recommendation()) == [
         "Within params_trained=100000, baseline has the best mean mask IoU, 0.700 [0.681, 0.719], of 3 affordable arms "
-        "(4 in all).",
+        "(of 4 with every registered seed).",
         "It is not told apart from fusion.queries=32.",
     ]
     assert study.recommendation().empty
@@ -217,3 +217,8 @@ def test_a_study_of_one_arm_has_a_front_of_one(write_study):
             row = study.data.log.read_trial(file.parent.name) | {"cost/peak_memory_mb": None}
             study.data.log.write_trial(row, {})
         analysis.load(path, ("latency_ms", "peak_memory_mb")).pareto()
+
+
+def test_a_budget_on_a_cost_that_nobody_measured(complete_study):
+    with pytest.raises(RequestError, match="limits flops, which no arm of 'p2_ablations' has measured"):
+        analysis.load(complete_study.data.log.root, budget={"flops": 1e9}).recommendation()

@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
-from study_writer import FACTORS, SCALE_NOTE, space
+from odd_logs import LAYERS
+from study_writer import CLAIM, FACTORS, SCALE_NOTE, space
 
 import analysis
 from analysis.figure_effects import plot_effects
@@ -70,6 +72,22 @@ class Page(HTMLParser):
 def test_gate_is_closed_by_the_metric_that_was_not_measured(reported):
     assert reported.exit_code == 3
     assert "gate closed: lpips was not measured" in reported.output
+
+
+def test_the_page_says_why_the_gate_is_closed(reported):
+    gate = reported.html.split('<h2 id="gate">')[1].split("<h2")[0]
+    said = [
+        line.removeprefix("gate closed: ") for line in reported.output.splitlines() if line.startswith("gate closed")
+    ]
+    assert f"Closed, for {len(said)} reasons" in gate
+    assert gate.count("<li>") == len(said) >= 3
+    assert "Toy scale: opens no gate" in gate
+
+
+def test_the_page_names_the_confidence_of_criteria(write_study):
+    study = analysis.load(write_study(claim=replace(CLAIM, alpha=0.2), space=LAYERS))
+    page = render_report(study, [])
+    assert "met if its whole 80\N{NO-BREAK SPACE}% interval" in page.replace("&nbsp;", "\N{NO-BREAK SPACE}")
 
 
 def test_last_line_is_the_path_of_the_report(reported):

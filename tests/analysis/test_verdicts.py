@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from gate_studies import MET
 from study_writer import CLAIM, space
 
 import analysis
@@ -197,3 +198,17 @@ def test_a_criterion_is_decided_and_shown_by_the_interval_of_the_claims_alpha(wr
     assert half_width[0.2] / half_width[0.05] == pytest.approx(1.533206 / 2.776445, rel=1e-5)
     assert "at 0.8 confidence" in found[0.2]["sentence"]
     assert "confidence" not in found[0.05]["sentence"]
+
+
+def test_two_seeds_give_no_verdict_whatever_the_claim_registers(write_full, run_analysis):
+    """A claim of two seeds without noise to speak of: three are the least (pitfalls, section 2)."""
+
+    def change(trial, row):
+        return row | {"test/mask_iou": (0.7 if trial.arm.name == "baseline" else 0.9) + 1e-5 * trial.seed}
+
+    write_full("p2_end_to_end", claim=replace(MET, seeds=2), n_seeds=2, change_row=change)
+    study = analysis.load("runs/p2_end_to_end")
+    verdicts = study.verdicts()
+    assert verdicts["verdict"].tolist() == ["undecided", "no verdict (2 of 3 seeds)"]
+    assert "(2 of 3 seeds" in verdicts["sentence"][0]
+    assert run_analysis("p2_end_to_end", "--gate").exit_code == 3

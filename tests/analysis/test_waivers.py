@@ -98,3 +98,14 @@ def test_scripts_that_are_no_study_cannot_be_waived(tmp_path):
     known = known_studies(tmp_path / "runs")
     assert {"p2_end_to_end", "c2_validation"} <= set(known)
     assert {"warm_cache", "__init__"} & set(known) == set()
+
+
+@pytest.mark.parametrize("word", ["on", "'on'"])
+def test_the_further_set_of_a_waiver_needs_no_quotes(tmp_path, word):
+    """To YAML 1.1 the word `on` is `true`, and a field of that name could not be written as documented."""
+    path = tmp_path / "waivers.yaml"
+    path.write_text(
+        f"waivers:\n  - {{study: p2_end_to_end, metric: ssim, {word}: clips, name: Ada, date: 2026-11-20, reason: yes}}\n"
+    )
+    (waiver,) = read_waivers(path, ["p2_end_to_end"])
+    assert (waiver.on, waiver.reason) == ("clips", "yes")

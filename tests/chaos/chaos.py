@@ -15,9 +15,10 @@ from typing import Annotated
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import typer
+from chaos_campaign import Campaign
+from chaos_draw import Outcome, draw_rounds
 from chaos_faults import FAULTS, Fault
 from chaos_room import enter_room
-from chaos_round import Campaign, Outcome, draw_rounds
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +27,7 @@ def main(
     faults: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     seed: Annotated[int | None, typer.Option(help="Of everything that is drawn; a new one by default.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only these kinds; may be given several times.")] = None,
-    chain: Annotated[int, typer.Option(min=1, help="At most so many faults on one run directory.")] = 4,
+    chain: Annotated[int, typer.Option(min=1, help="At most so many faults on one run directory.")] = 8,
     only_round: Annotated[int | None, typer.Option("--round", help="Only this round, to repeat it.")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Begin no round after so long; 0: no limit.")] = 0,
 ) -> None:

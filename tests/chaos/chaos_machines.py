@@ -178,11 +178,14 @@ class Job(Command):
         found = list(self.folder.glob(f"session_2*/logs/job-driver-{self.name}.log"))
         return found[0].read_text(errors="replace") if found else ""
 
-    def kill(self) -> None:
+    def kill(self) -> bool:
         wait_for(lambda: self.driver is not None, "the job's driver starts")
         assert self.seen is not None
+        if not self._lives():
+            return False
         self.seen.kill()
         wait_for(lambda: not self._lives(), "a killed driver ends")
+        return True
 
     def _lives(self) -> bool:
         return self.seen is not None and self.seen.is_running() and self.seen.status() != psutil.STATUS_ZOMBIE

@@ -25,7 +25,8 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 def enter_room() -> None:
     """Starts this command again in a namespace of its own where that is allowed, and does not return then."""
     system = ctypes.CDLL(None)
-    system.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # what starts the suite ends it, too
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it outlives its shell
+        system.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # what starts the suite ends it, too
     system.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if INSIDE not in os.environ:
         for command in (NAMESPACE, (NAMESPACE[0], "--map-root-user", *NAMESPACE[1:])):
@@ -75,13 +76,16 @@ def title_of(process: psutil.Process) -> str:
 
 
 def end_all(timeout_s: float = 60) -> None:
-    """kill -9 for everything that was started, as a power cut does."""
+    """kill -9 for everything that was started, as a power cut does.
+
+    Nothing waits for a process by its id here: that would take its exit code from the Popen which is to tell it.
+    """
     until = time.monotonic() + timeout_s
     while (left := started_processes()) and time.monotonic() < until:
         for process in left:
             if process.is_running():
                 process.kill()
-        psutil.wait_procs(left, timeout=2)
+        time.sleep(0.05)
 
 
 OWN_CHILDREN: set[int] = set()  # those that a Popen waits for

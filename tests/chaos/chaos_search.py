@@ -17,7 +17,7 @@ def space(scale: str) -> ProposalSpace:
     baseline = TrialConfig(
         data=DataConfig(n_train=16, n_val=4, n_test=8, image_px=56),
         fusion=FusionConfig(layers=1, queries=16),
-        train=TrainConfig(epochs=30),
+        train=TrainConfig(epochs=20),
     )
     return ProposalSpace(
         baseline, (IntRange("fusion.queries", 16, 64, step=16), FloatRange("train.lr", 1e-3, 1e-2, log=True))

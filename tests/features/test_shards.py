@@ -10,6 +10,7 @@ import torch
 from foresight.config import DataConfig, TrialConfig
 from foresight.encoders.dinov2 import build_dinov2, encode_dinov2
 from foresight.encoders.qwen_vl import build_vlm, encode_vlm, to_pixels
+from foresight.errors import RunEndedError
 from foresight.features import extract, shards
 from foresight.features.extract import compute, compute_shard, load_encoder
 from foresight.features.requests import Request
@@ -210,7 +211,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(RunEndedError, match=r"the feature cache cannot be written to .*No space left"):
         compute(DINOV2, store)
     assert pictures_done(DINOV2.keys[0], store) == 0
     monkeypatch.undo()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from foresight.errors import RequestError, RunEndedError
+from foresight.storage import lease
 from foresight.storage.holder import Holder
 from foresight.storage.lease import FOLDER, LEASE_S, hold, read_claims, take
 from foresight.storage.local import LocalFiles
@@ -153,6 +155,22 @@ def test_a_storage_that_does_not_answer_costs_nobody_the_lease(files, monkeypatc
             time.sleep(0.1)
         time.sleep(0.1)
         claim.check()
+
+
+def test_a_storage_that_hangs_does_not_hold_a_driver_that_ends(files, monkeypatch):
+    answers = threading.Event()
+    monkeypatch.setattr(lease, "PARTING_S", 0.1)
+    claim = take(files)
+    keeper = lease.Keeper(claim, beat_s=0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFiles, "exists", lambda *_: answers.wait(60) and False)
+        began = time.monotonic()
+        with keeper:
+            time.sleep(0.2)
+        assert time.monotonic() - began < 10
+        answers.set()  # what it says now, that the claim is gone, is nothing to anybody
+        keeper.thread.join(10)
+    assert not keeper.lost
 
 
 def test_an_interrupt_is_still_one(files):

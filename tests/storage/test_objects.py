@@ -75,6 +75,11 @@ def test_a_place_is_a_folder_or_a_url_with_a_folder_for_its_copies(tmp_path, mon
     assert local_root() == tmp_path / "xdg" / "foresight-local"
 
 
+@pytest.mark.parametrize("text", ["S3://bucket/some/runs?region=x", "s3://bucket/some/runs/?region=x"])
+def test_one_place_has_one_copy_however_it_is_typed(text):
+    assert read_place(text) == read_place("s3://bucket/some/runs?region=x")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -84,6 +89,9 @@ def test_a_place_is_a_folder_or_a_url_with_a_folder_for_its_copies(tmp_path, mon
         ("s3:///runs", "names no bucket; write s3://bucket/prefix"),
         ("s3:/bucket/runs", "names no bucket; write s3://bucket/prefix"),
         ("s3://key:hidden@bucket/runs", "credentials do not belong in a s3:// URL"),
+        ("s3://bucket/x?endpoint_override=user:hidden@host:9000", "credentials do not belong in a s3:// URL"),
+        ("", "a place without a name is none; give a folder"),
+        (" ", "a place without a name is none"),
         ("s3://bucket/runs?endpoint=x", r"'endpoint' is no option .* \(did you mean 'endpoint_override'\?\)"),
     ],
 )

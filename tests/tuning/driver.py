@@ -53,6 +53,17 @@ class Study:
             time.sleep(0.2)
         return left
 
+    def listens(self) -> set[str]:
+        """The addresses that its processes listen at, and their children, which may hide whose they are."""
+        found = set()
+        for process in self.processes():
+            try:
+                for one in (process, *process.children(recursive=True)):
+                    found |= {c.laddr.ip for c in one.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+            except psutil.Error:
+                continue
+        return {address.removeprefix("::ffff:") for address in found}
+
     def training(self) -> set[int]:
         """Process ids of Ray's workers that are in an epoch of a trial at this moment."""
         return self.at_work("Trainable.train")

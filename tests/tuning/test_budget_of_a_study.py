@@ -6,7 +6,7 @@ import pytest
 from foresight.errors import RequestError
 from foresight.price import Money, Price
 from foresight.runlog import RunLog
-from foresight.tuning.budget import NO_LIMIT, Budget, choose_budget, count_gpu_s, recorded_seconds
+from foresight.tuning.budget import NO_LIMIT, Budget, choose_budget, count_gpu_s, held_seconds, recorded_seconds
 
 
 def write(log: RunLog, key: str, arm: str = "a", **columns: object) -> None:
@@ -64,6 +64,35 @@ def test_failures_and_earlier_attempts_are_paid_for(tmp_path):
     assert count_gpu_s([log]) == pytest.approx(10 + 20 + 15 + 15 + 2 * 15)
     write(log, "unknown", arm="b", status="failed")  # the mean of all
     assert recorded_seconds(log.trials()).tolist().count(15.0) == 3
+
+
+def test_a_shared_gpu_is_paid_for_by_its_share(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "quarter", **cost(10, 8, 2), **{"env/gpu_share": 0.25})
+    write(log, "alone", arm="b", **cost(10, 8, 8), **{"env/gpu_share": 1.0})
+    write(log, "unpacked", arm="b", **cost(10, 8, 8))
+    write(log, "died", status="failed", **{"env/gpu_share": 0.5})  # half a GPU for as long as its arm's trial took
+    assert count_gpu_s([log]) == 2.5 + 10 + 10 + 5
+    assert held_seconds(log.trials()).sum() == 2.5 + 10 + 10 + 5
+
+
+def test_a_stopped_and_a_failed_trial_have_held_as_many_gpus_as_their_workers(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "complete", **cost(100, 100, 800))
+    write(log, "stopped", status="stopped", **cost(100, 50, 400))
+    on_eight = {"cost/train_s": 100.0, "env/workers": 8, "env/device": "cuda"}
+    write(log, "of an earlier version", status="stopped", **on_eight)  # without cost/gpu_s
+    write(log, "failed", status="failed")
+    assert count_gpu_s([log]) == pytest.approx(4 * 800)
+    write(log, "two workers on cpus", "b", status="stopped", **on_eight | {"env/workers": 2, "env/device": "cpu"})
+    assert count_gpu_s([log]) == pytest.approx(4 * 800 + 100)
+
+
+def test_a_trial_of_another_study_is_paid_for_there(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "own", **cost(100, 100, 100))
+    write(log, "adopted", **cost(100, 100, 100), **{"env/adopted_from": "other"})
+    assert count_gpu_s([log]) == 100
 
 
 def test_published_numbers_cost_nothing_and_an_empty_log_neither(tmp_path):

@@ -121,6 +121,18 @@ def test_the_end_waits_for_the_longest_and_slots_for_nobody(log, placement):
     assert many.wall_s.expected == pytest.approx(10.0)
 
 
+def test_trials_that_shared_a_gpu_count_by_their_share_and_take_their_whole_time(log, placement):
+    packed = replace(placement, slots=1, gpus=1.0, pack=8)
+    for trial in TRIALS[:2]:
+        write(log, trial, 100.0, **{"env/gpu_share": 0.25})
+    found = estimate(log, packed, [trial for trial in TRIALS if trial.arm == TRIALS[0].arm][1:2])
+    assert found.trials_s.expected == pytest.approx(25.0)
+    assert found.gpu_hours.expected == pytest.approx(25 / 3600)
+    assert found.wall_s.expected == pytest.approx(100.0)  # alone at the end it is no faster
+    many = estimate(log, packed, TRIALS[2:])
+    assert many.wall_s.expected == pytest.approx(max(100.0, many.trials_s.expected))
+
+
 def test_money_is_hours_of_gpus_at_the_price(log, placement):
     write(log, TRIALS[0], 3600.0)
     found = estimate_cost(TRIALS[3:], SIZES, log, replace(placement, gpus=2.0))

@@ -29,7 +29,7 @@ def write(log: RunLog, arm: str, status: str, loss: float = 0.0, **changes) -> N
         if status == "failed":
             write_failure(log, planned, "it diverged")
         elif status == "stopped":
-            write_stopped(log, planned, [{"epoch": 1, "wall_s": 1.0, "val/loss": loss}], {})
+            write_stopped(log, planned, [{"epoch": 1, "wall_s": 1.0, "val/loss": loss}], {}, 0.0, 1.0)
         else:
             log.write_trial(planned.identity() | {"status": "complete", "val/loss": loss + seed})
 

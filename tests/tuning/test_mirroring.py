@@ -20,6 +20,9 @@ from foresight.tuning.sweep import Placement
 SENDS_TWO = "import sys; print('W&B: hello'); print('sent a'); sys.stdin.read(); print('W&B: bye', flush=True)"
 HANGS = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); time.sleep(600)"
 DIES = "raise SystemExit(3)"
+RAISES = "import os; raise OSError('no space left for ' + os.environ['WANDB_API_KEY'])"
+IS_KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+ENDS_WITHOUT_A_WORD = "raise SystemExit(1)"
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def play(monkeypatch, code: str) -> list[subprocess.Popen]:
 
 
 def mirror(tmp_path: Path, placement: Placement, said: io.StringIO) -> Mirror:
-    return Mirror(RunLog(tmp_path / "small"), placement, Console(file=said, width=200))
+    return Mirror(RunLog(tmp_path / "small"), placement, Console(file=said, width=200, highlight=False))
 
 
 def test_without_the_flag_there_is_no_process(monkeypatch, tmp_path, placement, said):
@@ -62,9 +65,46 @@ def test_what_it_says_is_passed_on_and_progress_is_not(monkeypatch, tmp_path, pl
     assert process.returncode == 0
 
 
-def test_one_that_dies_is_nothing_to_the_sweep(monkeypatch, tmp_path, placement, said):
-    play_one(monkeypatch, DIES, tmp_path, placement, said)
-    assert said.getvalue() == ""
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        (DIES, "it ended with 3 and said nothing"),
+        (RAISES, "OSError: no space left for [WANDB_API_KEY]"),
+        (IS_KILLED, "it ended with -9 and said nothing"),
+        (ENDS_WITHOUT_A_WORD, "it ended with 1 and said nothing"),
+    ],
+)
+def test_one_that_dies_is_told_and_is_nothing_to_the_sweep(monkeypatch, tmp_path, placement, said, code, cause):
+    monkeypatch.setenv("WANDB_API_KEY", "5ec4e7" * 7)
+    play_one(monkeypatch, code, tmp_path, placement, said)
+    again = f"python -m foresight.tuning.wandb_mirror {tmp_path / 'small'} sends what is not sent"
+    assert said.getvalue() == f"the process for W&B has died ({cause}); {again}\n"
+
+
+def test_a_machine_that_starts_no_further_process_goes_on_with_the_sweep(monkeypatch, tmp_path, placement, said):
+    def refuse(*given: object, **others: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(mirroring.subprocess, "Popen", refuse)
+    with mirror(tmp_path, placement, said).running():
+        pass
+    assert said.getvalue().startswith(
+        "no process for W&B can be started here (Resource temporarily unavailable); python"
+    )
+
+
+def test_the_mirror_of_a_study_in_a_store_is_told_of_the_store(monkeypatch, tmp_path, placement, said):
+    commands, popen = [], subprocess.Popen
+
+    def start(command: list[str], **given) -> subprocess.Popen:
+        commands.append(command)
+        return popen([sys.executable, "-c", SENDS_TWO], **given)
+
+    monkeypatch.setattr(mirroring.subprocess, "Popen", start)
+    url = "s3://bucket/small?endpoint_override=127.0.0.1:1&scheme=http&region=x"
+    with Mirror(RunLog(tmp_path / "small", url), placement, Console(file=said)).running():
+        pass
+    assert commands[0][-2:] == ["--url", url]
 
 
 def test_one_that_hangs_is_waited_for_a_while_and_ended_with_its_children(monkeypatch, tmp_path, placement, said):

@@ -15,6 +15,7 @@ from foresight.tuning.preflight import (
     check_decoders,
     check_disk,
     check_measurable,
+    check_ownership,
     check_readable,
     check_same_arms,
     only_driver,
@@ -169,3 +170,14 @@ def test_a_primary_metric_that_cannot_be_measured_is_refused(primary, fields, sa
     check_measurable(c2_ltx.CLAIM, baseline)
     with pytest.raises(RequestError, match=said):
         check_measurable(replace(c2_ltx.CLAIM, primary=primary), changed)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [({"study": "small_study"}, "sweep.json has no claim, claim_hash"), ({"scale": "tiny"}, "has no study, claim")],
+)
+def test_a_declaration_without_its_parts_is_of_no_study_of_ours(tmp_path, stored, said):
+    log = RunLog(tmp_path / "small_study")
+    log.write_sweep(stored)
+    with pytest.raises(RequestError, match=said):
+        check_ownership(log, small_study.SWEEP, small_study.SWEEP.space("tiny").baseline)

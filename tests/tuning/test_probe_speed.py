@@ -42,7 +42,7 @@ def test_it_times_the_cheapest_and_the_dearest_arm_and_records_nothing(plan, tmp
     assert cost["basis"] == "by a short probe of the cheapest and the dearest arm, alone on this machine"
     assert 0 < cost["training_slot_s"]["low"] < cost["training_slot_s"]["expected"] < cost["training_slot_s"]["high"]
     trials = SWEEP.space("tiny").trials(1)
-    sizes = measure_sizes(trials)
+    sizes = measure_sizes(trials, tmp_path / "sizes")
     by_cost = sorted(trials, key=lambda trial: compute_work(trial.config, sizes[trial.arm.name]["flops"]))
     assert f"how fast {by_cost[0].arm.name} and {by_cost[-1].arm.name} train; nothing is recorded" in result.stderr
     assert not (tmp_path / "runs").exists()

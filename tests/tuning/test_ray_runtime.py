@@ -1,3 +1,4 @@
+import signal
 import socket
 from types import SimpleNamespace
 
@@ -18,27 +19,50 @@ def closed_port() -> int:
 
 def test_a_cluster_that_does_not_answer_is_refused_at_once(monkeypatch, closed_port):
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
-    with pytest.raises(
-        RequestError, match=f"no Ray cluster answers at 127.0.0.1:{closed_port} .* unset it to run here"
-    ):
+    with pytest.raises(RequestError, match=f"no Ray cluster answers at 127.0.0.1:{closed_port}; unset it to run here"):
         ray_runtime.cluster_gpus()
 
 
-def test_a_head_on_the_loopback_alone_is_told_from_one_that_listens_on_every_interface():
-    with socket.socket() as alone, socket.socket() as everywhere:
-        alone.bind(("127.0.0.1", 0))
-        everywhere.bind(("0.0.0.0", 0))
-        for listening, expected in ((alone, True), (everywhere, False)):
-            listening.listen()
-            address = f"127.0.0.1:{listening.getsockname()[1]}"
-            assert ray_runtime._is_on_the_loopback_alone(address) is (
-                expected or ray_runtime._own_address() == "127.0.0.1"
-            )
+def test_rays_own_word_for_a_ray_of_this_command_is_no_cluster(monkeypatch):
+    """Else it would listen on every interface, and ask for no token."""
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    assert not ray_runtime.in_cluster()
 
 
-@pytest.mark.parametrize("address", ["auto", "local", "10.0.0.7:6379", "ray://10.0.0.7:10001"])
-def test_a_head_elsewhere_is_not_on_the_loopback(address):
-    assert not ray_runtime._is_on_the_loopback_alone(address)
+def test_what_ray_cannot_connect_to_is_said_in_a_sentence(monkeypatch):
+    def init(ray, slots):
+        raise RuntimeError("Version mismatch: the cluster has 1.0")
+
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
+    monkeypatch.setattr(ray_runtime, "_init", init)
+    with pytest.raises(
+        RequestError, match=r"cannot connect to the cluster of RAY_ADDRESS '10.0.0.7:6379' .Version mism"
+    ):
+        ray_runtime.start_ray(1)
+
+
+def test_ray_is_kept_over_the_blocks_of_a_command_and_ends_with_it(monkeypatch):
+    ended: list[str] = []
+    ray = SimpleNamespace(shutdown=lambda: ended.append("ray"))
+    monkeypatch.setattr(ray_runtime, "start_ray", lambda slots: ray)
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_runtime.keeping_ray():
+        for _ in range(2):
+            with ray_runtime.running_ray(1):
+                assert ended == []
+            assert (ended, signal.getsignal(signal.SIGTERM)) == ([], ray_runtime._interrupt)
+    assert (ended, signal.getsignal(signal.SIGTERM)) == (["ray"], before)
+    with ray_runtime.running_ray(1):
+        pass
+    assert ended == ["ray"] * 2
+
+
+def test_a_schedulers_signal_is_ours_only_while_ray_runs(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(ray_runtime, "start_ray", lambda slots: SimpleNamespace(shutdown=lambda: None))
+    with ray_runtime.running_ray(1):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_without_a_cluster_the_gpus_are_those_of_this_machine(monkeypatch):

@@ -14,6 +14,7 @@ from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.train.task import Context
 from foresight.tuning.record import ERROR_LENGTH, Planned, has_its_row, record_trial, write_failure
+from foresight.tuning.ticket import tune_config
 
 EPOCHS = [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}]
 
@@ -97,7 +98,7 @@ class FakeProgress:
 def recorder(log):
     from foresight.tuning.recorder import TrialRecorder
 
-    return TrialRecorder(log, "mask_iou", FakeProgress())
+    return TrialRecorder(log, "mask_iou", FakeProgress(), 0.0)
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def dead_trial(planned: Planned, tmp_path: Path) -> SimpleNamespace:
     trace = "Traceback (most recent call last):\n  File ...\n\nActorDiedError: the actor died.\n  cause: killed\n"
     (tmp_path / "error.txt").write_text(trace)
     path = str(tmp_path / "error.txt")
-    return SimpleNamespace(config={"key": planned.key, "planned": planned}, error_file=path, pickled_error_file=None)
+    return SimpleNamespace(config=tune_config(planned), error_file=path, pickled_error_file=None)
 
 
 def test_a_process_that_died_gets_its_row_from_the_driver(log, planned, recorder, dead_trial):
@@ -120,7 +121,7 @@ def test_a_process_that_died_gets_its_row_from_the_driver(log, planned, recorder
 def test_a_process_that_is_lost_makes_the_next_attempt_and_no_row(log, planned, recorder, dead_trial):
     recorder.on_trial_recover(0, [], dead_trial)
     recorder.on_trial_recover(0, [], dead_trial)
-    assert dead_trial.config["planned"].attempt == planned.attempt + 2
+    assert dead_trial.config["planned"].planned.attempt == planned.attempt + 2
     assert planned.key not in log.statuses()
     assert recorder.progress.said == [f"{planned.key} lost its process and goes on as attempt {n}" for n in (3, 4)]
 
@@ -130,7 +131,7 @@ def test_a_process_that_is_lost_after_its_row_was_written_makes_no_attempt(
 ):
     run_with(monkeypatch, log, planned, None)
     recorder.on_trial_recover(0, [], dead_trial)
-    assert dead_trial.config["planned"] == planned
+    assert dead_trial.config["planned"].planned == planned
     assert has_its_row(log, planned)
 
 

@@ -16,6 +16,7 @@ from foresight.tuning.recorder import TrialRecorder, is_stopped
 from foresight.tuning.search import Asha, Objective
 from foresight.tuning.search_alg import build_scheduler
 from foresight.tuning.search_study import SAMPLERS, SamplerName
+from foresight.tuning.ticket import tune_config
 
 IOU = Objective("mask_iou", "val/mask_iou", higher=True)
 LOSS = Objective("loss", "val/loss", higher=False)
@@ -77,16 +78,20 @@ class FakeProgress:
     def __init__(self) -> None:
         self.finished: list[tuple] = []
 
+    def start(self, key: str) -> None:
+        """Shows nothing."""
+
     def finish(self, *arguments) -> None:
         self.finished.append(arguments)
 
 
 def test_a_stopped_trial_is_a_row_with_its_epochs_and_no_test_metric(tmp_path, planned):
     log = RunLog(tmp_path)
-    write_stopped(log, planned, EPOCHS, {"env/host": "there", "env/device": "cpu"})
+    write_stopped(log, planned, EPOCHS, {"env/host": "there", "env/device": "cuda"}, 8.0, 5.0)
     row = log.read_trial(planned.key)
     assert (row["status"], row["attempt"], row["arm"], row["provenance"]) == ("stopped", 2, "p003", "trained")
     assert (row["train/epochs_run"], row["val/loss"], row["cost/train_s"], row["env/host"]) == (2, 0.2, 3.0, "there")
+    assert (row["cost/trial_s"], row["cost/gpu_s"]) == (5.0, 24.0)
     assert log.read_epochs(planned.key).to_dict("records") == EPOCHS
     assert log.read_config(planned.key) == planned.trial.config.model_dump(mode="json")
     assert not [name for name in row if name.startswith("test/")]
@@ -94,15 +99,18 @@ def test_a_stopped_trial_is_a_row_with_its_epochs_and_no_test_metric(tmp_path, p
 
 def test_the_recorder_writes_the_row_of_what_the_scheduler_stopped(tmp_path, planned):
     log = RunLog(tmp_path)
-    recorder = TrialRecorder(log, "mask_iou", FakeProgress())
-    trial = SimpleNamespace(config={"key": planned.key, "planned": planned}, last_result={})
+    recorder = TrialRecorder(log, "mask_iou", FakeProgress(), 2.0)
+    trial = SimpleNamespace(config=tune_config(planned), last_result={})
+    recorder.on_trial_start(0, [], trial)
     for row in EPOCHS:
         trial.last_result = {"epoch": row["epoch"], "row": row, "environment": {"env/device": "cpu"}}
         recorder.on_trial_result(0, [], trial, trial.last_result)
     recorder.on_trial_complete(0, [], trial)
     assert log.statuses() == {planned.key: "stopped"}
     assert len(log.read_epochs(planned.key)) == 2
-    assert recorder.epochs == {}
+    assert recorder.epochs == recorder.started == {}
+    row = log.read_trial(planned.key)
+    assert (row["cost/gpu_s"], row["cost/trial_s"]) == (2 * 3.0, 3.0)
     assert recorder.progress.finished == [(planned.key, "p003", None, None)]
 
 

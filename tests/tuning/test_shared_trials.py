@@ -56,6 +56,7 @@ class Story:
     undisturbed: Ended
     expected: pd.DataFrame  # rows by key
     expected_epochs: pd.DataFrame
+    listened: set[str]  # addresses, of everything that listened in the long trial
     interrupted: Ended
     left_by_interrupt: list[psutil.Process]
     rows_after_interrupt: int
@@ -90,6 +91,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
     study = study_in(tmp_path_factory.mktemp("disturbed") / "here", feature_cache)
     running = study.start(*WORKERS)
     running.wait_until(lambda: epochs_behind(study, LONG.key, 0) >= 3, "the long trial", START_S)
+    listened = study.listens()
     interrupted = running.interrupt(signal.SIGINT)
     left, n_rows = study.processes(), len(study.written())
 
@@ -104,6 +106,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
         undisturbed,
         quiet.log.trials().set_index("key"),
         quiet.log.read_epochs(LONG.key),
+        listened,
         interrupted,
         left,
         n_rows,
@@ -122,6 +125,10 @@ def test_shared_trials_end_complete_one_after_the_other(story):
     assert (story.expected["status"] == "complete").all()
     assert set(story.expected["env/workers"]) == {2}
     assert set(story.expected["attempt"]) == {1}
+
+
+def test_nothing_listens_beyond_the_loopback(story):
+    assert story.listened == {"127.0.0.1"}
 
 
 def test_ctrl_c_ends_a_shared_trial_within_seconds_without_a_word_or_a_process(story):

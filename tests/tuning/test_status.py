@@ -187,6 +187,39 @@ def test_the_driver_is_named_and_whether_it_runs(log, changes, expected):
     assert driver.endswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "holds no study"),
+        ("[1]", "holds no study"),
+        ("{}", "holds no study"),
+        ('{"space": [1]}', "its 'space' is no object"),
+        ('{"space": {"search": {"proposals": "many", "seeds": 1}}}', "space.search.proposals is 'many'"),
+        ('{"space": {"search": 3}}', "space.search is no object"),
+    ],
+)
+def test_a_damaged_declaration_is_said_in_a_sentence(log, content, said):
+    (log.root / "sweep.json").write_text(content)
+    refused = CliRunner().invoke(app, [str(log.root)])
+    assert refused.exit_code == 2
+    assert said in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_a_damaged_plan_is_said_in_a_sentence(log):
+    log.read_manifest().drop(columns="key").to_parquet(log.root / "manifest.parquet")
+    refused = CliRunner().invoke(app, [str(log.root)])
+    assert (refused.exit_code, "it has no column key" in refused.stderr) == (2, True)
+
+
+def test_a_time_that_is_none_is_in_no_rate(log):
+    record(log, "t0", NOW - 5)
+    row = {"key": "t1", "sweep": "small", "arm": "a", "seed": 0, "status": "complete", "provenance": "trained"}
+    log.write_trial(row | {"env/ended": "yesterday"})
+    assert read_status(log, NOW).untimed == 1
+
+
 def test_the_command_prints_lines_or_json_and_refuses_what_is_no_study(log, tmp_path):
     runner = CliRunner()
     assert "0 of 6 trials complete" in runner.invoke(app, [str(log.root)]).stdout

@@ -7,6 +7,7 @@ import pytest
 
 from foresight.runlog import RunLog
 from foresight.tuning import sweep_metrics
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep_metrics import STATES, SweepMetrics
 
 
@@ -43,7 +44,8 @@ def record(log: RunLog, key: str, status: str, value: float | None = None) -> No
 
 
 def trial(key: str) -> Any:
-    return SimpleNamespace(config={"key": key})
+    planned = SimpleNamespace(planned=SimpleNamespace(share=None))
+    return SimpleNamespace(config={"key": key, "planned": planned}, last_result={"done": True})
 
 
 @pytest.fixture
@@ -67,8 +69,10 @@ def states(shown: Noted) -> dict[str, float]:
     return {state: shown.values["foresight_trials", "small", state] for state in STATES}
 
 
-def watch(log: RunLog, clock: SimpleNamespace, gpus: float = 0.0, n_pending: int = 0) -> SweepMetrics:
-    return SweepMetrics(log, lambda: n_pending, "mask_iou", gpus, now=lambda: clock.now)
+def watch(
+    log: RunLog, clock: SimpleNamespace, gpus: float = 0.0, n_pending: int = 0, so_far: SoFar | None = None
+) -> SweepMetrics:
+    return SweepMetrics(log, lambda: n_pending, "mask_iou", gpus, so_far or SoFar(), now=lambda: clock.now)
 
 
 def test_trials_move_from_state_to_state(log, shown, clock):
@@ -136,3 +140,18 @@ def test_gpu_seconds_are_those_that_trials_held(log, shown, clock):
     clock.now += 5
     watched.on_experiment_end([])
     assert shown.values["foresight_gpu_seconds", "small"] == 2 * (3 + 4 + 4 + 5)
+
+
+def test_the_blocks_of_a_command_are_one_sweep(log, shown, clock):
+    so_far = SoFar(n_later=6)
+    for block, n_later in (("a", 6), ("b", 3)):
+        so_far.n_later = n_later
+        watched = watch(log, clock, gpus=2.0, n_pending=1, so_far=so_far)
+        watched.on_trial_start(0, [], trial(block))
+        clock.now += 5
+        watched.on_step_end(0, [])
+        assert states(shown)["pending"] == 1 + n_later
+        record(log, block, "complete", 0.1)
+        watched.on_trial_complete(0, [], trial(block))
+        watched.on_experiment_end([])
+    assert shown.values["foresight_gpu_seconds", "small"] == 2 * (5 + 5)

@@ -10,6 +10,7 @@ from foresight.config import DataConfig, FusionConfig, TimingConfig, TrialConfig
 from foresight.runlog import RunLog
 from foresight.space import Factor, SearchSpace
 from foresight.tuning.launch import build_app
+from foresight.tuning.record import Planned
 from foresight.tuning.sweep import Sweep
 
 CLAIM = Claim("A batch of two adds no overhead.", "latency_overhead", margin=0.05, alpha=0.05, seeds=2)
@@ -43,6 +44,15 @@ def test_the_plan_has_no_data_and_a_cost_by_the_trial(command):
     shown = command("--plan", "--scale", "tiny").stdout
     assert "these trials train nothing and read no data set" in shown
     assert "training, " not in shown
+
+
+def test_a_stopped_trial_that_is_looked_into_stays_what_it_is(command, tmp_path):
+    trial, log = space("tiny").trials(2)[1], RunLog(tmp_path / "runs" / "untrained_study")
+    log.write_trial(Planned(trial, "untrained_study", 1).identity() | {"status": "stopped"})
+    ended = command("--one", trial.key, "--scale", "tiny")
+    assert ended.exit_code == 0, ended.output
+    assert "not recorded: the run log already holds this trial stopped" in ended.stdout
+    assert log.statuses() == {trial.key: "stopped"}
 
 
 def test_one_trial_is_a_row_without_epochs_and_the_next_plan_knows_how_long_it_took(command, tmp_path):

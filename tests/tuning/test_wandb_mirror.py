@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from wandb_file import OfflineRun, read_run
 
 from foresight.runlog import RunLog
+from foresight.storage.local import LocalFiles
 from foresight.tuning import wandb_mirror
 from foresight.tuning.wandb_mirror import WandbMirror, app, follow, send_all
 
@@ -105,7 +106,7 @@ def test_a_failed_trial_is_a_failed_run_and_its_retry_brings_the_epochs_once(log
 def test_what_died_half_way_is_written_anew_and_once(log, offline, monkeypatch):
     record(log, "a-s0-00000000")
     with monkeypatch.context() as dying:
-        dying.setattr(wandb_mirror, "atomic_write_bytes", lambda path, content: 1 / 0)
+        dying.setattr(LocalFiles, "write", lambda *given: 1 / 0)  # of the mark
         assert "ZeroDivisionError" in send_all(WandbMirror(log), lambda line: None)
     time.sleep(1.1)  # W&B names folders by the second
     assert send_all(WandbMirror(log), lambda line: None) is None

@@ -51,6 +51,12 @@ def test_waits_until_all_are_there_and_gives_the_request_back(said):
     assert said.file.getvalue().splitlines() == [f"{n} of 16 GPUs are here" for n in (0, 8, 16)]
 
 
+def test_a_number_that_no_cluster_has_is_refused():
+    refused = CliRunner().invoke(with_gpus.app, ["100000", "true"])
+    assert refused.exit_code == 2
+    assert "less than or equal to 1024" in refused.stderr
+
+
 def test_goes_on_with_those_that_came(said):
     assert with_gpus.await_gpus(GrowingCluster(0, 8), 16, 0.05, said) == 8
 

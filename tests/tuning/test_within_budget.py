@@ -13,9 +13,11 @@ from typer.testing import CliRunner, Result
 from foresight.price import Money, Price
 from foresight.runlog import RunLog
 from foresight.space import Trial
+from foresight.tuning import within_budget
 from foresight.tuning.budget import Budget
 from foresight.tuning.estimate import estimate_cost
 from foresight.tuning.launch import build_app
+from foresight.tuning.session import Session
 from foresight.tuning.study import open_study
 from foresight.tuning.sweep import Placement
 from foresight.tuning.within_budget import BudgetMeter, measure_sizes
@@ -62,6 +64,31 @@ def test_whole_blocks_are_run_while_the_next_one_fits(trials, command):
         "blocks are left"
     )
     assert said in result.output
+
+
+def test_no_other_driver_gets_in_between_two_blocks_and_the_metrics_know_what_is_to_come(
+    trials, command, monkeypatch, tmp_path
+):
+    claims, later = [], []
+    folder = tmp_path / "runs" / "small_study" / ".driver"
+    monkeypatch.setattr(
+        BudgetMeter, "add", lambda meter, *given: claims.append(sorted(p.name for p in folder.glob("*.json")))
+    )
+    trials.wall_s = lambda n: claims.append(sorted(p.name for p in folder.glob("*.json")))
+    run = within_budget.run_blocks
+
+    def keep_meter(session, wanted, retry_failed, meter):
+        execute = Session.execute
+        monkeypatch.setattr(Session, "execute", lambda *given: (later.append(meter.so_far.n_later), execute(*given)))
+        return run(session, wanted, retry_failed, meter)
+
+    monkeypatch.setattr(within_budget, "run_blocks", keep_meter)
+    assert command("--budget-gpu-hours", "9").exit_code == 0
+    assert len(claims) == 10
+    assert len(claims[0]) == 1
+    assert all(claim == claims[0] for claim in claims)
+    assert later == [12, 9, 6, 3, 0]
+    assert list(folder.glob("*.json")) == []
 
 
 def test_a_command_that_is_given_again_does_not_begin_to_count_again(trials, command):
@@ -154,7 +181,7 @@ def test_what_needed_studies_took_counts_as_well(trials, command, tmp_path):
     meter = BudgetMeter(Budget(gpu_hours=0.03), study.logs())
     assert "0.03 of 0.03 slot-hours" in str(meter.shortage(study.trials, study.log, placement))
     assert BudgetMeter(Budget(gpu_hours=0.03), [study.log]).shortage(study.trials, study.log, placement) is not None
-    estimate = estimate_cost(study.trials, measure_sizes(study.trials), study.log, placement)
+    estimate = estimate_cost(study.trials, measure_sizes(study.trials, placement.cache), study.log, placement)
     assert estimate.is_measured  # by the other study of the folder
 
 
