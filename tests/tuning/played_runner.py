@@ -36,13 +36,15 @@ class PlayedRunner:
     def check_sensitivity(self, arms: Any) -> dict[str, float]:
         return {arm.name: 1.0 for arm in arms}
 
-    def run_search(self, proposals: Any, planned: Any, scheduler: Any, ended: Callable[[], None]) -> None:
+    def run_search(
+        self, proposals: Any, planned: Any, scheduler: Any, ended: Callable[[], None], packing: Any = None
+    ) -> None:
         searcher = ProposalSearcher(proposals, self.log, planned, lambda n_left: ended())
         for number in range(1000):
             suggested = searcher.suggest(f"tune-{number}")
             if suggested is None or isinstance(suggested, str):
                 return
-            item = suggested["planned"]
+            item = suggested["planned"].planned
             self.ran.append(item.key)
             if number == self.die_after:
                 raise KeyboardInterrupt
