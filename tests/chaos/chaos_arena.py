@@ -100,10 +100,11 @@ class Arena:
 
     # --- its past ----------------------------------------------------------------------------------------------------
 
-    def copy_past(self, other: "Arena", phase: str, rng: random.Random) -> str:
-        """Takes over what the undisturbed run had when `phase` began. Returns it in words."""
+    def copy_past(self, other: "Arena", phases: list[str], rng: random.Random) -> str:
+        """Takes over what the undisturbed run had when the first of these phases began. Returns it in words."""
+        phase = phases[0]
         if phase in ("start-up", "sensitivity", "features"):
-            return self._copy_features(other, phase, rng)
+            return self._copy_features(other, "features" not in phases, rng)
         planned = pd.read_parquet(other.log.root / "manifest.parquet")["key"].tolist()
         # A trial on Ray Train's workers takes as long as all others together: at most two of them are left.
         least = len(planned) - 2 if "--workers" in self.flags else 0
@@ -118,11 +119,11 @@ class Arena:
             path.unlink()
         return f"with {n_trials} trials and {n_latency} latencies"
 
-    def _copy_features(self, other: "Arena", phase: str, rng: random.Random) -> str:
+    def _copy_features(self, other: "Arena", all_of_them: bool, rng: random.Random) -> str:
         if rng.random() < 0.5:
             return "from nothing"
         shutil.copytree(other.cache, self.cache)
-        if phase == "sensitivity":
+        if all_of_them:
             return "with all features"
         entries = sorted(path for path in self.cache.iterdir() if (path / "meta.json").is_file())
         removed = rng.sample(entries, rng.randint(1, len(entries)))

@@ -38,7 +38,7 @@ class Campaign:
         other, lengths, truth = self._undisturbed(setting)
         began = time.monotonic()
         with Arena(setting.script, setting.flags) as arena:
-            past = arena.copy_past(other, outcomes[0].moment.phase, rng)
+            past = arena.copy_past(other, [outcome.moment.phase for outcome in outcomes], rng)
             self.console.print(f"round {number}: {setting}, {past}")
             machine = MACHINES[setting.machine](arena)
             player = Round(arena, machine, other, lengths, rng)

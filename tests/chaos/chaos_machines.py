@@ -20,7 +20,8 @@ from chaos_room import started_processes, title_of
 
 RAY = str(Path(sys.executable).parent / "ray")
 LOOPBACK = "--node-ip-address=127.0.0.1"
-SMALL = "--object-store-memory=134217728"
+STORE_BYTES = str(128 * 2**20)
+NODE = str(Path(__file__).with_name("chaos_node.py"))
 WAIT_S = 300.0
 
 
@@ -85,26 +86,27 @@ class Cluster(Laptop):
         self._ray(
             "start", "--head", LOOPBACK, "--dashboard-host=127.0.0.1", "--disable-usage-stats", f"--port={self.port}",
             f"--dashboard-port={self.dashboard}", f"--ray-client-server-port={self.client}",
-            f"--num-cpus={self.head_cpus}", f"--temp-dir={self.arena.root}/h{self.n_started}", SMALL, *own_ports(),
+            f"--num-cpus={self.head_cpus}", f"--temp-dir={self.arena.root}/h{self.n_started}",
+            f"--object-store-memory={STORE_BYTES}", *own_ports(),
         )  # fmt: skip
 
     def start_node(self) -> None:
         before = raylets()
-        self._ray(
-            "start", f"--address=127.0.0.1:{self.port}", LOOPBACK, "--num-cpus=1", "--disable-usage-stats", SMALL,
-            *own_ports(),
-        )  # fmt: skip
+        self._command(sys.executable, NODE, f"127.0.0.1:{self.port}", STORE_BYTES, *map(str, free_ports(2)))
         self.nodes += [process for process in raylets() if process not in before]
 
     def _ray(self, *arguments: str) -> str:
-        """A command of Ray's. Returns what it says; fails when it fails."""
+        return self._command(RAY, *arguments)
+
+    def _command(self, *command: str) -> str:
+        """Runs a command of Ray's. Returns what it says; fails when it fails."""
         said = self.arena.root / "ray.txt"
         with said.open("wb") as file:
             ended = subprocess.run(
-                [RAY, *arguments], stdout=file, stderr=file, cwd=self.arena.code, timeout=WAIT_S,
+                command, stdout=file, stderr=file, cwd=self.arena.code, timeout=WAIT_S,
                 env=self.arena.environment | self.access,
             )  # fmt: skip
-        assert ended.returncode == 0, f"ray {' '.join(arguments)}\n{said.read_text()}"
+        assert ended.returncode == 0, f"{' '.join(command)}\n{said.read_text()}"
         return said.read_text()
 
 
