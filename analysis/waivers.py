@@ -75,7 +75,7 @@ def read_waivers(path: Path | None, studies: Iterable[str]) -> tuple[Waiver, ...
         return ()
     path = path or DEFAULT_FILE
     try:
-        found = _WaiverFile.model_validate(yaml.load(path.read_text(), _WaiverLoader)).waivers
+        found = _WaiverFile.model_validate(_WaiverLoader(path.read_text()).get_single_data()).waivers
     except OSError as error:
         raise RequestError(f"the waivers in {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:

@@ -20,6 +20,7 @@ from foresight.dimensions import Choice, FloatRange, IntRange
 from foresight.manifest import GrowingManifest
 from foresight.proposal_space import ProposalSpace
 from foresight.runlog import RunLog
+from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.declaration import manifest_row
 from foresight.tuning.proposals import Proposals
 from foresight.tuning.search import Search
@@ -85,7 +86,8 @@ def _resumed(folder: Path, params: list[dict[str, Any]]) -> Callable[[], None]:
     proposals = Proposals(
         SEARCH, SPACE, objectives, SEARCH.proposals, rows, plan=lambda trial: manifest.add(manifest_row(trial))
     )
-    proposals.resume(dict(enumerate(configs)))
+    names = [BASELINE, *(f"p{number:03d}" for number in range(1, len(configs)))]
+    proposals.resume([Trial(Arm(name, "", "", c), c) for name, c in zip(names, configs, strict=True)])
 
     def ask() -> None:
         trial = proposals.next()

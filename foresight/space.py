@@ -106,7 +106,7 @@ class SearchSpace:
         if n_seeds < 1:
             raise RequestError(f"a sweep needs at least 1 seed, not {n_seeds}")
         first = self.baseline.seed
-        of_arms = [Trial.of_arm(arm, range(first, first + n_seeds)) for arm in self._arms]
+        of_arms = [Trial.of_arm(arm, range(first, first + n_seeds)) for arm in self.arms()]
         trials = [trial for block in zip(*of_arms, strict=True) for trial in block]
         keys = {trial.key for trial in trials}
         if len(keys) < len(trials):

@@ -94,7 +94,9 @@ def _faults_of_plan(log: RunLog, is_due: bool) -> Iterator[str]:
         elif path.exists() or (is_due and path.name == MANIFEST):
             yield unreadable
             return
-    yield from _faults_of_manifest(log.read_manifest())
+    manifest = log.read_manifest()
+    if len(manifest):
+        yield from _faults_of_manifest(manifest)
 
 
 def _faults_of_entries(entries: list[Path]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from foresight.tuning.out_of_memory import JUDGED, OUTGREW, OutgrownError, is_ou
 from foresight.tuning.record import Planned, record_trial
 from foresight.tuning.recorder import TrialRecorder
 from foresight.tuning.scratch import CHECKPOINT, FOLDER
+from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import Placement
 from foresight.tuning.sweep_metrics import SweepMetrics
 from foresight.tuning.ticket import Ticket
@@ -228,7 +229,7 @@ def test_memory_that_is_short_from_the_start_is_no_failed_row_either(monkeypatch
 def test_the_driver_waits_for_it_and_uses_its_process_no_more(log):
     progress = SimpleNamespace(paused=[])
     progress.pause = progress.paused.append
-    recorder = TrialRecorder(log, "mask_iou", progress)
+    recorder = TrialRecorder(log, "mask_iou", progress, 1.0)
     asked = object()
     trial = SimpleNamespace(
         config={"key": TRIAL.key, "planned": Ticket(planned(QUARTER))},
@@ -251,7 +252,7 @@ def test_what_is_watched_counts_shares_and_has_it_wait_again(monkeypatch, log):
         sweep_metrics, "metrics", SimpleNamespace(Gauge=lambda *a: endpoint, Counter=lambda *a: endpoint)
     )
     clock = SimpleNamespace(now=0.0)
-    watched = SweepMetrics(log, lambda: 1, "mask_iou", gpus=1.0, now=lambda: clock.now)
+    watched = SweepMetrics(log, lambda: 1, "mask_iou", 1.0, SoFar(), now=lambda: clock.now)
     trial = SimpleNamespace(config={"key": TRIAL.key, "planned": Ticket(planned(QUARTER))}, last_result={OUTGREW: 2})
     watched.on_trial_start(0, [], trial)
     clock.now = 100.0
