@@ -5,7 +5,8 @@ CPU and lies on the head node, so `slots` trials can always have all their worke
 memory for each, the controller of Train included. Nothing waits for a killed process, in three ways:
 
 - a trial that is stopped is never killed: its workers read after every epoch that they are to end, and give themselves back;
-- workers that are lost are started again by Train, from the last checkpoint, `RETRIES` times;
+- workers that are lost are started again by Train, from the last checkpoint, `RETRIES` times; where Train's controller is
+  lost, which nobody starts again, it is as if the trial's own process were: Tune does, from the same checkpoint;
 - what the killed process of a trial had reserved is freed by the driver (`foresight.tuning.reservations`), which needs
   neither the dashboard nor the detached cleaner that Train starts for each run. That one asks the dashboard, and without
   one, or with two Rays on a machine, the reservation stays and the next trial waits for ever.
@@ -80,7 +81,10 @@ class SharedRun:
         self.thread.start()
 
     def epochs(self) -> Generator[dict[str, float], None, None]:
-        """The rows of the epochs as they come. Raises RunEndedError when the trial's row could not be written."""
+        """The rows of the epochs as they come.
+
+        Raises RunEndedError when the trial's row could not be written, RuntimeError when Train's controller was lost.
+        """
         n_seen = 0.0
         while True:
             is_running = self.thread.is_alive()
@@ -93,7 +97,18 @@ class SharedRun:
             if not is_running:
                 break
             self.thread.join(POLL_S)
+        if self.is_lost:
+            assert self.error is not None
+            raise RuntimeError(f"the controller of Ray Train was lost: {_last_line(self.error)}") from self.error
         self._record_failure()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the controller of Train was killed, or lost with its machine, before the trial had its row."""
+        from ray.exceptions import RayActorError
+
+        was_killed = isinstance(self.error, RayActorError) and not self.error.actor_init_failed
+        return was_killed and not has_its_row(self.log, self.job.planned)
 
     def end(self) -> None:
         """Tells the workers to end, and returns when they have; at once where there are none yet.
@@ -104,7 +119,7 @@ class SharedRun:
             self.scratch.tell_to_end()
         while self.thread.is_alive() and not self.scratch.is_waiting:
             self.thread.join(POLL_S)
-        if not self.thread.is_alive():
+        if not self.thread.is_alive() and not self.is_lost:  # else the next attempt goes on from the checkpoint
             self.scratch.remove()
 
     def _fit(self) -> None:

@@ -1,0 +1,63 @@
+"""What a trial on several workers makes of the end of Ray Train's run, without Ray."""
+
+from pathlib import Path
+
+import pytest
+import small_study
+from ray.exceptions import ActorDiedError
+
+from foresight.runlog import RunLog
+from foresight.tuning.record import Planned, write_failure
+from foresight.tuning.scratch import CHECKPOINT, FOLDER
+from foresight.tuning.sweep import Placement
+from foresight.tuning.worker_part import SharedJob
+from foresight.tuning.workers import SharedRun
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> SharedJob:
+    planned = Planned(small_study.space("tiny").trials(1)[0], "small_study", attempt=1)
+    placement = Placement(runs=tmp_path / "runs", cache=tmp_path / "cache", slots=1, gpus=0.0, workers=2)
+    return SharedJob(planned, placement, RunLog(tmp_path / "runs" / "small_study"))
+
+
+def play(monkeypatch: pytest.MonkeyPatch, job: SharedJob, error: Exception, has_row: bool = False) -> SharedRun:
+    """A run whose workers have left a checkpoint when Train ends with an error."""
+
+    def fit_workers(job: SharedJob, start_timeout_s: float) -> None:
+        job.log.files.write(f"{FOLDER}/{job.planned.key}/{CHECKPOINT}", b"half")
+        if has_row:
+            write_failure(job.log, job.planned, "ArithmeticError: the loss became nan")
+        raise error
+
+    monkeypatch.setattr("foresight.tuning.trainer.fit_workers", fit_workers)
+    return SharedRun(job)
+
+
+def has_checkpoint(job: SharedJob) -> bool:
+    return job.log.files.shared.exists(f"{FOLDER}/{job.planned.key}/{CHECKPOINT}")
+
+
+def test_a_lost_controller_is_raised_for_tune_to_try_again_from_the_checkpoint(monkeypatch, job):
+    run = play(monkeypatch, job, ActorDiedError())
+    with pytest.raises(RuntimeError, match="the controller of Ray Train was lost: The actor died unexpectedly"):
+        list(run.epochs())
+    run.end()
+    assert has_checkpoint(job)
+    assert job.log.statuses() == {}
+
+
+def test_a_controller_that_is_lost_after_the_row_changes_nothing(monkeypatch, job):
+    run = play(monkeypatch, job, ActorDiedError(), has_row=True)
+    assert list(run.epochs()) == []
+    run.end()
+    assert not has_checkpoint(job)
+    assert job.log.read_trial(job.planned.key)["error"] == "ArithmeticError: the loss became nan"
+
+
+def test_what_train_itself_cannot_do_is_a_failed_row(monkeypatch, job):
+    run = play(monkeypatch, job, ValueError("no such backend"))
+    assert list(run.epochs()) == []
+    run.end()
+    assert not has_checkpoint(job)
+    assert job.log.read_trial(job.planned.key)["error"] == "Ray Train could not run it: no such backend"
