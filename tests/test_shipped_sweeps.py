@@ -90,6 +90,7 @@ def test_it_plans_at_both_scales_with_every_key_distinct(script, scale):
     assert ("random" in checkpoints) == (scale == "tiny")
 
 
+@pytest.mark.timeout(300)  # it builds the models of all adapter studies
 @pytest.mark.parametrize("scale", ["tiny", "full"])
 def test_every_adapter_is_as_large_as_its_label(scale):
     spaces = [importlib.import_module(f"search_spaces.{stem}").space(scale).one_at_a_time() for stem in STEMS]
