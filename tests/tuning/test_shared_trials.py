@@ -35,12 +35,12 @@ class Other:
     def here(self):
         return True
 
-def tune_beside_another(runner, *given):
+def tune_beside_another(runner, *given, **named):
     from foresight.tuning import waiting
     waiting.PATIENCE_S = waiting.LOOK_S = 1.0
     other = runner.ray.remote(num_cpus=1)(Other).remote()
     assert runner.ray.get(other.here.remote())
-    tune(runner, *given)
+    tune(runner, *given, **named)
 
 launch.place = lambda *given: replace(place(*given), wait_s=5.0)
 execute.Runner._tune = tune_beside_another
@@ -93,7 +93,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
     running.wait_until(lambda: epochs_behind(study, LONG.key, 0) >= 3, "the long trial", START_S)
     listened = study.listens()
     interrupted = running.interrupt(signal.SIGINT)
-    left, n_rows = study.processes(), len(study.written())
+    left, n_rows = study.left_behind(), len(study.written())
 
     began = time.time()
     running = study.start(*WORKERS)
