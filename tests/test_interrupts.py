@@ -36,7 +36,7 @@ def test_ctrl_c_during_the_imports_ends_with_130_and_one_line(tmp_path, command)
     assert process.stdout.readline() == "importing\n"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=50)
+    out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
