@@ -5,12 +5,17 @@ process would have: numbers agree to the last digits of the sums. What is drawn 
 dropout, of which every process has its own.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+
+class LostPeerError(RuntimeError):
+    """Another process of the training has gone, or cannot be reached. It says nothing of the trial: it may be tried again."""
 
 
 def never() -> bool:
@@ -23,7 +28,7 @@ class Ranks:
     """The processes of one training, as one of them sees it; the first validates, measures and writes.
 
     More than one needs `torch.distributed` with a backend for the CPU and one for the device. All of them have to make
-    the same calls in the same order.
+    the same calls in the same order; they raise LostPeerError when another process is lost.
     """
 
     rank: int = 0
@@ -54,7 +59,8 @@ class Ranks:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in self._reached if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
+        with _together():
+            dist.all_reduce(flat)
         for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(total.view_as(gradient))
 
@@ -63,7 +69,8 @@ class Ranks:
         if self.size == 1:
             return totals
         summed = torch.stack([totals[name].double() for name in sorted(totals)])
-        dist.all_reduce(summed)
+        with _together():
+            dist.all_reduce(summed)
         return dict(zip(sorted(totals), summed, strict=True))
 
     def from_first(self, values: Sequence[float]) -> list[float]:
@@ -71,9 +78,21 @@ class Ranks:
         if self.size == 1:
             return list(values)
         sent = torch.tensor(values, dtype=torch.float64)
-        dist.broadcast(sent, src=0)
+        with _together():
+            dist.broadcast(sent, src=0)
         return sent.tolist()
 
     def all_told_to_end(self) -> bool:
         """Whether the training is told to end now, the same answer in every process."""
         return bool(self.from_first([float(self.is_first and self.told_to_end())])[0])
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """Around a call that all processes make. Gloo raises a plain RuntimeError where a peer is lost, NCCL one of its own kind."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # this process's own
+        raise
+    except RuntimeError as error:
+        raise LostPeerError(f"another worker of the training was lost: {error}") from error

@@ -125,12 +125,13 @@ def record_trial(
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
     arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume. Nor is
     being told to end, which leaves its row to who told it. `saved` and `ranks` are `run_trial`'s.
-    Raises RunEndedError when the row cannot be written: then the next ones cannot be, either; and OutgrownError, without a
-    row, for a trial that needs a larger share of a GPU.
+    Raises RunEndedError when the row cannot be written: then the next ones cannot be, either; and without a row OutgrownError,
+    for a trial that needs a larger share of a GPU, and LostPeerError, for one that has lost a worker and is tried again.
     """
     import safetensors.torch
 
     from foresight.train.loop import ToldToEndError
+    from foresight.train.parallel import LostPeerError
     from foresight.train.trial import run_trial
 
     running = run_trial(planned.trial.config, data, context, saved, ranks)
@@ -141,7 +142,7 @@ def record_trial(
             result.columns["cost/latency_ms"] = measure_latency(planned.trial.config, context)
     except ToldToEndError:
         return None
-    except OutgrownError:
+    except (OutgrownError, LostPeerError):
         raise
     except Exception as error:
         write_error(log, planned, error)

@@ -136,17 +136,29 @@ class SharedRun:
             return
         failures = list(getattr(self.error, "worker_failures", {}).values())
         for failure in failures:
-            cause = getattr(failure, "_base_exc", failure)  # Train wraps what a worker raised
-            if isinstance(cause, RunEndedError):
+            if isinstance(cause := _cause_of(failure), RunEndedError):
                 raise cause
         if failures:
-            why = f"its workers were lost or failed {RETRIES + 1} times, the last time: {_last_line(failures[0])}"
+            # One that has lost another only says so; what became of that one is the cause.
+            causes = [failure for failure in failures if not _is_of_a_peer(failure)] or failures
+            why = f"its workers were lost or failed {RETRIES + 1} times, the last time: {_last_line(causes[0])}"
         elif "startup timed out" in str(self.error):
             placement = self.job.placement
             why = f"{placement.describe_workers()} did not come within {clock(placement.wait_s)}"
         else:
             why = f"Ray Train could not run it: {_last_line(self.error)}"
         write_failure(self.log, self.job.planned, why)
+
+
+def _cause_of(failure: Exception) -> Exception:
+    """Train wraps what a worker raised."""
+    return getattr(failure, "_base_exc", failure)
+
+
+def _is_of_a_peer(failure: Exception) -> bool:
+    from foresight.train.parallel import LostPeerError
+
+    return isinstance(_cause_of(failure), LostPeerError)
 
 
 def _last_line(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Two processes that share a training, against one that has it alone."""
 
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from foresight.features.stage import stage
 from foresight.features.store import ArrayStore
 from foresight.train.checkpoint import Checkpoint
 from foresight.train.loop import DivergedError, ToldToEndError, train
-from foresight.train.parallel import Ranks
+from foresight.train.parallel import LostPeerError, Ranks
 from foresight.train.task import Context
 from foresight.train.trial import build_task, shapes_of
 
@@ -35,6 +36,7 @@ CONFIGS = {
 }
 DROPPED = "dropout"
 STOPPED_AFTER = 2
+LOST = "lost.txt"  # what the first process has to say when the second is gone
 
 
 @dataclass
@@ -54,7 +56,7 @@ def run(config: TrialConfig, store: ArrayStore, ranks: Ranks, saved=None, until=
 
 
 def share(rank: int, store_root: Path, folder: Path) -> None:
-    """What each of two processes does: every config; dropout again with a break; a stop; a loss that diverges."""
+    """What each of two processes does: every config; dropout again with a break; a stop; a loss that diverges; one dies."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     store, ended = ArrayStore(store_root), {}
@@ -73,15 +75,27 @@ def share(rank: int, store_root: Path, folder: Path) -> None:
         run(CONFIGS["uneven batches"], store, stopping)
     with pytest.raises(DivergedError):
         run(small(**UNEVEN | {"train__lr": 1e30, "train__epochs": 9}), store, Ranks(rank, 2))
-    dist.destroy_process_group()
     torch.save({name: vars(trained) for name, trained in ended.items()}, folder / f"{rank}.pt")
+    dist.barrier()
+    if rank == 1:
+        os._exit(0)
+    try:
+        run(CONFIGS["uneven batches"], store, Ranks(rank, 2))
+    except LostPeerError as error:
+        (folder / LOST).write_text(str(error))
 
 
 @pytest.fixture(scope="module")
-def shared(store, tmp_path_factory) -> list[dict[str, Trained]]:
-    """What both processes had in the end, by config."""
+def folder(store, tmp_path_factory) -> Path:
+    """What both processes have left behind."""
     folder = tmp_path_factory.mktemp("parallel")
     processes.spawn(share, (store.root, folder), nprocs=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(folder) -> list[dict[str, Trained]]:
+    """What both processes had in the end, by config."""
     loaded = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
     return [{name: Trained(**fields) for name, fields in ended.items()} for ended in loaded]
 
@@ -118,6 +132,10 @@ def test_a_shared_training_goes_on_bit_for_bit_dropout_included(shared):
     assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
     losses = [[row["train/loss"] for row in trained.rows] for trained in (whole, resumed)]
     assert losses[0] == losses[1]
+
+
+def test_a_process_that_loses_the_other_says_that_and_nothing_of_the_trial(folder):
+    assert (folder / LOST).read_text().startswith("another worker of the training was lost: ")
 
 
 def test_every_image_of_a_batch_is_one_process_s():

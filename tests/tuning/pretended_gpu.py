@@ -32,9 +32,10 @@ class PretendedGpu:
 
         limit_mb, train_epoch = share * GPU_MB - overhead_mb, Training.train_epoch
         self.folder.mkdir(exist_ok=True)
-        (self.folder / str(os.getpid())).touch()
 
         def train_if_it_fits(training: Training) -> dict[str, float]:
+            # Not before: both begin together, or one could be through two trials while the other still loads its data.
+            (self.folder / str(os.getpid())).touch()
             until = time.monotonic() + WAIT_S
             while len(list(self.folder.iterdir())) < 2:
                 assert time.monotonic() < until, "no other trial ran beside this one"

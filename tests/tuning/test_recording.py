@@ -12,6 +12,7 @@ from ray.exceptions import RayTaskError
 
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
+from foresight.train.parallel import LostPeerError
 from foresight.train.task import Context
 from foresight.tuning.record import ERROR_LENGTH, Planned, has_its_row, record_trial, write_failure
 from foresight.tuning.ticket import tune_config
@@ -47,6 +48,12 @@ def run_with(monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, err
 
     monkeypatch.setattr("foresight.train.trial.run_trial", run_trial)
     return list(record_trial(log, planned, data=None, context=Context("cpu")))
+
+
+def test_a_trial_that_has_lost_a_worker_has_no_row_and_is_tried_again(monkeypatch, log, planned):
+    with pytest.raises(LostPeerError):
+        run_with(monkeypatch, log, planned, LostPeerError("another worker of the training was lost: Connection reset"))
+    assert log.statuses() == {}
 
 
 def test_a_trial_that_ends_is_written_whole(monkeypatch, log, planned):

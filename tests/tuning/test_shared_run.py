@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 import small_study
 from ray.exceptions import ActorDiedError
+from ray.train import WorkerGroupError
+from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
 from foresight.runlog import RunLog
+from foresight.train.parallel import LostPeerError
 from foresight.tuning.record import Planned, write_failure
 from foresight.tuning.scratch import CHECKPOINT, FOLDER
-from foresight.tuning.sweep import Placement
+from foresight.tuning.sweep import RETRIES, Placement
 from foresight.tuning.worker_part import SharedJob
 from foresight.tuning.workers import SharedRun
 
@@ -61,3 +64,13 @@ def test_what_train_itself_cannot_do_is_a_failed_row(monkeypatch, job):
     run.end()
     assert not has_checkpoint(job)
     assert job.log.read_trial(job.planned.key)["error"] == "Ray Train could not run it: no such backend"
+
+
+def test_of_workers_that_were_lost_too_often_the_one_that_was_lost_is_named_and_not_who_missed_it(monkeypatch, job):
+    lost = LostPeerError("another worker of the training was lost: Connection reset by peer")
+    error = WorkerGroupError("they failed", {0: UserExceptionWithTraceback(lost, ""), 1: ActorDiedError()})
+    run = play(monkeypatch, job, error)
+    assert list(run.epochs()) == []
+    why = "The actor died unexpectedly before finishing this task."
+    said = f"its workers were lost or failed {RETRIES + 1} times, the last time: {why}"
+    assert job.log.read_trial(job.planned.key)["error"] == said

@@ -13,18 +13,19 @@ from driver import Ended, Study
 
 from foresight.features.keys import dinov2_entry
 from foresight.features.store import ArrayStore
+from foresight.space import Trial
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 
 # Two blocks of four arms, in the order in which they are run.
 TRIALS = faulty_study.SWEEP.space("tiny").trials(2)
 BASE_0, LONG_0, DIVERGING_0, OTHER_0, BASE_1, LONG_1, DIVERGING_1, OTHER_1 = TRIALS
-FIRST_FIVE = {trial.key for trial in TRIALS[:5]}
+SHORT = {trial.key for trial in (BASE_0, DIVERGING_0, OTHER_0, BASE_1)}  # they are over while the long one still trains
 
 
 @dataclass(frozen=True)
 class Story:
-    """What happened, in this order: three faults and then a Ctrl-C; one row deleted; the same with --retry-failed."""
+    """What happened: two faults and a Ctrl-C; one row deleted; the same with --retry-failed, and a process killed in it."""
 
     study: Study
     faulty: Ended
@@ -43,6 +44,11 @@ def corrupt(store: ArrayStore, key: str) -> None:
     path.write_bytes(content)
 
 
+def attempts(study: Study, trial: Trial) -> int:
+    study.log.refresh_trial(trial.key)
+    return int(study.log.read_trial(trial.key)["attempt"])
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Story:
     study = Study("faulty_study.py", tmp_path_factory.mktemp("faults") / "here", feature_cache)
@@ -54,21 +60,22 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
     running = study.start()
     running.wait_until(lambda: store.has(other_features), "the features that one arm alone reads")
     corrupt(store, other_features)
-    # The third trial starts when the first has ended, beside the long one, which is therefore in the other actor.
-    running.wait_until(lambda: DIVERGING_0.key in study.written(), "the third trial's end")
-    beside = study.log.read_trial(DIVERGING_0.key)["env/pid"]
-    victims: set[int] = set()
-    running.wait_until(lambda: bool(victims.update(study.training() - {beside}) or victims), "the long trial")
-    for pid in victims:
-        psutil.Process(pid).kill()
-    running.wait_until(lambda: set(study.written()) >= FIRST_FIVE and bool(study.training()), "the second block")
+    running.wait_until(lambda: set(study.written()) >= SHORT and bool(study.training()), "the long trial alone")
     faulty = running.interrupt(signal.SIGINT)
     left = study.processes()
     after_faults = study.log.trials().set_index("key")
 
     (study.log.trials_dir / BASE_0.key / "trial.parquet").unlink()
     written = [study.written()]
-    resumed = study.run("--retry-failed")
+    running = study.start("--retry-failed")
+    running.wait_until(lambda: attempts(study, DIVERGING_0) == 2, "the third trial's second end")
+    # It starts when the first has ended, beside the long one, which is therefore in the other process.
+    beside = study.log.read_trial(DIVERGING_0.key)["env/pid"]
+    victims: set[int] = set()
+    running.wait_until(lambda: bool(victims.update(study.training() - {beside}) or victims), "the long trial")
+    for pid in victims:
+        psutil.Process(pid).kill()
+    resumed = running.wait()
     written.append(study.written())
     after_resume = study.log.trials().set_index("key")
     return Story(study, faulty, left, after_faults, resumed, after_resume, written)
@@ -98,8 +105,8 @@ def test_each_fault_is_a_failed_row_and_a_line_with_its_message(story, trial, sa
 
 
 def test_a_trial_whose_process_was_killed_runs_again_by_itself_and_counts_it(story):
-    assert (story.after_faults.loc[LONG_0.key, ["status", "attempt"]] == ["complete", 2]).all()
-    assert f"{LONG_0.key} lost its process and goes on as attempt 2\n" in story.faulty.out
+    assert (story.after_resume.loc[LONG_0.key, ["status", "attempt"]] == ["complete", 2]).all()
+    assert f"{LONG_0.key} lost its process and goes on as attempt 2\n" in story.resumed.out
     assert story.study.log.read_epochs(LONG_0.key)["epoch"].tolist() == list(range(1, faulty_study.LONG + 1))
 
 
@@ -122,12 +129,12 @@ def test_neither_faults_nor_ctrl_c_show_a_traceback(story):
 
 
 def test_ray_has_no_word_about_the_killed_process(story):
-    said = [line for line in story.faulty.out.splitlines() if LONG_0.key not in line]
+    said = [line for line in story.resumed.out.splitlines() if LONG_0.key not in line]
     assert [line for line in said if "raylet" in line or "worker" in line] == []
 
 
 def test_ctrl_c_keeps_finished_trials_and_makes_no_row_of_an_unfinished_one(story):
-    assert set(story.after_faults.index) >= FIRST_FIVE
+    assert set(story.after_faults.index) >= SHORT
     assert len(story.after_faults) < len(TRIALS)
     assert set(story.after_faults["status"]) == {"complete", "failed"}
     assert not story.after_faults["error"].str.startswith("the trial's process died").any()
