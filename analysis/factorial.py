@@ -44,7 +44,7 @@ def build_factorial_terms(data: StudyData) -> pd.DataFrame:
     fits = fit_terms(design, values)
     shares = compute_variance_shares(fits, values)
     about = {
-        "metric": data.claim.primary, "n_test": data.n_test, "alpha": data.claim.alpha, "registered": data.claim.seeds,
+        "metric": data.claim.primary, "n_test": data.n_test, "alpha": data.claim.alpha, "registered": data.claim.verdict_seeds,
         "n_arms": values["arm"].nunique(),
         "held": "; ".join(f"{name}={level}" for name, level in design.held.items()),
         "unmeasured": "; ".join(f"{name}: {', '.join(levels)}" for name, levels in design.unmeasured.items()),
@@ -67,7 +67,7 @@ def build_factorial_terms(data: StudyData) -> pd.DataFrame:
     n_factors = len(data.factors)
     for kind, n_planned in (("main", n_factors), ("interaction", n_factors * (n_factors - 1) // 2)):
         mine = frame["kind"] == kind
-        enough = frame["p"].where(frame["n_seeds"] >= data.claim.seeds)
+        enough = frame["p"].where(frame["n_seeds"] >= data.claim.verdict_seeds)
         frame.loc[mine, "p_holm"] = compute_holm(enough[mine].astype(float).tolist(), n_planned)
     return frame
 

@@ -81,7 +81,7 @@ def _not_our_own(data: StudyData, behind: pd.DataFrame) -> list[tuple[str, str]]
 
 def _what_lacks(data: StudyData) -> str:
     """Why a study is not completed."""
-    n_planned, n_claimed = len(data.registered_seeds), data.claim.seeds
+    n_planned, n_claimed = len(data.registered_seeds), data.claim.verdict_seeds
     if n_planned < n_claimed:
         return f"{n_planned} of {count(n_claimed, 'registered seed')} are planned"
     return "not every planned trial is complete"

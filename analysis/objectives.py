@@ -173,7 +173,7 @@ def _judged_values(
     seeds = data.registered_seeds
     registered = rows["seed"].isin(seeds) & columns.notna().all(axis=1)
     counts = rows.loc[registered, "arm"].value_counts()
-    enough = len(seeds) >= data.claim.seeds
+    enough = len(seeds) >= data.claim.verdict_seeds
     judged = tuple(arm for arm in data.arms if enough and counts.get(arm, 0) == len(seeds))
     index = pd.MultiIndex.from_arrays([rows["seed"].astype(int), rows["arm"]])
     wide = columns.set_axis(index).reindex(pd.MultiIndex.from_product([seeds, judged]))

@@ -64,7 +64,7 @@ def build_recommendation(data: StudyData, table: pd.DataFrame, budget: Mapping[s
     judged = [arm for arm in data.arms if arm in set(values["arm"])]
     if not judged:
         raise RequestError(
-            f"no arm of '{data.name}' has the {data.claim.seeds} registered seeds that a recommendation needs"
+            f"no arm of '{data.name}' has the {data.claim.verdict_seeds} registered seeds that a recommendation needs"
         )
     for name in budget:
         if costs.loc[judged, name].isna().all():

@@ -24,7 +24,7 @@ def judged_values(data: StudyData) -> pd.DataFrame:
     values = seed_values(data, data.claim.primary)
     values = values[values["seed"].isin(data.registered_seeds)]
     counts = values["arm"].map(values["arm"].value_counts())
-    enough = len(data.registered_seeds) >= data.claim.seeds
+    enough = len(data.registered_seeds) >= data.claim.verdict_seeds
     return values[enough & (counts == len(data.registered_seeds))].reset_index(drop=True)
 
 
@@ -35,7 +35,7 @@ def compare_with(data: StudyData, values: pd.DataFrame, arm: str, n_planned: int
     """
     renamed = values.assign(arm=np.where(values["arm"] == arm, BASELINE, PREFIX + values["arm"]))
     higher = METRICS[data.claim.primary].direction == "higher"
-    rows = compute_differences(renamed, higher, data.claim.margin, n_planned, data.claim.seeds)
+    rows = compute_differences(renamed, higher, data.claim.margin, n_planned, data.claim.verdict_seeds)
     confidence = confidence_of_chosen(len(rows))
     half_width = compute_half_width(rows["standard_error"].to_numpy(), rows["degrees"].to_numpy(), confidence)
     rows = rows.assign(low=rows["difference"] - half_width, high=rows["difference"] + half_width)

@@ -105,7 +105,7 @@ def _compare_metric(data: StudyData, metric: str, values: pd.DataFrame, looks: p
         registered = registered[registered["key"].isin(data.comparable["key"])]
     n_planned = sum(arm != BASELINE for arm in data.arms)
     higher = METRICS[metric].direction == "higher"
-    differences = compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.seeds)
+    differences = compute_differences(registered, higher, data.claim.margin, n_planned, data.claim.verdict_seeds)
     if metric == data.claim.primary and data.claim.spending is not None:
         return compare_at_looks(data, differences, looks)
     return differences

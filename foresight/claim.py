@@ -45,7 +45,8 @@ class Claim:
     which the number of further seeds is given for an undecided arm.
 
     With `spending` arms are looked at at several numbers of seeds, the first of them `seeds`; without it at `seeds` alone.
-    An `exploratory` claim gives no verdicts: its arms were proposed by what earlier ones scored.
+    An `exploratory` claim gives no verdicts: its arms were proposed by what earlier ones scored, or another study chooses
+    one of them by its validation loss.
     """
 
     statement: str

@@ -41,9 +41,10 @@ def find_ended(error: BaseException | None) -> RunEndedError | None:
 
 
 def nearest_name(given: str, allowed: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the closest allowed name, or an empty string when nothing is close."""
-    matches = difflib.get_close_matches(given, list(allowed), n=1, cutoff=0.5)
-    return f" (did you mean '{matches[0]}'?)" if matches else ""
+    """` (did you mean 'x'?)` for the closest allowed name, upper or lower case, or an empty string when nothing is close."""
+    names = {name.casefold(): name for name in allowed}
+    matches = difflib.get_close_matches(given.casefold(), names, n=1, cutoff=0.5)
+    return f" (did you mean '{names[matches[0]]}'?)" if matches else ""
 
 
 def describe_damage(error: BaseException) -> str:

@@ -76,4 +76,5 @@ CLAIM = Claim(
     margin=0.02,
     alpha=0.05,
     seeds=2,
+    exploratory=True,
 )

@@ -1,4 +1,4 @@
-"""A study for a job: four trials, each long enough for its driver to be ended in the middle of it."""
+"""A study for a job: eight trials, each long enough for its driver to be ended in the middle of it."""
 
 import sys
 from pathlib import Path
@@ -21,8 +21,8 @@ def space(scale: str) -> SearchSpace:
     return SearchSpace(baseline, (Factor("queries", "fusion.queries", (16, 32)),))
 
 
-CLAIM = Claim("Queries do not matter.", "mask_iou", margin=0.02, alpha=0.05, seeds=2)
-SWEEP = Sweep("job_study", "Does a job that was ended go on?", space, CLAIM, seeds=2)
+CLAIM = Claim("Queries do not matter.", "mask_iou", margin=0.02, alpha=0.05, seeds=4)
+SWEEP = Sweep("job_study", "Does a job that was ended go on?", space, CLAIM, seeds=4)
 
 if __name__ == "__main__":
     main(SWEEP)
