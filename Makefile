@@ -8,7 +8,7 @@ SYNCED := $(VENV)/.synced
 # Each study by the Command line of its docstring, with that line's numbers: a factorial names the share that is run.
 STUDIES = grep -lE '^(SWEEP|SEARCH)' sweeps/*.py | xargs sed -n 's/^Command  *python \(sweeps\/[a-z0-9_]*\.py\( --[a-z-]* [0-9]*\)*\).*/\1/p'
 
-.PHONY: ablations studies list-studies test chaos check bench calibration report clean
+.PHONY: env ablations studies list-studies test chaos check bench calibration report clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,9 @@ $(PY):
 $(SYNCED): requirements.lock | $(PY)
 	$(PY) -m uv pip install --quiet --compile-bytecode --python $(PY) --requirement requirements.lock
 	@touch $@
+
+## make env         the environment alone, in .venv
+env: $(SYNCED)
 
 ## make ablations   run the E-P2.5 ablation at tiny scale on this machine, then write its report
 ablations: $(SYNCED)
@@ -46,7 +49,7 @@ studies: $(SYNCED)
 report: $(SYNCED)
 	$(PY) -m analysis p2_ablations --runs $(RUNS)
 
-## make test        the whole test suite, one real sweep through Ray included
+## make test        the whole test suite, real sweeps through Ray included
 test: $(SYNCED)
 	@# Two processes for what needs no Ray; then the sweeps through Ray one by one, as each takes all cores itself.
 	$(PY) -m pytest -m "not ray" --numprocesses 2 --dist loadfile

@@ -76,12 +76,24 @@ def start_ray(slots: int | None) -> Any:
 
 @contextlib.contextmanager
 def running_ray(slots: int) -> Iterator[Any]:
-    """The ray module, started for the block, or for the `keeping_ray` around it."""
+    """The ray module, started for the block, or for the `keeping_ray` around it.
+
+    Raises RunEndedError where the cluster's head is lost amid the block.
+    """
     with keeping_ray():
         ray = start_ray(slots)
+        from ray.exceptions import AuthenticationError, RpcError
+
         _started.append(ray)
         signal.signal(signal.SIGTERM, _interrupt)  # again: Ray has set its own, which exits at once
-        yield ray
+        try:
+            yield ray
+        # To a head that was started anew this driver belongs to another cluster, and Ray says that its token is wrong.
+        except (RpcError, AuthenticationError) as error:
+            raise RunEndedError(
+                f"the head of the cluster cannot be reached any more, or was started anew ({type(error).__name__}); what is "
+                "finished is kept, and the same command goes on here"
+            ) from error
 
 
 @contextlib.contextmanager

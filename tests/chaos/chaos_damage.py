@@ -72,7 +72,7 @@ def start_second(scene: Scene) -> str | None:
     if second.code == 0:  # the first had just done everything
         scene.watch(first)
         scene.expect(first.code == 0, f"two drivers ran, and the first ended with {first.code}")
-    if first.code is None:
+    if second.code == 2 or first.code is None:  # the first may have ended meanwhile
         return "two drivers, the second refused"
     scene.command = second
     return "two drivers, the first refused" if first.code else "two drivers, the second after the end of the first"

@@ -23,7 +23,7 @@ TRIALS = chaos_study.SWEEP.space("tiny").trials(2)
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_nothing_is_lost_by_one_fault_of_each_kind():
     command = [sys.executable, str(Path(__file__).with_name("chaos.py")), "--seed", SEED, "--chain", "5"]
     kinds = [word for kind in KINDS for word in ("--kind", kind)]

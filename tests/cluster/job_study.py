@@ -16,7 +16,7 @@ def space(scale: str) -> SearchSpace:
     baseline = TrialConfig(
         data=DataConfig(n_train=16, n_val=4, n_test=8, image_px=56),
         fusion=FusionConfig(layers=1, queries=16),
-        train=TrainConfig(epochs=100),
+        train=TrainConfig(epochs=250),
     )
     return SearchSpace(baseline, (Factor("queries", "fusion.queries", (16, 32)),))
 

@@ -1,5 +1,6 @@
 """A Ray head on this machine, started by the command of cluster/README.md, with ports and a folder of its own."""
 
+import contextlib
 import json
 import os
 import re
@@ -54,6 +55,7 @@ class LocalHead:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "RAY_worker_niceness": "0",  # else what a test does beside the workers would take their time
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": TOKEN,
             "RAY_API_SERVER_ADDRESS": self.url,
@@ -148,7 +150,7 @@ class LocalHead:
         # Not `ray stop`: that ends every Ray of this user, and others may run here.
         ours = self.processes()
         for process in ours:
-            if process.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(ours, timeout=30)
         shutil.rmtree(self.folder, ignore_errors=True)

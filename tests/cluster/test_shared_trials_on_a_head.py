@@ -89,6 +89,20 @@ def free_cores(head: LocalHead) -> float:
     return float(ended.stdout.split("free")[1])
 
 
+def process_of_trial(head: LocalHead) -> psutil.Process:
+    """Tune's own process of the trial. Ray names it by its class while it waits and by its method while it works."""
+    found: list[psutil.Process] = []
+
+    def is_found() -> bool:
+        # Its name may change between two looks at it, so it is looked for until it has kept one for a whole look.
+        found.extend(head.working("ray::SharedTrial") or head.working("Trainable.train"))
+        return bool(found)
+
+    until(is_found, "the trial's own process")
+    (own,) = found
+    return own
+
+
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     runs = tmp_path_factory.mktemp("shared") / "runs"
@@ -104,8 +118,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
         second = Driver(head, runs)
         second.await_epoch(6)
-        # Ray names it by its class while it waits and by its method while it works.
-        (own,) = head.working("ray::SharedTrial") or head.working("Trainable.train")
+        own = process_of_trial(head)
         own.kill()
         psutil.wait_procs([own], timeout=60)
         code = second.process.wait(START_S)

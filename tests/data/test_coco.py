@@ -151,11 +151,9 @@ def test_a_copied_picture_stays_in_test_only(coco):
 
 @pytest.fixture(scope="session")
 def coco_tiny() -> Path:
-    beside = Path(__file__).parents[2].parent / "shared" / "data" / "coco_tiny"
-    root = Path(os.environ.get("FORESIGHT_COCO_TINY") or beside)
-    if not root.is_dir():
+    if "FORESIGHT_COCO_TINY" not in os.environ:
         pytest.skip("no real photographs here: set FORESIGHT_COCO_TINY to a folder in COCO's layout")
-    return root
+    return Path(os.environ["FORESIGHT_COCO_TINY"])
 
 
 @pytest.mark.coco_tiny

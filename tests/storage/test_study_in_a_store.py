@@ -1,5 +1,6 @@
 """A real study, run log and features in an object store: its machine is lost, another goes on, a third one analyses."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "tuning"))
@@ -18,9 +20,10 @@ from foresight.runlog import RunLog
 from foresight.storage.copies import ROW
 from foresight.storage.objects import ObjectFiles
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 
-TRIALS = {trial.key for trial in small_study.SWEEP.space("tiny").trials(2)}
+TRIALS = {trial.key for trial in small_study.SWEEP.space("tiny").trials(4)}
+BLOCKS = ("--seeds", "4")  # more trials than can end while the store is looked through
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -51,16 +54,17 @@ def story(tmp_path_factory: pytest.TempPathFactory, s3) -> Story:
     store = ObjectFiles(log_url)
     with pytest.MonkeyPatch.context() as machine:
         machine.setenv("FORESIGHT_LOCAL", str(folder / "first"))
-        running = study.start("--runs", url)
+        running = study.start("--runs", url, *BLOCKS)
         running.wait_until(lambda: len(rows(store)) >= 2, "two trials in the store", timeout_s=400)
         running.process.send_signal(signal.SIGKILL)
         running.process.wait()
         for process in study.processes():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         study.left_behind()
         first = rows(store)
         machine.setenv("FORESIGHT_LOCAL", str(folder / "second"))
-        resumed = study.start("--runs", url).wait(timeout_s=400)
+        resumed = study.start("--runs", url, *BLOCKS).wait(timeout_s=400)
     return Story(url, first, resumed, rows(store), folder)
 
 

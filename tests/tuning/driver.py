@@ -1,5 +1,6 @@
 """Runs a study's script as people do, in a process group of its own, and looks at what it leaves behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,7 +49,7 @@ class Study:
 
     def left_behind(self) -> list[psutil.Process]:
         """The processes that do not end by themselves: Ray ends its own a moment after the command."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while (left := self.processes()) and time.monotonic() < until:
             time.sleep(0.2)
         return left
@@ -97,18 +98,20 @@ class Running:
                 stdout=out,
                 stderr=err,
                 cwd=study.folder,
-                env=os.environ | {"FORESIGHT_CACHE": str(study.cache), MARK: str(study.folder)},
+                # Ray's workers run at niceness 15, and what a test does beside them at 0 would take their time.
+                env=os.environ
+                | {"FORESIGHT_CACHE": str(study.cache), MARK: str(study.folder), "RAY_worker_niceness": "0"},
                 start_new_session=True,
             )
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float = 600) -> None:
         """Returns as soon as `condition` holds; fails when the command ends before, or takes too long."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise AssertionError(f"{what}: did not happen\n{self.out.read_text()}\n{self.err.read_text()}")
-            time.sleep(0.01)
+            time.sleep(0.05)
 
     def interrupt(self, number: signal.Signals) -> Ended:
         """Sends Ctrl-C as a terminal does, to the whole group, or SIGTERM as a scheduler does, to the driver."""
@@ -119,7 +122,7 @@ class Running:
             self.process.send_signal(number)
         return self.wait()
 
-    def wait(self, timeout_s: float = 180) -> Ended:
+    def wait(self, timeout_s: float = 900) -> Ended:
         try:
             code = self.process.wait(timeout_s)
         finally:
@@ -130,7 +133,8 @@ class Running:
         """Nothing of a test that failed may go on running."""
         if self.process.poll() is None:
             for process in self.study.processes():
-                process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             self.process.wait()
 
 

@@ -11,7 +11,7 @@ from foresight.space import Factor, SearchSpace
 from foresight.tuning.launch import main
 from foresight.tuning.sweep import Sweep
 
-LONG, DIVERGING = 200, 1e30
+LONG, DIVERGING = 500, 1e30
 
 
 def space(scale: str) -> SearchSpace:

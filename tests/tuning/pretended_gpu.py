@@ -9,7 +9,7 @@ from foresight.tuning.accelerator import MemoryReading
 GPU_MB, OVERHEAD_MB, PEAK_MB = 1000.0, 10.0, 150.0  # what every probe reads: 1.2 x 160 fits five times
 # What trainings take from their second epoch on, by the number of queries; the probe has seen the first alone.
 NEEDS_MB = {16: 150.0, 32: 230.0}
-WAIT_S = 60.0
+WAIT_S = 600.0
 
 
 @dataclass(frozen=True)

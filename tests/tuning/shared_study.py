@@ -11,7 +11,7 @@ from foresight.space import Factor, SearchSpace
 from foresight.tuning.launch import main
 from foresight.tuning.sweep import Sweep
 
-LONG = 120
+LONG = 300
 
 
 def space(scale: str) -> SearchSpace:

@@ -10,7 +10,7 @@ from driver import Study
 import analysis
 from foresight.runlog import RunLog
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> tupl
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(3000)
 def test_what_is_needed_runs_first_and_only_once(story):
     study, first, again = story
     assert (first.code, again.code) == (0, 0), first.out + first.err + again.err
@@ -136,7 +136,7 @@ def test_what_is_needed_runs_first_and_only_once(story):
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(3000)
 def test_a_study_that_others_continue_keeps_its_trained_models(story):
     study = story[0]
     for key in study.log.statuses():

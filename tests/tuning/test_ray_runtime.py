@@ -57,6 +57,15 @@ def test_ray_is_kept_over_the_blocks_of_a_command_and_ends_with_it(monkeypatch):
     assert ended == ["ray"] * 2
 
 
+@pytest.mark.parametrize("said", [exceptions.RpcError("unavailable"), exceptions.AuthenticationError("WrongClusterID")])
+def test_a_head_that_is_lost_or_started_anew_amid_a_run_ends_it_in_a_sentence(monkeypatch, said):
+    monkeypatch.setattr(ray_runtime, "start_ray", lambda slots: SimpleNamespace(shutdown=lambda: None))
+    sentence = f"the head .* was started anew .{type(said).__name__}.; what is"
+    with pytest.raises(RunEndedError, match=sentence) as caught, ray_runtime.running_ray(1):
+        raise said
+    assert "\n" not in str(caught.value)
+
+
 def test_a_schedulers_signal_is_ours_only_while_ray_runs(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(ray_runtime, "start_ray", lambda slots: SimpleNamespace(shutdown=lambda: None))

@@ -1,10 +1,12 @@
 """One small search, for real: killed with kill -9 in the middle, run again, then the same again, and started warm elsewhere."""
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from driver import Ended, Study
 
@@ -35,7 +37,8 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
     running.process.kill()
     running.process.wait()
     for process in study.left_behind():
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     before, planned_before = study.written(), study.log.read_manifest()["key"].tolist()
     resumed = study.start().wait(timeout_s=900)
     rows, written = study.log.trials(), [study.written()]

@@ -13,7 +13,7 @@ import pytest
 import small_study
 from driver import Ended, Study
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 
 TRIALS = small_study.SWEEP.space("tiny").trials(2)
 ONE = TRIALS[-1]
@@ -58,7 +58,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     running = study.start()
     running.wait_until(lambda: "checking that" in running.out.read_text(), "the sensitivity check")
     terminated = running.interrupt(signal.SIGTERM)
-    left = study.processes()
+    left = study.left_behind()
     first = study.run()
     assert first.code == 0, first
     rows, written = study.log.trials(), [study.written()]

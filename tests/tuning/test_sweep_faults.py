@@ -15,7 +15,7 @@ from foresight.features.keys import dinov2_entry
 from foresight.features.store import ArrayStore
 from foresight.space import Trial
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 
 # Two blocks of four arms, in the order in which they are run.
 TRIALS = faulty_study.SWEEP.space("tiny").trials(2)
@@ -44,9 +44,13 @@ def corrupt(store: ArrayStore, key: str) -> None:
     path.write_bytes(content)
 
 
-def attempts(study: Study, trial: Trial) -> int:
-    study.log.refresh_trial(trial.key)
-    return int(study.log.read_trial(trial.key)["attempt"])
+def pid_of(study: Study, trial: Trial, attempt: int) -> int:
+    """The process that this attempt of a trial ended in; 0 while it has not, or its row is just being replaced."""
+    try:
+        row = study.log.read_trial(trial.key)
+    except FileNotFoundError:
+        return 0
+    return int(row["env/pid"]) if row["attempt"] == attempt else 0
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +65,22 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
     running.wait_until(lambda: store.has(other_features), "the features that one arm alone reads")
     corrupt(store, other_features)
     running.wait_until(lambda: set(study.written()) >= SHORT and bool(study.training()), "the long trial alone")
+    assert LONG_0.key not in study.written()
     faulty = running.interrupt(signal.SIGINT)
-    left = study.processes()
+    left = study.left_behind()
     after_faults = study.log.trials().set_index("key")
 
     (study.log.trials_dir / BASE_0.key / "trial.parquet").unlink()
     written = [study.written()]
     running = study.start("--retry-failed")
-    running.wait_until(lambda: attempts(study, DIVERGING_0) == 2, "the third trial's second end")
-    # It starts when the first has ended, beside the long one, which is therefore in the other process.
-    beside = study.log.read_trial(DIVERGING_0.key)["env/pid"]
+    # The third trial starts when the first has ended, beside the long one, which is therefore in the other process.
+    beside: list[int] = []
+    running.wait_until(
+        lambda: bool(beside.append(pid_of(study, DIVERGING_0, 2)) or beside[-1]), "the third trial's end"
+    )
     victims: set[int] = set()
-    running.wait_until(lambda: bool(victims.update(study.training() - {beside}) or victims), "the long trial")
+    running.wait_until(lambda: bool(victims.update(study.training() - {beside[-1]}) or victims), "the long trial")
+    assert LONG_0.key not in study.written()
     for pid in victims:
         psutil.Process(pid).kill()
     resumed = running.wait()

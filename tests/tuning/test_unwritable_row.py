@@ -6,8 +6,8 @@ import pytest
 import small_study
 from driver import Study
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
-FIRST, _, BLOCKED, *_ = small_study.SWEEP.space("tiny").trials(2)
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
+_, _, BLOCKED, *_ = small_study.SWEEP.space("tiny").trials(2)
 
 
 def test_a_trial_that_cannot_write_its_row_ends_the_run_in_one_sentence(tmp_path: Path, feature_cache: Path):
@@ -19,6 +19,7 @@ def test_a_trial_that_cannot_write_its_row_ends_the_run_in_one_sentence(tmp_path
     assert ended.err.startswith(f"error: trial {BLOCKED.key} cannot be written to ")
     assert ended.err.count("\n") == 1
     assert "Traceback" not in ended.out
-    assert study.log.statuses().get(FIRST.key) == "complete"
-    assert BLOCKED.key not in study.log.statuses()
+    statuses = study.log.statuses()
+    assert BLOCKED.key not in statuses
+    assert set(statuses.values()) == {"complete"}  # it began when one of the first two had ended
     assert study.left_behind() == []

@@ -125,6 +125,7 @@ def test_the_command_sends_what_is_there_once_and_says_so(log, offline):
     assert len(offline_runs(log)) == 1
 
 
+@pytest.mark.timeout(300)
 def test_it_follows_until_the_driver_is_gone(log, offline):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     following = subprocess.Popen(
@@ -138,7 +139,7 @@ def test_it_follows_until_the_driver_is_gone(log, offline):
         record(log, "b-s0-00000000")
         following.stdin.close()
         assert "all 2 finished trials" in following.stdout.read()
-        assert following.wait(30) == 0
+        assert following.wait(120) == 0
     finally:
         following.kill()
         following.wait()

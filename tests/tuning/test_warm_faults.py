@@ -15,7 +15,7 @@ from foresight.features.requests import missing_requests
 from foresight.features.store import ArrayStore
 
 torch.set_num_threads(1)  # as the processes that fill the cache do
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 CONFIGS = [arm.config for arm in wide_study.space("tiny").arms()]
 
 
@@ -42,7 +42,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     running = study.start("wide_study")
     running.wait_until(lambda: bool(finished_shards(study)), "the first shard")
     interrupted = running.interrupt(signal.SIGINT)
-    left, kept = study.processes(), finished_shards(study)
+    left, kept = study.left_behind(), finished_shards(study)
 
     running = study.start("wide_study")
     victims: set[int] = set()

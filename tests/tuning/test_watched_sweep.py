@@ -11,7 +11,7 @@ from wandb_file import OfflineRun, read_run
 
 from foresight.tuning.status import Status, describe, read_status
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 
 TRIALS = small_study.SWEEP.space("tiny").trials(2)
 N_FIRST = 4  # trials of the first run
@@ -51,7 +51,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, feature_cache: Path) -> Stor
         running = study.start("--wandb", "--limit", str(N_FIRST))
 
         def in_training() -> bool:
-            return bool(study.written()) and bool(study.training())
+            return bool(study.written()) and bool(study.at_work("TrialActor") or study.training())
 
         running.wait_until(in_training, "a trial in training after the first has ended", timeout_s=300)
         found = study.listens()
