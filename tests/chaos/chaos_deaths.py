@@ -7,14 +7,22 @@ from chaos_machines import Cluster, Jobs, wait_for
 from chaos_room import titled
 from chaos_scene import Scene
 
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+
 
 def kill_driver(scene: Scene) -> str | None:
     if scene.command.driver is None or not scene.command.kill():
         return None
     if scene.rng.random() < 0.5:  # else the next command meets what it left behind
         return "driver killed, the next command at once"
-    wait_for(lambda: not titled("ray::"), "the workers of a dead driver end")
+    wait_for(lambda: not workers(), "the workers of a dead driver end")
     return "driver killed"
+
+
+def workers() -> list[psutil.Process]:
+    """Ray's workers of a driver. The agents of a head are titled alike, and stay with it."""
+    agents = {process.pid for title in AGENTS for process in titled(title)}
+    return [process for process in titled("ray::") if process.pid not in agents]
 
 
 def kill_one(scene: Scene, *titles: str) -> str | None:
