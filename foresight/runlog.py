@@ -104,6 +104,7 @@ class RunLog:
         self.place = Place(root, url)
         self.files: LocalFiles | CopiedFiles = LocalFiles(root) if url is None else CopiedFiles(root, url)
         self.claim: Claim | None = None  # of the driver that writes here, held by `preflight.only_driver`
+        self._last_row: tuple[dict[str, str], dict[str, Any]] = ({}, {})  # that was read, by its file's identity
 
     def __str__(self) -> str:
         return str(self.place)
@@ -234,9 +235,13 @@ class RunLog:
         return self._derived("consolidated_samples.parquet", read, finished).to_pandas()
 
     def read_trial(self, key: str) -> dict[str, Any]:
-        """The row of one finished trial, wherever it was written."""
+        """The row of one finished trial, wherever it was written; several that follow a trial's end may ask for it in turn."""
         self.refresh_trial(key)
-        return read_whole(self.trials_dir / key / "trial.parquet").to_pylist()[0]
+        path = self.trials_dir / key / "trial.parquet"
+        identity = file_identities([(key, str(path))])
+        if not identity or identity != self._last_row[0]:
+            self._last_row = identity, read_whole(path).to_pylist()[0]
+        return dict(self._last_row[1])
 
     def statuses(self) -> dict[str, str]:
         """Key to status of every finished trial."""

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from written_trial import EPOCHS, FILES, ROW, SAMPLES, visible_files, write_whole
 
+import foresight.runlog
 from foresight.config import TrialConfig
 from foresight.runlog import (
     OPEN_PREFIXES,
@@ -152,6 +153,18 @@ def test_reading_twice_reads_no_trial_file_again(log, monkeypatch):
     write_whole(log, key="b")
     with pytest.raises(pytest.fail.Exception, match=r"b/trial\.parquet read again"):
         log.trials()
+
+
+def test_a_row_that_several_ask_for_is_read_once_and_anew_when_it_was_replaced(log, monkeypatch):
+    write_whole(log)
+    assert log.read_trial(ROW["key"]) == log.read_trial(ROW["key"])
+    read, seen = foresight.runlog.read_whole, []
+    monkeypatch.setattr("foresight.runlog.read_whole", lambda path: seen.append(path) or read(path))
+    log.read_trial(ROW["key"])["attempt"] = 9  # whose own copy it is
+    assert (log.read_trial(ROW["key"])["attempt"], seen) == (1, [])
+    log.write_trial(ROW | {"attempt": 2})
+    assert log.read_trial(ROW["key"])["attempt"] == 2
+    assert len(seen) == 1
 
 
 def test_a_run_log_that_may_not_be_written_can_be_read(log, monkeypatch):
