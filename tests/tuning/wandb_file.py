@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +30,15 @@ class OfflineRun:
 
 
 def read_run(folder: Path) -> OfflineRun:
-    """The run of one `offline-run-*` folder."""
+    """The run of one `offline-run-*` folder, once W&B's own process has written how it ended, which it may do a moment later."""
     (path,) = folder.glob("*.wandb")
+    until = time.monotonic() + 30
+    while (run := _read(path)).exit_code is None and time.monotonic() < until:
+        time.sleep(0.1)
+    return run
+
+
+def _read(path: Path) -> OfflineRun:
     run = OfflineRun()
     names: dict[int, str] = {}
     for content in _records(path.read_bytes()):
