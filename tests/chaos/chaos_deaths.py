@@ -7,7 +7,8 @@ from chaos_machines import Cluster, Jobs, wait_for
 from chaos_room import titled
 from chaos_scene import Scene
 
-AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+# What a head has of its own, titled as a driver's workers are: its agents, those that watch jobs, and idle ones kept ready.
+OF_A_HEAD = ("ray::DashboardAgent", "ray::RuntimeEnvAgent", "ray::JobSupervisor", "ray::IDLE")
 
 
 def kill_driver(scene: Scene) -> str | None:
@@ -20,9 +21,9 @@ def kill_driver(scene: Scene) -> str | None:
 
 
 def workers() -> list[psutil.Process]:
-    """Ray's workers of a driver. The agents of a head are titled alike, and stay with it."""
-    agents = {process.pid for title in AGENTS for process in titled(title)}
-    return [process for process in titled("ray::") if process.pid not in agents]
+    """Ray's workers that are at something for a driver."""
+    of_a_head = {process.pid for title in OF_A_HEAD for process in titled(title)}
+    return [process for process in titled("ray::") if process.pid not in of_a_head]
 
 
 def kill_one(scene: Scene, *titles: str) -> str | None:
