@@ -237,11 +237,11 @@ class RunLog:
     def read_trial(self, key: str) -> dict[str, Any]:
         """The row of one finished trial, wherever it was written; several that follow a trial's end may ask for it in turn."""
         self.refresh_trial(key)
-        path = self.trials_dir / key / "trial.parquet"
+        path, (known, row) = self.trials_dir / key / "trial.parquet", self._last_row  # another thread may replace it
         identity = file_identities([(key, str(path))])
-        if not identity or identity != self._last_row[0]:
-            self._last_row = identity, read_whole(path).to_pylist()[0]
-        return dict(self._last_row[1])
+        if not identity or identity != known:
+            self._last_row = _, row = identity, read_whole(path).to_pylist()[0]
+        return dict(row)
 
     def statuses(self) -> dict[str, str]:
         """Key to status of every finished trial."""
