@@ -30,7 +30,7 @@ def read_curves(log: RunLog, finished: Mapping[str, str], complete: pd.DataFrame
 def read_sample_summaries(log: RunLog, finished: Mapping[str, str], complete: pd.DataFrame) -> pd.DataFrame:
     """A row per complete trial, split and metric of its samples: `foresight.sample_summary`."""
     samples = _read(log, "samples", "trials/*/samples.parquet", partial(log.sample_summaries, finished))
-    return samples[samples["key"].isin(complete["key"])].reset_index(drop=True)
+    return samples[pd.Index(complete["key"]).get_indexer(samples["key"]) >= 0].reset_index(drop=True)
 
 
 def read_latency(log: RunLog, planned: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def read_latency(log: RunLog, planned: pd.DataFrame) -> pd.DataFrame:
     if latency.empty:
         return pd.DataFrame(columns=["latency_ms"])
     if "arm_key" in planned:
-        latency = latency[latency["arm_key"].isin(planned["arm_key"])]
+        latency = latency[latency["arm_key"].isin(planned["arm_key"].unique())]
     return latency.drop_duplicates("arm", keep="last").set_index("arm")
 
 

@@ -153,7 +153,7 @@ def describe_fronts(fronts: pd.DataFrame) -> list[str]:
 
 def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
     states: dict[str, dict[str, Any]] = {}
-    n_of = data.registered["arm"].value_counts()
+    n_of = data.registered["arm"].value_counts().to_dict()
     for arm in found.means.index:
         short = f"no verdict ({n_of.get(arm, 0)} of {data.claim.verdict_seeds} seeds)"
         states[arm] = {"p_front": np.nan, "state": short, "dominated_by": "", "p_dominated": np.nan, "n_rivals": np.nan}

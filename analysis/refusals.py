@@ -63,14 +63,14 @@ def check_manifest(planned: pd.DataFrame) -> None:
 
 def check_planned_identity(trials: pd.DataFrame, planned: pd.DataFrame) -> None:
     """Refuses a row that names another arm or seed than the plan does for its key: its number would be another arm's."""
-    plan = planned.drop_duplicates("key").set_index("key")
-    known = trials[trials["key"].isin(plan.index)]
+    columns = ["key", "arm", "seed"]
+    known = trials[columns].merge(planned[columns], on="key", suffixes=("", "_planned"))
     for name in ("arm", "seed"):
-        odd = known[known[name].to_numpy() != known["key"].map(plan[name]).to_numpy()]
+        odd = known[known[name] != known[f"{name}_planned"]]
         if len(odd):
             first = odd.iloc[0]
             raise RequestError(
-                f"trial {first['key']} says {name} {first[name]}, and the manifest plans {name} {plan.loc[first['key'], name]} "
+                f"trial {first['key']} says {name} {first[name]}, and the manifest plans {name} {first[f'{name}_planned']} "
                 f"for this key ({len(odd)} such trials), so its numbers may be another arm's; restore the file that was changed"
             )
 

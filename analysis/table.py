@@ -66,25 +66,30 @@ def _arm_numbers(data: StudyData, metric: str, looks: pd.DataFrame) -> pd.DataFr
     values = seed_values(data, metric)
     by_seed = values.pivot(index="arm", columns="seed", values="value").reindex(data.arms)
     found = compute_estimates(by_seed.to_numpy(dtype=float))
-    seeds: dict[str, list[str]] = {arm: [] for arm in data.arms}
-    keys: dict[str, list[str]] = {arm: [] for arm in data.arms}
-    ordered = values.sort_values("seed", kind="stable")
-    for arm, seed, key in zip(ordered["arm"], ordered["seed"], ordered["key"], strict=True):
-        seeds[arm].append(str(seed))
-        keys[arm].append(key)
+    ordered = values.sort_values("seed", kind="stable").astype({"seed": str})
+    seeds, keys = (dict.fromkeys(data.arms, "") | _joined(ordered, name) for name in ("seed", "key"))
     columns = {
         "kind": "arm",
         "n_seeds": found.n,
-        "seeds": [" ".join(mine) for mine in seeds.values()],
+        "seeds": list(seeds.values()),
         "mean": found.mean,
         "low": found.low,
         "high": found.high,
-        "keys": [" ".join(mine) for mine in keys.values()],
+        "keys": list(keys.values()),
     }
     differences = _compare_metric(data, metric, values, looks).drop(columns="factor").set_index("arm")
     differences = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
     differences["pair_seeds"] = [" ".join(map(str, pairs)) for pairs in differences["pair_seeds"]]
     return pd.DataFrame(columns, index=by_seed.index).join(differences)
+
+
+def _joined(rows: pd.DataFrame, column: str) -> dict[str, str]:
+    """Arm to the texts of its rows in their order, with a space between them."""
+    found: dict[str, list[str]] = {}
+    # As Python's own texts: pandas makes an object of each of Arrow's only when it is asked for it, at ten times the price.
+    for arm, text in zip(rows["arm"].to_numpy(object), rows[column].to_numpy(object), strict=True):
+        found.setdefault(arm, []).append(text)
+    return {arm: " ".join(texts) for arm, texts in found.items()}
 
 
 def seed_values(data: StudyData, metric: str) -> pd.DataFrame:

@@ -81,7 +81,8 @@ def compute_differences(
     arms with fewer than `least_pairs` pairs count in its size and have no adjusted p-value.
     """
     wide = values.pivot(index="arm", columns="seed", values="value")
-    factor_of = dict(zip(values["arm"], values["factor"], strict=True))
+    factors = values.drop_duplicates("arm")
+    factor_of = dict(zip(factors["arm"], factors["factor"], strict=True))
     arms = [arm for arm in factor_of if arm != BASELINE]
     values_AS = wide.reindex([BASELINE, *arms]).to_numpy(dtype=float)
     paired_AS = ~np.isnan(values_AS[1:]) & ~np.isnan(values_AS[0])

@@ -38,20 +38,24 @@ def sized_config(config: TrialConfig) -> TrialConfig:
 
 
 def recall_sizes(
-    configs: Iterable[TrialConfig], folder: Path, measure: Callable[[TrialConfig], Size]
+    configs: Iterable[TrialConfig], folder: Path, measure: Callable[[list[TrialConfig]], Iterable[Size]]
 ) -> dict[TrialConfig, Size]:
-    """The size of each sized config: as `folder` has it on record, else as `measure` finds it, which is then on record."""
+    """The size of each sized config: as `folder` has it on record, else as `measure` finds it, which is then on record.
+
+    `measure` is given all that are missing and answers in their order; what it had answered when it was ended is kept.
+    """
     path = folder / f"sizes-{code_version()}.json"
-    known = _read(path)
-    found, new = {}, {}
-    for config in configs:
-        name = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-        if name not in known and name not in new:
-            new[name] = measure(config)
-        found[config] = known.get(name) or new[name]
-    if new:
-        _keep(path, _read(path) | new)
-    return found
+    known, new = _read(path), {}
+    names = {config: hashlib.sha256(config.model_dump_json().encode()).hexdigest() for config in configs}
+    missing = {name: config for config, name in names.items() if name not in known}
+    try:
+        for name, size in zip(missing, measure(list(missing.values())) if missing else (), strict=True):
+            new[name] = size
+    finally:
+        if new:
+            _keep(path, _read(path) | new)
+    sizes = known | new
+    return {config: sizes[name] for config, name in names.items()}
 
 
 @cache

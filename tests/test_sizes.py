@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from foresight import sizes
 from foresight.config import TrialConfig
 from foresight.sizes import recall_sizes, sized_config
@@ -16,9 +18,10 @@ class Counter:
     def __init__(self):
         self.asked = []
 
-    def __call__(self, config):
-        self.asked.append(config)
-        return {"flops": float(config.fusion.width)}
+    def __call__(self, configs):
+        for config in configs:
+            self.asked.append(config)
+            yield {"flops": float(config.fusion.width)}
 
 
 def test_what_was_counted_is_not_counted_again_until_the_record_or_the_code_changes(tmp_path, monkeypatch):
@@ -34,6 +37,18 @@ def test_what_was_counted_is_not_counted_again_until_the_record_or_the_code_chan
     monkeypatch.setattr(sizes, "code_version", lambda: "another")
     assert recall_sizes([SMALL], tmp_path, count) == {SMALL: expected[SMALL]}
     assert [path.name for path in tmp_path.glob("sizes-*.json")] == ["sizes-another.json"]
+
+
+def test_what_was_counted_before_ctrl_c_is_not_counted_again(tmp_path):
+    def is_interrupted(configs):
+        yield {"flops": 1.0}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        recall_sizes([SMALL, WIDE], tmp_path, is_interrupted)
+    count = Counter()
+    assert recall_sizes([SMALL, WIDE], tmp_path, count) == {SMALL: {"flops": 1.0}, WIDE: {"flops": 64.0}}
+    assert count.asked == [WIDE]
 
 
 def test_a_folder_that_cannot_be_written_only_costs_the_record(tmp_path):

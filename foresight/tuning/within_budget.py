@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
+
 from foresight.config import TrialConfig
 from foresight.runlog import RunLog
 from foresight.sizes import Size, recall_sizes, sized_config
@@ -175,12 +178,15 @@ def blocks(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
 
 def measure_sizes(trials: Sequence[Trial], cache: Path) -> dict[str, Size]:
     """Sizes of the model of each arm, by the arm's name; `cache` is the folder that keeps them for the next plan."""
-
-    def measure(config: TrialConfig) -> Size:
-        from foresight.train.size import measure_size  # needs torch
-
-        return measure_size(config)
-
     arms = {name: sized_config(config) for name, config in {t.arm.name: t.arm.config for t in trials}.items()}
-    sizes = recall_sizes(dict.fromkeys(arms.values()), cache, measure)
+    sizes = recall_sizes(dict.fromkeys(arms.values()), cache, _count)
     return {name: sizes[config] for name, config in arms.items()}
+
+
+def _count(configs: list[TrialConfig]) -> Iterator[Size]:
+    """The size of each, counted; a person who waits for many sees how far it is."""
+    from foresight.train.size import measure_size  # needs torch
+
+    console = Console(stderr=True)
+    shown = track(configs, "counting models", console=console, transient=True, disable=not console.is_terminal)
+    yield from map(measure_size, shown)
