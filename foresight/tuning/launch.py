@@ -1,16 +1,12 @@
 """`main`: what `python sweeps/<study>.py` does. Flags say how to run, never what; how it ends is in `exit_codes`."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from foresight.errors import RequestError
-from foresight.run_folder import open_log
-from foresight.storage.objects import open_place
-from foresight.tuning.amend import amend_claim
-from foresight.tuning.budget import choose_budget
+from foresight.tuning.begin import Asked, Scale, begin
 from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.flags import (
     BudgetGpuHours,
@@ -25,19 +21,11 @@ from foresight.tuning.flags import (
     Ssv2Root,
     Wandb,
     Workers,
-    check_flags,
     check_looking_flags,
-    check_pack,
-    check_placement,
-    check_plan_flags,
-    choose_scale,
-    place,
-    say_idle,
 )
 from foresight.tuning.looking import most_seeds, possible_trials, run_until_decided
 from foresight.tuning.plan_print import print_plan
 from foresight.tuning.plan_report import make_plan, plan_json
-from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.session import DONE
 from foresight.tuning.study import check_roots, open_study, require_needs, run_needs
 from foresight.tuning.sweep import Sweep
@@ -53,9 +41,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
     """The study's command line."""
 
     def command(
-        scale: Annotated[
-            Literal["tiny", "full"] | None, typer.Option(help="Default: full where there are GPUs, else tiny.")
-        ] = None,
+        scale: Annotated[Scale | None, typer.Option(help="Default: full where there are GPUs, else tiny.")] = None,
         plan: Annotated[bool, typer.Option("--plan", help="Show what would run and what it would cost.")] = False,
         json: Annotated[bool, typer.Option("--json", help="With --plan: for machines.")] = False,
         probe: Annotated[
@@ -93,26 +79,13 @@ def build_app(sweep: Sweep) -> typer.Typer:
         # Plain text: a bracket in a path or a question is no markup.
         console = Console(stderr=plan and json, highlight=False, markup=False)
         with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
-            check_flags(plan, json)
             check_looking_flags(until_decided, limit, one)
-            budget = choose_budget(sweep.budget, budget_hours, budget_gpu_hours, budget_money, price)
-            asked = any(flag is not None for flag in (budget_hours, budget_gpu_hours, budget_money))
-            check_plan_flags(plan, probe, price, budget, one, asked)
-            if amend is not None:
-                if plan or one is not None:
-                    raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
-                amend_claim(sweep.name, sweep.claim, open_log(open_place(runs).below(sweep.name)), amend, console)
-                raise typer.Exit(DONE)
-            n_gpus = cluster_gpus()
-            if scale is None:
-                scale = choose_scale(n_gpus, console)
-            if not plan:
-                check_placement(scale, n_gpus, workers, one)
-            if pack:
-                check_pack(sweep.name, scale, n_gpus or plan, workers, one, sweep.alone)
-            roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
-            placement = place(scale, n_gpus, runs, roots, workers, wandb, pack)
-            say_idle(placement, n_gpus, console)
+            asked = Asked(
+                scale=scale, plan=plan, json=json, probe=probe, budget_hours=budget_hours, budget_gpu_hours=budget_gpu_hours,
+                budget_money=budget_money, price=price, one=one, runs=runs, workers=workers, pack=pack, wandb=wandb,
+                roots={"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, amend=amend,
+            )  # fmt: skip
+            scale, placement, budget = begin(sweep, asked, console)
             if until_decided:
                 seeds = most_seeds(sweep, seeds)
             study = open_study(sweep, scale, data, seeds, placement)

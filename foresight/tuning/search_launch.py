@@ -1,17 +1,15 @@
 """`main_search`: what `python sweeps/<search>.py` does. Its flags are those of every study, with proposals in place of blocks."""
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from foresight.errors import RequestError
-from foresight.run_folder import open_log, open_study_log
-from foresight.storage.objects import open_place
+from foresight.run_folder import open_study_log
 from foresight.tuning import preflight
-from foresight.tuning.amend import amend_claim
-from foresight.tuning.budget import choose_budget
+from foresight.tuning.begin import Asked, Scale, begin
 from foresight.tuning.exit_codes import one_sentence
 from foresight.tuning.flags import (
     BudgetGpuHours,
@@ -26,16 +24,8 @@ from foresight.tuning.flags import (
     Ssv2Root,
     Wandb,
     Workers,
-    check_flags,
-    check_pack,
-    check_placement,
-    check_plan_flags,
-    choose_scale,
-    place,
-    say_idle,
 )
 from foresight.tuning.plan_report import plan_json
-from foresight.tuning.ray_runtime import cluster_gpus
 from foresight.tuning.search import Search
 from foresight.tuning.search_plan import make_search_plan, print_search_plan
 from foresight.tuning.search_session import SearchSession
@@ -52,9 +42,7 @@ def build_search_app(search: Search) -> typer.Typer:
     """The search's command line."""
 
     def command(
-        scale: Annotated[
-            Literal["tiny", "full"] | None, typer.Option(help="Default: full where there are GPUs, else tiny.")
-        ] = None,
+        scale: Annotated[Scale | None, typer.Option(help="Default: full where there are GPUs, else tiny.")] = None,
         plan: Annotated[bool, typer.Option("--plan", help="Show what would run and what it would cost.")] = False,
         json: Annotated[bool, typer.Option("--json", help="With --plan: for machines.")] = False,
         probe: Annotated[
@@ -96,25 +84,12 @@ def build_search_app(search: Search) -> typer.Typer:
         # Plain text: a bracket in a path or a question is no markup.
         console = Console(stderr=plan and json, highlight=False, markup=False)
         with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished trial"):
-            check_flags(plan, json)
-            budget = choose_budget(search.budget, budget_hours, budget_gpu_hours, budget_money, price)
-            asked = any(flag is not None for flag in (budget_hours, budget_gpu_hours, budget_money))
-            check_plan_flags(plan, probe, price, budget, one, asked)
-            if amend is not None:
-                if plan or one is not None:
-                    raise RequestError("--amend runs and shows nothing else; leave out --plan and --one")
-                amend_claim(search.name, search.claim, open_log(open_place(runs).below(search.name)), amend, console)
-                raise typer.Exit(DONE)
-            n_gpus = cluster_gpus()
-            if scale is None:
-                scale = choose_scale(n_gpus, console)
-            if not plan:
-                check_placement(scale, n_gpus, workers, one)
-            if pack:
-                check_pack(search.name, scale, n_gpus or plan, workers, one, search.alone)
-            roots = {"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}
-            placement = place(scale, n_gpus, runs, roots, workers, wandb, pack)
-            say_idle(placement, n_gpus, console)
+            asked = Asked(
+                scale=scale, plan=plan, json=json, probe=probe, budget_hours=budget_hours, budget_gpu_hours=budget_gpu_hours,
+                budget_money=budget_money, price=price, one=one, runs=runs, workers=workers, pack=pack, wandb=wandb,
+                roots={"coco": coco_root, "ssv2": ssv2_root, "davis": davis_root}, amend=amend,
+            )  # fmt: skip
+            scale, placement, budget = begin(search, asked, console)
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:

@@ -23,7 +23,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Prete
     made = Pretended(mean={NAMES[1]: -0.4}, noise={NAMES[2]: 0.3})
     monkeypatch.setattr(Session, "execute", lambda session, wanted, retry: made.execute(session, wanted, retry))
     monkeypatch.setattr(Session, "unmeasured", lambda session, wanted: [])
-    monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
+    monkeypatch.setattr("foresight.tuning.begin.cluster_gpus", lambda: 0.0)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
     yield made
@@ -34,7 +34,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Ray, training and feature extraction are out of bounds, and so are this machine's own caches and GPUs."""
     for name in ("ray_runtime.start_ray", "one_trial.record_trial"):
         monkeypatch.setattr(f"foresight.tuning.{name}", lambda *a: pytest.fail("something was started"))
-    monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
+    monkeypatch.setattr("foresight.tuning.begin.cluster_gpus", lambda: 0.0)
     monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FORESIGHT_CHECKPOINTS", raising=False)
 

@@ -62,7 +62,7 @@ def play(
 ) -> type[PlayedRunner]:
     """Makes every command of this process one whose trials are played. `folder`: for the feature cache, which stays empty."""
     monkeypatch.setenv("FORESIGHT_CACHE", str(folder / "cache"))
-    monkeypatch.setattr("foresight.tuning.search_launch.cluster_gpus", lambda: 0.0)
+    monkeypatch.setattr("foresight.tuning.begin.cluster_gpus", lambda: 0.0)
 
     class Runner(PlayedRunner): ...
 

@@ -38,7 +38,7 @@ def command(sweep: Sweep, log: RunLog, *flags: str) -> Result:
 
 
 def test_a_changed_claim_is_refused_until_it_is_amended(log, monkeypatch):
-    monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
+    monkeypatch.setattr("foresight.tuning.begin.cluster_gpus", lambda: 0.0)
     refused = command(CHANGED, log)
     assert refused.exit_code == 2
     assert "or record the change and why it was made with --amend REASON" in refused.stderr

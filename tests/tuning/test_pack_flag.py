@@ -21,8 +21,7 @@ ALONE = replace(SWEEP, alone=True)
 
 @pytest.fixture
 def two_gpus(monkeypatch) -> None:
-    for module in ("launch", "search_launch"):
-        monkeypatch.setattr(f"foresight.tuning.{module}.cluster_gpus", lambda: 2.0)
+    monkeypatch.setattr("foresight.tuning.begin.cluster_gpus", lambda: 2.0)
 
 
 @pytest.mark.parametrize(

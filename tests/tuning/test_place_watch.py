@@ -81,10 +81,10 @@ def test_one_that_runs_or_has_nothing_left_is_not_waited_for(watch, clock, said)
 STRANDED = """
 import runpy, sys
 from dataclasses import replace
-from foresight.tuning import execute, launch
+from foresight.tuning import begin, execute
 
-place = launch.place
-launch.place = lambda *given: replace(place(*given), wait_s=6.0)
+place = begin.place
+begin.place = lambda *given: replace(place(*given), wait_s=6.0)
 execute.Runner._trial_resources = lambda *given: {"cpu": 1, "gpu": 1}
 patience = lambda tune: lambda *given, **named: (impatient(), tune(*given, **named))[1]
 

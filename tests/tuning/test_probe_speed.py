@@ -25,7 +25,7 @@ SWEEP = small_study.SWEEP
 @pytest.fixture
 def plan(tmp_path, monkeypatch):
     monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
+    monkeypatch.setattr("foresight.tuning.begin.cluster_gpus", lambda: 0.0)
 
     def run(*flags: str):
         arguments = ["--scale", "tiny", "--runs", str(tmp_path / "runs"), "--plan", "--json", *flags]

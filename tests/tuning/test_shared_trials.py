@@ -27,9 +27,9 @@ START_S = 600  # a shared trial starts six processes that import torch
 STARVED = """
 import runpy, sys
 from dataclasses import replace
-from foresight.tuning import execute, launch
+from foresight.tuning import begin, execute
 
-place, tune = launch.place, execute.Runner._tune
+place, tune = begin.place, execute.Runner._tune
 
 class Other:
     def here(self):
@@ -42,7 +42,7 @@ def tune_beside_another(runner, *given, **named):
     assert runner.ray.get(other.here.remote())
     tune(runner, *given, **named)
 
-launch.place = lambda *given: replace(place(*given), wait_s=5.0)
+begin.place = lambda *given: replace(place(*given), wait_s=5.0)
 execute.Runner._tune = tune_beside_another
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")

@@ -32,7 +32,7 @@ SWEEP = Sweep("untrained_study", "Does a batch matter?", space, CLAIM, seeds=2, 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
     monkeypatch.setenv("FORESIGHT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("foresight.tuning.launch.cluster_gpus", lambda: 0.0)
+    monkeypatch.setattr("foresight.tuning.begin.cluster_gpus", lambda: 0.0)
     return lambda *flags: CliRunner().invoke(build_app(SWEEP), ["--runs", str(tmp_path / "runs"), *flags])
 
 
