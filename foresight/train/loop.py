@@ -36,6 +36,7 @@ class Ended:
     kept_epoch: int  # counted from 1
     converged: bool | None  # None: its length was fixed beforehand
     epochs: list[Row]  # every epoch's row, those before a resumption included
+    n_before: int  # of them before the resumption, in another process
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Training:
     elapsed_s: float = 0.0  # of training and validation
     rows: list[Row] = field(default_factory=list)
     best: Best | None = None
+    n_before: int = 0  # epochs that it was resumed after
 
     def __post_init__(self) -> None:
         self.config, self.seed = self.task.config.recipe, self.task.config.seed
@@ -120,11 +122,11 @@ class Training:
         converged = self.plateau.converged if self.plateau else None
         if self.best is not None:
             load_trained_state(self.model, self.best.weights)
-            return Ended(self.best.epoch, converged, self.rows)
+            return Ended(self.best.epoch, converged, self.rows, self.n_before)
         if self.plateau is None:
-            return Ended(self.config.epochs, None, self.rows)
+            return Ended(self.config.epochs, None, self.rows, self.n_before)
         self.plateau.restore_best()
-        return Ended(self.plateau.best_epoch, converged, self.rows)
+        return Ended(self.plateau.best_epoch, converged, self.rows, self.n_before)
 
     def _take_steps(self) -> dict[str, Tensor]:
         """One pass over the training images. Returns sums of every loss over this process's part of them."""
@@ -174,7 +176,7 @@ def train(
     Data order and dropout are drawn from the block's seed, so all arms of a block see the same batches. A step is one of
     the optimiser; `accumulate` batches go into each. Where the task scores its epochs, the model ends with the weights of
     the best, the later of two alike. From `saved` it goes on bit for bit as it would have without a break, and yields the
-    epochs that were missing. Of several processes only the first has `val/*` in its rows and may save.
+    epochs before the break again, at once: whoever follows it may be new as well. Of several processes only the first has `val/*` in its rows and may save.
     Raises DivergedError, naming the steps between which the loss stopped being finite, and ToldToEndError.
     """
     training = Training(task, model, data, ranks or Ranks())
@@ -183,11 +185,15 @@ def train(
     (first_epoch,) = training.ranks.from_first([training.epoch])
     if training.epoch != first_epoch:  # a file system showed this process an older file than the first
         raise RuntimeError(f"resumed after epoch {training.epoch} where the first process did after {first_epoch:.0f}")
-    while not training.is_over:
-        row = training.train_epoch()
-        if saved is not None:
-            saved.keep(training)
-        yield row
+    training.n_before = training.epoch
+    n_told = 0
+    while n_told < training.epoch or not training.is_over:
+        if n_told == training.epoch:
+            training.train_epoch()
+            if saved is not None:
+                saved.keep(training)
+        yield training.rows[n_told]
+        n_told += 1
         if training.ranks.all_told_to_end():
-            raise ToldToEndError(f"told to end after epoch {training.epoch}")
+            raise ToldToEndError(f"told to end after epoch {n_told}")
     return training.finish()

@@ -72,7 +72,6 @@ def run_trial(
     columns["cost/budget_params"] = config.adapter.budget_params if config.bridge == "adapter" else None
     columns["cost/flops"] = task.count_flops(model, data.test.features[:1])
     task.restore(model)
-    n_own = 0  # epochs of this process; those before may have been another's, which died
     training = train(task, model, data, ranks, saved)
     while True:
         try:
@@ -80,12 +79,11 @@ def run_trial(
         except StopIteration as end:
             ended: Ended = end.value
             break
-        n_own += 1
         paused = time.perf_counter()
         yield row
         started += time.perf_counter() - paused  # what the consumer did meanwhile is not the trial's
     epochs, train_s = ended.epochs, ended.epochs[-1]["wall_s"]
-    earlier_s = epochs[-n_own - 1]["wall_s"] if n_own < len(epochs) else 0.0
+    earlier_s = epochs[ended.n_before - 1]["wall_s"] if ended.n_before else 0.0  # of another process, which died
     evaluation = task.evaluate(model, data)
     columns |= evaluation.columns
     kept = epochs[ended.kept_epoch - 1]

@@ -28,7 +28,7 @@ def kept_in(path: Path, identity: dict = IDENTITY, **fields) -> Checkpoint:
 
 
 def run(config, data, context, saved=None, until=None) -> tuple[nn.Module, list[dict], Ended | None]:
-    """(the model, its own epochs' rows without times, how it ended); broken off after `until` epochs of its own."""
+    """(the model, its epochs' rows without times, how it ended); broken off after `until` epochs."""
     task = build_task(config, context)
     model = task.build(shapes_of(data))
     training, rows = train(task, model, data, saved=saved), []
@@ -49,8 +49,9 @@ def assert_goes_on_bit_for_bit(config: TrialConfig, data: StagedData, context: C
     for broken_after in breaks:
         file = kept_in(folder / f"{broken_after}.safetensors")
         _, before, _ = run(config, data, context, file, until=broken_after)
-        model, after, resumed = run(config, data, context, file)
-        assert before + after == rows
+        model, again, resumed = run(config, data, context, file)
+        assert before == rows[:broken_after] and again == rows
+        assert resumed.n_before == broken_after
         assert (resumed.kept_epoch, resumed.converged) == (ended.kept_epoch, ended.converged)
         theirs = whole.state_dict()
         assert all(torch.equal(tensor, theirs[name]) for name, tensor in model.state_dict().items())
@@ -110,9 +111,10 @@ def test_a_trial_that_was_broken_off_measures_the_same(data, tmp_path, lpips: Lp
 
     _, whole = finish(None)
     file = kept_in(tmp_path / "checkpoint.safetensors")
-    assert len(list(itertools.islice(run_trial(config, data, context, file), 2))) == 2
-    own_rows, resumed = finish(file)
-    assert [row["epoch"] for row in own_rows] == [3]
+    before = list(itertools.islice(run_trial(config, data, context, file), 2))
+    rows, resumed = finish(file)
+    assert rows[:2] == before
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
     measured = [name for name in whole.columns if not name.startswith("cost/")]
     assert {name: resumed.columns[name] for name in measured} == {name: whole.columns[name] for name in measured}
     assert resumed.samples.equals(whole.samples)
