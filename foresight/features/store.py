@@ -109,10 +109,16 @@ class ArrayStore:
             temporary.mkdir(parents=True)
             try:
                 self.shared.fetch(key, temporary, _digest_of(self.shared.meta(key)))
-                temporary.rename(self.root / key)
+                self._put(temporary, key)
             except BaseException:
                 shutil.rmtree(temporary)
                 raise
+
+    def _put(self, folder: Path, key: str) -> None:
+        """Makes a folder the entry, by one rename, in place of what is left of one that was being discarded."""
+        if not self.is_here(key):
+            shutil.rmtree(self.root / key, ignore_errors=True)
+        folder.rename(self.root / key)
 
     def _meta(self, key: str) -> dict[str, Any]:
         path = self.root / key / "meta.json"
@@ -141,8 +147,12 @@ class ArrayStore:
         return {name: tuple(shape) for name, shape in self._meta(key)["shapes"].items()}
 
     def discard(self, key: str) -> None:
-        """Removes an entry (a corrupt one), so that it is computed again; of an object store the copy, which is fetched again."""
+        """Removes an entry (a corrupt one), so that it is computed again; of an object store the copy, which is fetched again.
+
+        Its description goes first: what a process leaves that dies in between is no entry, and in nobody's way.
+        """
         self._verified.discard(key)
+        (self.root / key / "meta.json").unlink(missing_ok=True)
         shutil.rmtree(self.root / key)
 
     def remove_all(self) -> None:
@@ -211,7 +221,7 @@ class ArrayStore:
                 return
             if self.shared is not None:
                 shutil.rmtree(self.root / key, ignore_errors=True)  # a copy of what the store had before
-            temporary.rename(self.root / key)
+            self._put(temporary, key)
         except BaseException:
             shutil.rmtree(temporary)
             raise

@@ -1,7 +1,8 @@
 """What trials to come will take: slot-hours, GPU-hours, money and time, each with an interval, and what that rests on.
 
 The nearest record there is decides: finished trials of this run log, else a probe (`foresight.tuning.probe_speed`), else
-trials of other studies in the same folder at the same scale, else assumed speeds. A slot is one trial at a time.
+trials of other studies in the same folder at the same scale, else assumed speeds. A slot is one trial at a time, on all the
+workers that share it; trials of another number of workers tell what they took of all theirs together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ ASSUMED_PRICE = Price(2.0, "USD")  # of an A100, where none is stated
 
 @dataclass(frozen=True)
 class Estimate:
-    """What some trials will take. `gpus` are held by each trial; 0: they run on CPUs, and slot-hours are all there is."""
+    """What some trials will take. `gpus` are held by each slot; 0: they run on CPUs, and slot-hours are all there is."""
 
     n_trials: int
     is_trained: bool
@@ -100,16 +101,17 @@ def estimate_cost(
     if len(done):
         # An arm that has been run does the work that its trials recorded, so it takes as long as they did.
         todo["work"] = todo["arm"].map(done.groupby("arm")["work"].mean()).fillna(todo["work"])
-        trials_s, longest_s = predict_total(done, todo), float(predict_seconds(done, todo).max())
+        workers_s, longest_s = predict_total(done, todo), float(predict_seconds(done, todo).max())
         if "share" in done and placement.pack:  # a trial takes longer than it holds of a whole GPU
             longest_s /= float(done["share"].min())
     else:
         unit_s = 1 / ASSUMED_TRAINING_FLOPS[scale] if is_trained else ASSUMED_MEASURING_S[scale]
-        trials_s, longest_s = around(float(todo["work"].sum()) * unit_s, ASSUMED_FACTOR), 0.0
+        workers_s, longest_s = around(float(todo["work"].sum()) * unit_s, ASSUMED_FACTOR), 0.0
         if len(todo):
             longest_s = float(todo["work"].max()) * unit_s
+    trials_s, longest_s = workers_s.times(1 / placement.workers), longest_s / placement.workers
     extraction = missing_flops([trial.config for trial in pending], placement.store())
-    extraction_s = around(extraction / ASSUMED_EXTRACTION_FLOPS, ASSUMED_FACTOR)
+    extraction_s = around(extraction / ASSUMED_EXTRACTION_FLOPS / placement.workers, ASSUMED_FACTOR)
     # As many as there are slots run at once, and the end waits for the longest.
     at_once = min(placement.slots, max(1, len(pending)))
     wall_s = max(trials_s.expected / at_once, longest_s)
@@ -121,7 +123,7 @@ def estimate_cost(
         extraction_s=extraction_s,
         wall_s=trials_s.times(share).plus(extraction_s.times(1 / placement.slots)),
         slots=placement.slots,
-        gpus=placement.gpus or (1.0 if scale == "full" else 0.0),
+        gpus=placement.trial_gpus or (float(placement.workers) if scale == "full" else 0.0),
         basis=basis,
         is_measured=bool(len(done)),
     )
@@ -152,10 +154,14 @@ def _find_record(
         done = pd.concat([rows.assign(arm=study) for study, rows in same.items()], ignore_index=True)
         named = ", ".join(same) if len(same) <= 3 else f"{len(same)} other studies"
         return done, f"as in {len(done)} finished trials of {named}, by their operations{unread}"
-    return pd.DataFrame(), f"{_assumption(pending[0], scale)} assumed, known to a factor of {ASSUMED_FACTOR:g}{unread}"
+    return (
+        pd.DataFrame(),
+        f"{_assumption(pending[0], scale, placement)} assumed, known to a factor of {ASSUMED_FACTOR:g}{unread}",
+    )
 
 
-def _assumption(trial: Trial, scale: str) -> str:
+def _assumption(trial: Trial, scale: str, placement: Placement) -> str:
     if not trial.config.is_trained:
         return f"{ASSUMED_MEASURING_S[scale]:g} s a trial"
-    return f"training at {ASSUMED_TRAINING_FLOPS[scale] / 1e9:,.0f} GFLOP/s a slot"
+    each = "slot" if placement.workers == 1 else "worker"
+    return f"training at {ASSUMED_TRAINING_FLOPS[scale] / 1e9:,.0f} GFLOP/s a {each}"

@@ -53,14 +53,16 @@ def read_others(runs: Path, study: str, scale: str) -> OtherStudies:
 def measured_times(trials: pd.DataFrame) -> pd.DataFrame:
     """arm, task, work, seconds and share of complete trials, in the order in which a study runs them: block after block.
 
-    The seconds are of a whole slot: a trial that had a share of a GPU held it for that part of its time.
+    The seconds are of whole processes and of all that shared a trial: one that had a share of a GPU held it for that part of
+    its time, and two workers held two.
     """
     if not len(trials):
         return pd.DataFrame({"arm": [], "task": [], "work": [], "seconds": [], "share": []})
     trials = trials.sort_values("seed", kind="stable")
     times = pd.DataFrame({"arm": trials["arm"], "task": trials["config/task"], "work": _work_done(trials)})
     times["share"] = gpu_shares(trials)
-    times["seconds"] = trials["cost/trial_s"].fillna(trials["cost/train_s"]).astype(float) * times["share"]
+    workers = trials["env/workers"].astype(float).fillna(1.0) if "env/workers" in trials else 1.0
+    times["seconds"] = trials["cost/trial_s"].fillna(trials["cost/train_s"]).astype(float) * times["share"] * workers
     return times[(times["seconds"] > 0) & (times["work"] > 0)].reset_index(drop=True)
 
 

@@ -38,6 +38,6 @@ class SearchBudget:
             n_beside = self.placement.slots - (0 if self.placement.pack else 1)
             if len(trials):
                 gpu_s = n_beside * recorded_seconds(trials).mean() + self.seeds * held_seconds(trials).mean()
-        need = Need(self.seeds * pace_s, gpu_s * (self.placement.gpus or 1.0))
+        need = Need(self.seeds * pace_s, gpu_s * (self.placement.trial_gpus or 1.0))
         self.lack = self.meter.lack(need, self.placement.gpus > 0)
         return self.lack is None

@@ -101,6 +101,20 @@ def test_a_discarded_entry_can_be_written_again(store):
     assert list(store.load("entry")) == ["tokens"]
 
 
+def test_an_entry_whose_removal_died_half_way_can_be_written_again(store, monkeypatch):
+    publish(store, "entry")
+
+    def dies(folder, ignore_errors=False):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("foresight.features.store.shutil.rmtree", dies)
+        store.discard("entry")
+    assert (store.root / "entry").exists() and not store.has("entry")
+    publish(store, "entry", {"tokens": np.ones(3)})
+    assert list(store.load("entry")) == ["tokens"]
+
+
 def test_shapes_and_types_can_be_read_without_opening_an_array(store):
     publish(store, "entry")
     meta = json.loads((store.root / "entry" / "meta.json").read_text())

@@ -133,6 +133,26 @@ def test_trials_that_shared_a_gpu_count_by_their_share_and_take_their_whole_time
     assert many.wall_s.expected == pytest.approx(max(100.0, many.trials_s.expected))
 
 
+def test_workers_share_a_trial_s_time_and_each_holds_a_gpu(log, placement):
+    alone = replace(placement, slots=2, gpus=1.0)
+    shared = replace(alone, slots=1, workers=2)
+    for of_one, of_two in zip(*(json_of(estimate(log, placed)) for placed in (alone, shared)), strict=True):
+        assert of_two == pytest.approx(of_one)
+    assert estimate(log, shared).trials_s.expected == pytest.approx(estimate(log, alone).trials_s.expected / 2)
+    assert estimate(log, shared).basis.startswith("training at 10 GFLOP/s a worker assumed")
+    for trial in TRIALS:
+        write(log, trial, 10.0, **{"env/workers": 2})
+    assert estimate(log, shared).trials_s.expected == pytest.approx(60.0)
+    assert estimate(log, shared).gpu_hours.expected == pytest.approx(2 * 60.0 / 3600)
+    assert estimate(log, alone).gpu_hours.expected == pytest.approx(2 * 60.0 / 3600)
+
+
+def json_of(found: Estimate) -> list[float]:
+    """Hours of GPUs and of the machine, and money."""
+    tree = found.as_json(Price(2.0, "USD"))
+    return [tree["gpu_hours"]["expected"], tree["money"]["expected"], tree["wall_s"]["expected"]]
+
+
 def test_money_is_hours_of_gpus_at_the_price(log, placement):
     write(log, TRIALS[0], 3600.0)
     found = estimate_cost(TRIALS[3:], SIZES, log, replace(placement, gpus=2.0))
