@@ -18,7 +18,6 @@ from typing import Any
 
 from filelock import FileLock
 
-from foresight.storage.lease import FOLDER
 from foresight.storage.local import Seen, atomic_write_bytes, replace_folder
 from foresight.storage.objects import AT_ONCE, ObjectFiles
 
@@ -28,11 +27,9 @@ ON_DEMAND = (WEIGHTS_FILE,)
 TRIALS = "trials"
 SECOND_NS = 1_000_000_000
 SINGLE = ("sweep.json", "manifest.parquet", "manifest_added.parquet", "looks.json")
-FOLDERS = ("latency", "splits")
-NEVER_COPIED = (
-    f"{FOLDER}/",
-    "wandb/",
-)  # claims of drivers, and marks of what was sent to W&B: read in the store itself
+FOLDERS = ("latency", "memory", "splits")
+# Claims of drivers and checkpoints of running trials (both hidden), and marks of what was sent to W&B: read in the store itself.
+NEVER_COPIED = (".", "wandb/")
 
 
 class CopiedFiles:

@@ -176,7 +176,8 @@ def train(
     Data order and dropout are drawn from the block's seed, so all arms of a block see the same batches. A step is one of
     the optimiser; `accumulate` batches go into each. Where the task scores its epochs, the model ends with the weights of
     the best, the later of two alike. From `saved` it goes on bit for bit as it would have without a break, and yields the
-    epochs before the break again, at once: whoever follows it may be new as well. Of several processes only the first has `val/*` in its rows and may save.
+    epochs before the break again, at once: whoever follows it may be new as well. Of several processes only the first has
+    `val/*` in its rows and may save.
     Raises DivergedError, naming the steps between which the loss stopped being finite, and ToldToEndError.
     """
     training = Training(task, model, data, ranks or Ranks())

@@ -78,6 +78,25 @@ def test_what_one_machine_writes_another_one_reads(here, there):
     assert attempt_of(there) == 1
 
 
+def test_a_running_trial_s_checkpoint_is_not_copied(here, there):
+    here.files.shared.write(".running/k/checkpoint.safetensors", b"large")
+    here.write_sweep({"study": "small"})
+    there.refresh()
+    assert there.read_sweep() == {"study": "small"}
+    assert not (there.root / ".running").exists()
+
+
+def test_what_was_measured_of_an_arm_is_gone_when_the_store_has_it_no_more(here, there):
+    for kind in ("latency", "memory"):
+        here.write_arm(kind, "arm", {"peak_mb": 1.0})
+    there.refresh()
+    assert len(there.read_arms("memory")) == len(there.read_arms("latency")) == 1
+    for kind in ("latency", "memory"):
+        here.files.shared.delete(f"{kind}/arm.parquet")
+    there.refresh()
+    assert len(there.read_arms("memory")) == len(there.read_arms("latency")) == 0
+
+
 def test_weights_come_only_when_they_are_asked_for(here, there, s3_url, tmp_path):
     write_attempt(here, 2, "complete")
     there.refresh()
