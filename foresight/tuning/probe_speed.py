@@ -1,4 +1,4 @@
-"""`--plan --probe`: how long a trial takes, from a moment of two arms in this process. Nothing is recorded.
+"""`--plan --probe`: how long a trial takes, from a moment of two arms in one process. Nothing is recorded.
 
 The cheapest and the dearest arm are trained for two epochs on few images, of which the second is timed, and evaluated on a few
 more; a trial that trains nothing is run whole. Features go to a folder that is deleted. The trials of a sweep may run beside
@@ -24,6 +24,7 @@ from foresight.space import Arm, Trial
 from foresight.tuning import preflight
 from foresight.tuning.context import worker_context
 from foresight.tuning.past_trials import compute_work
+from foresight.tuning.ray_runtime import in_cluster, result_of, running_ray
 from foresight.tuning.record import describe
 from foresight.tuning.sweep import Placement
 from foresight.tuning.within_budget import measure_sizes
@@ -56,10 +57,19 @@ def probe_arms(pending: Sequence[Trial], placement: Placement, console: Console)
     console.print(f"probing how fast {' and '.join(arm.name for arm in chosen)} train; nothing is recorded ...")
     rows = []
     for arm in chosen:
-        seconds = _time_arm(arm, placement)
+        seconds = _time_where_trials_run(arm, placement)
         work = compute_work(arm.config, flops[arm.name])
         rows.append({"arm": arm.name, "task": arm.config.task, "work": work, "seconds": seconds})
     return pd.DataFrame(rows)
+
+
+def _time_where_trials_run(arm: Arm, placement: Placement) -> float:
+    """In this process, or in a cluster in a task: the machine that drives may have no GPU, or another one."""
+    if not in_cluster():
+        return _time_arm(arm, placement)
+    with running_ray(placement.cores) as ray:
+        task = ray.remote(num_cpus=1, num_gpus=placement.gpus, max_retries=0)(_time_arm)
+        return float(result_of(ray, task.remote(arm, placement)))
 
 
 def _time_arm(arm: Arm, placement: Placement) -> float:

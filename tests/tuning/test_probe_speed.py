@@ -1,9 +1,12 @@
 """`--plan --probe`: two arms are timed for real, nothing is recorded, and trials on record make it unnecessary."""
 
+import contextlib
 import json
+from types import SimpleNamespace
 
 import pytest
 import small_study
+from ray import exceptions
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -84,6 +87,23 @@ def test_what_starts_from_another_model_is_refused(tmp_path):
     trial = Trial(Arm("baseline", "", "", baseline), baseline)
     with pytest.raises(RequestError, match="so it cannot be probed on a part of it; leave --probe out"):
         probe_arms([trial], Placement(runs=tmp_path, slots=1, cache=tmp_path), Console(quiet=True))
+
+
+def test_in_a_cluster_the_probe_runs_where_trials_do(tmp_path, monkeypatch):
+    asked = []
+
+    def remote(**options):
+        asked.append(options)
+        return lambda function: SimpleNamespace(remote=lambda *given: lambda: function(*given))
+
+    cluster = SimpleNamespace(exceptions=exceptions, remote=remote, get=lambda task: task())
+    monkeypatch.setattr(probe_speed, "in_cluster", lambda: True)
+    monkeypatch.setattr(probe_speed, "running_ray", lambda cores: contextlib.nullcontext(cluster))
+    monkeypatch.setattr(probe_speed, "_time_trial", lambda config, placement, cache: 3.0)
+    trial = SWEEP.space("tiny").trials(1)[0]
+    placement = Placement(runs=tmp_path, slots=1, cache=tmp_path, gpus=1.0, workers=8)
+    assert probe_arms([trial], placement, Console(quiet=True))["seconds"].tolist() == [3.0]
+    assert [options["num_gpus"] for options in asked] == [1.0]
 
 
 def test_a_probe_that_fails_says_which_arm(plan, monkeypatch):
