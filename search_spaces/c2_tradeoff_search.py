@@ -16,7 +16,7 @@ def baseline(scale: str) -> TrialConfig:
 
 
 def space(scale: str) -> ProposalSpace:
-    """What decides the cost of an adapter, and the rate at which it learns."""
+    """What decides the cost of an adapter, and how it is trained."""
     low, high = RATES[scale]
     return ProposalSpace(
         baseline(scale),
@@ -28,6 +28,9 @@ def space(scale: str) -> ProposalSpace:
             Choice("dinov2.size", ("B", "L", "G")),
             Choice("vlm.layer", ("8", "14", "final")),
             FloatRange("train.lr", low, high, log=True),
+            FloatRange("train.weight_decay", 1e-5, 1e-2, log=True),
+            Choice("train.schedule", ("warmup_cosine", "cosine", "constant")),
+            FloatRange("train.warmup_frac", 0.0, 0.3, when={"train.schedule": ("warmup_cosine",)}),
         ),
     )
 

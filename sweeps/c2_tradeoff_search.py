@@ -1,7 +1,8 @@
 """C2, searched for its costs: what does an adapter's quality cost in parameters and in milliseconds?
 
-Question   Architecture, size, layers, queries, DINOv2 size, VLM layer and learning rate: which configurations are on the front of
-           layout on validation images, trained parameters and latency? NSGA-II, one trial at a time, as time is measured.
+Question   Architecture, size, layers, queries, DINOv2 size, VLM layer, learning rate, weight decay, schedule and warm-up: which
+           configurations are on the front of layout on validation images, trained parameters and latency? NSGA-II, one trial at a
+           time, as time is measured.
 Command    python sweeps/c2_tradeoff_search.py --trials 36   (again to resume)
 Trials     at most 60 proposals x 1 seed = 60
 Cost       tiny: 15 s a trial on 1 core. full: see --plan

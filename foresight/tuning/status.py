@@ -21,7 +21,7 @@ from foresight.errors import RequestError
 from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
-from foresight.storage.lease import read_claims
+from foresight.storage.lease import BEAT_S, read_claims
 from foresight.tuning.preflight import check_readable
 from foresight.tuning.progress import clock
 from foresight.tuning.recorded import is_adopted
@@ -90,7 +90,7 @@ def read_status(log: RunLog, now: float) -> Status:
         stopped=counts["stopped"],
         left=left,
         at_most=search is not None and left > 0,
-        driver=_describe_driver(log),
+        driver=_describe_driver(log, now),
         trials_per_hour=3600 * len(gaps) / span if span > 0 else None,
         left_s=left * span / len(gaps) if span > 0 else None,
         quiet_s=now - ended[-1] if ended else None,
@@ -145,15 +145,19 @@ def _failures(failed: Any) -> list[Failure]:
     return [Failure(cause, keys) for cause, keys in sorted(by_cause.items(), key=lambda item: -len(item[1]))]
 
 
-def _describe_driver(log: RunLog) -> str:
-    """The driver that writes the folder now, or died while it did, which only its own machine can tell."""
-    drivers = [claim.holder for claim in read_claims(log.files.shared).values()]
-    if not drivers:
+def _describe_driver(log: RunLog, now: float) -> str:
+    """The driver that writes the folder now, or died while it did, which only its own machine can tell.
+
+    From another machine there is its last sign of life, which in a copy of the folder is as old as the copy.
+    """
+    standing = next(iter(read_claims(log.files.shared).values()), None)
+    if standing is None:
         return "none is running"
-    holder, lives = drivers[0], drivers[0].lives()
+    holder, lives = standing.holder, standing.holder.lives()
     name = f"pid {holder.pid} on {holder.host}, since {holder.since}"
     if lives is None:
-        return f"{name}; only that machine can tell whether it runs"
+        silent = clock(max(0.0, now - standing.sign_ns / 1e9))
+        return f"{name}; its last sign of life, of one every {BEAT_S:.0f} s, is {silent} old"
     return f"{name}, running" if lives else f"{name}, ended"
 
 

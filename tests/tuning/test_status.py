@@ -1,6 +1,7 @@
 """How a sweep stands, read from run logs written by hand."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -176,12 +177,14 @@ def test_before_the_first_trial_there_is_no_rate(log):
     [
         ({}, "running"),
         ({"pid": 2**22 + 1}, "ended"),  # above the largest number a process can have
-        ({"host": "elsewhere", "machine": "elsewhere"}, "only that machine can tell whether it runs"),
+        ({"host": "elsewhere", "machine": "elsewhere"}, "its last sign of life, of one every 10 s, is 1:05 old"),
     ],
 )
 def test_the_driver_is_named_and_whether_it_runs(log, changes, expected):
     holder = replace(Holder.this_process(LEASE_S), **changes)
     log.write(".driver/aa.json", holder.to_json())
+    log.write(".driver/aa.beat", b"")
+    os.utime(log.root / ".driver" / "aa.beat", (NOW - 65, NOW - 65))
     driver = read_status(log, NOW).driver
     assert driver.startswith(f"pid {holder.pid} on {holder.host}, since {holder.since}")
     assert driver.endswith(expected)
