@@ -40,8 +40,6 @@ AUGMENTED_TASKS = ("reconstruction",)  # whose targets `foresight.data.augment` 
 LTX_TASKS = ("reconstruction",)  # with LTX-Video as their decoder: it draws no mask
 OPTIONAL_PARTS = ("fusion", "adapter", "decoder", "loss", "timing", "probe", *PARTS_OF_END_TO_END)
 TASKS_OF_ONE_STREAM = ("probe",)
-# Tasks whose loss divides by what a whole batch holds, as its objects: a part of the batch does not know the number.
-TASKS_OF_WHOLE_BATCHES = ("detection", "end_to_end")
 # Tasks that train nothing and read no data set: of `data` they read the two sizes of a picture, and `train` not at all.
 UNTRAINED_TASKS = ("latency",)
 DATA_READ_UNTRAINED = ("image_px", "target_px")
@@ -175,8 +173,6 @@ class TrialConfig(Part):
         """Why so many processes cannot share every batch of the training; None: they can."""
         if not self.is_trained:
             return "it trains nothing"
-        if self.task in TASKS_OF_WHOLE_BATCHES:
-            return f"the loss of task '{self.task}' is not the mean over the images of a batch"
         least = min(self.recipe.batch_size, self.data.n_train * self.data.n_frames)
         return f"its batches have {least} images" if least < n_processes else None
 

@@ -23,6 +23,10 @@ class NoisedQueries:
     valid_BM: Tensor  # False in padding
     group_M: Tensor  # int
 
+    def __getitem__(self, images_B: Tensor) -> "NoisedQueries":
+        """Those of some of the images."""
+        return NoisedQueries(self.xy_BM2[images_B], self.classes_BM[images_B], self.valid_BM[images_B], self.group_M)
+
     def mask(self, n_matched: int) -> Tensor:
         """bool [B, Q + M, Q + M]: which query may look at which.
 

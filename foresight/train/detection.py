@@ -34,18 +34,24 @@ class Detection(Task):
     def assemble(self, shapes: FeatureShapes) -> Detector:
         return Detector(self.config.detector, shapes, N_CLASSES[self.config.data.name])
 
-    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
-        objects = self.objects_of(split)[index]
-        noised = self.noised_queries(objects, done_frac, index) if self.config.detector.denoising else None
-        return detection_losses(model(split.features[index], noised), objects, self.config.detector)
+    def losses(
+        self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float, batch: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        batch = index if batch is None else batch
+        objects, all_objects = self.objects_of(split)[index], self.objects_of(split)[batch]
+        noised = None
+        if self.config.detector.denoising:
+            noised = self.noised_queries(all_objects, done_frac, batch)[torch.isin(batch, index)]
+        detections = model(split.features[index], noised)
+        return detection_losses(detections, objects, self.config.detector, all_objects)
 
-    def noised_queries(self, objects: StagedObjects, done_frac: float, index: Tensor) -> NoisedQueries:
-        """Queries at noised true objects. The noise is keyed by step and images, so that it shifts nothing else drawn."""
+    def noised_queries(self, objects: StagedObjects, done_frac: float, batch: Tensor) -> NoisedQueries:
+        """Queries at noised true objects. The noise is keyed by step and batch, so that it shifts nothing else drawn."""
         return noise_objects(
             xyxy_to_cxcywh(objects.boxes_xyxy_NK4),
             objects.classes_NK,
             N_CLASSES[self.config.data.name],
-            seeded_generator(self.config.seed, "denoising", repr(done_frac), repr(index.tolist())),
+            seeded_generator(self.config.seed, "denoising", repr(done_frac), repr(batch.tolist())),
         )
 
     def objects_of(self, split: StagedSplit) -> StagedObjects:

@@ -3,6 +3,8 @@
 Axes: L decoder layers, B images, Q queries, C classes, K objects, P matched queries of all layers and images together.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,21 +20,46 @@ from foresight.train.matcher import match_objects
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0  # Lin et al. 2017
 
 
-def detection_losses(detections: Detections, objects: StagedObjects, config: DetectorConfig) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Counts:
+    """What the losses of some images are divided by, where these are a part of a batch: what the whole batch holds."""
+
+    n_boxes: Tensor  # queries of all layers that answer for an object
+    n_queries: int
+    images_per_image: float  # of the batch, for each of the part: a part's mean weighs as much as it has images
+
+    @classmethod
+    def of(cls, objects_per_image: Tensor, n_layers: int, n_queries: int, n_images: int) -> "Counts":
+        """Of a batch of which `n_images` are at hand. Of more objects than queries, some go without one."""
+        n_boxes = n_layers * objects_per_image.clamp(max=n_queries).sum()
+        in_batch = len(objects_per_image)
+        return cls(n_boxes, n_layers * in_batch * n_queries, in_batch / n_images)
+
+
+def detection_losses(
+    detections: Detections, objects: StagedObjects, config: DetectorConfig, all_objects: StagedObjects | None = None
+) -> dict[str, Tensor]:
     """Scalars: `loss`, which is minimised, and its parts `class`, `l1`, `giou`, and `denoising` where queries are noised.
 
     `loss` is the sum over the supervised decoder layers: all of them with `auxiliary_loss`, else the last; the parts
     are means over them. Queries beyond `n_queries` are noised ones: what they answer for is known without matching.
+    `all_objects` are those of the whole batch, where these images are a part of one: the mean over its parts, each weighing
+    as much as it has images, is the loss of the batch.
     """
+    in_batch = (objects if all_objects is None else all_objects).is_object.sum(dim=1)
     n_layers = len(detections.boxes_cxcywh_LBQ4) if config.auxiliary_loss else 1
     logits_LBQC, boxes_LBQ4 = (x[-n_layers:, :, : config.n_queries] for x in detections)
     assignment_LBQ = match_objects(class_probs(logits_LBQC, config), boxes_LBQ4, objects, config)
-    parts = compute_losses(logits_LBQC, boxes_LBQ4, assignment_LBQ, objects, config)
+    counts = Counts.of(in_batch, n_layers, config.n_queries, len(objects))
+    parts = compute_losses(logits_LBQC, boxes_LBQ4, assignment_LBQ, objects, config, counts)
     losses = {"loss": n_layers * weighted_loss(parts, config), **parts}
     logits_LBMC, boxes_LBM4 = (x[-n_layers:, :, config.n_queries :] for x in detections)
     if boxes_LBM4.shape[2]:
         assignment_LBM = assign_noised(objects).expand(n_layers, -1, -1)
-        of_noised = compute_losses(logits_LBMC, boxes_LBM4, assignment_LBM, objects, config, rest_is_padding=True)
+        counts = Counts.of(N_GROUPS * in_batch, n_layers, boxes_LBM4.shape[2], len(objects))
+        of_noised = compute_losses(
+            logits_LBMC, boxes_LBM4, assignment_LBM, objects, config, counts, rest_is_padding=True
+        )
         losses["denoising"] = weighted_loss(of_noised, config)
         losses["loss"] = losses["loss"] + n_layers * losses["denoising"]
     return losses
@@ -49,12 +76,13 @@ def compute_losses(
     assignment_LBQ: Tensor,
     objects: StagedObjects,
     config: DetectorConfig,
+    counts: Counts,
     rest_is_padding: bool = False,
 ) -> dict[str, Tensor]:
     """Scalars `class`, `l1` and `giou` (1 - GIoU), given which object each query answers for (-1: none).
 
-    `l1` and `giou` are sums over the matched queries divided by their number, the number of true boxes. Cross-entropy is
-    the mean with `no_object_weight` on the other queries; focal loss a sum, divided as the boxes are. With
+    `l1` and `giou` are sums over the matched queries divided by their number in the batch, the number of true boxes.
+    Cross-entropy is the mean with `no_object_weight` on the other queries; focal loss a sum, divided as the boxes are. With
     `rest_is_padding` a query without an object has no part in anything.
     """
     matched_LBQ = assignment_LBQ >= 0
@@ -63,7 +91,7 @@ def compute_losses(
     true_LBQ = objects.classes_NK[images_B1, object_LBQ]
     true_xyxy_P4 = objects.boxes_xyxy_NK4[images_B1, object_LBQ][matched_LBQ]
     box_P4 = boxes_cxcywh_LBQ4[matched_LBQ]
-    n_boxes = matched_LBQ.sum().clamp(min=1)
+    n_boxes = counts.n_boxes.clamp(min=1)
     n_logits = logits_LBQC.shape[-1]
     if config.class_loss == "focal":
         one_hot_LBQC = F.one_hot(true_LBQ.clamp(min=0), n_logits) * matched_LBQ[..., None]
@@ -71,15 +99,19 @@ def compute_losses(
         class_loss = (focal_LBQC[matched_LBQ] if rest_is_padding else focal_LBQC).sum() / n_boxes
     else:
         target_LBQ = torch.where(matched_LBQ, true_LBQ, n_logits - 1)
-        weight_LBQ = torch.where(matched_LBQ, 1.0, 0.0 if rest_is_padding else config.no_object_weight)
+        rest_weight = 0.0 if rest_is_padding else config.no_object_weight
+        weight_LBQ = torch.where(matched_LBQ, 1.0, rest_weight)
+        all_weights = counts.n_boxes + rest_weight * (counts.n_queries - counts.n_boxes)
         # cross_entropy wants the classes on the second axis: [L, C, B, Q] and [L, B, Q].
         entropy_LBQ = F.cross_entropy(logits_LBQC.movedim(-1, 1), target_LBQ, reduction="none")
-        class_loss = (weight_LBQ * entropy_LBQ).sum() / weight_LBQ.sum()
-    return {
+        # Of a batch without any object the noised queries are all padding, and their sum is 0 as well.
+        class_loss = (weight_LBQ * entropy_LBQ).sum() / all_weights.clamp(min=1e-6)
+    losses = {
         "class": class_loss,
         "l1": (box_P4 - xyxy_to_cxcywh(true_xyxy_P4)).abs().sum() / n_boxes,
         "giou": generalized_box_iou_loss(cxcywh_to_xyxy(box_P4), true_xyxy_P4, reduction="sum") / n_boxes,
     }
+    return {name: counts.images_per_image * loss for name, loss in losses.items()}
 
 
 def assign_noised(objects: StagedObjects) -> Tensor:

@@ -75,8 +75,10 @@ class EndToEnd(Task):
     def trained_before(self, model: nn.Module) -> nn.Module:
         return model.bridge
 
-    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
-        return self.detection.losses(model, split, index, done_frac)
+    def losses(
+        self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float, batch: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        return self.detection.losses(model, split, index, done_frac, batch)
 
     def validate(self, model: nn.Module, split: StagedSplit) -> dict[str, float]:
         return self.detection.validate(model, split)

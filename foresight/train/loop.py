@@ -159,7 +159,8 @@ class Training:
             if not len(index):
                 continue
             with autocast(task.device, self.config.precision):
-                losses = task.losses(self.model, split, index.to(task.device), self.step / self.length.n_steps)
+                done_frac = self.step / self.length.n_steps
+                losses = task.losses(self.model, split, index.to(task.device), done_frac, batch.to(task.device))
             # Each part weighs as much as it has images, so that all are one large batch, the last and smaller included.
             (losses["loss"] * (len(index) / len(images))).backward()
             for name, value in losses.items():

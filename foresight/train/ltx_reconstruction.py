@@ -49,7 +49,9 @@ class LtxReconstruction(Reconstruction):
         )
         return Bridge(conditioner, decoder, config.data.target_px, shapes)
 
-    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
+    def losses(
+        self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float, batch: Tensor | None = None
+    ) -> dict[str, Tensor]:
         # Keyed by the block, how far it is and the image, so that arms that see the same batches see the same noise, also
         # when a batch is taken in parts.
         drawn = [

@@ -28,7 +28,9 @@ class SpatialProbe(Task):
     def assemble(self, shapes: FeatureShapes) -> Probe:
         return Probe(self.config.probe, shapes)
 
-    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
+    def losses(
+        self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float, batch: Tensor | None = None
+    ) -> dict[str, Tensor]:
         predicted_B4 = model(split.features[index]).float()
         return {"loss": F.smooth_l1_loss(predicted_B4, xyxy_to_cxcywh(split.boxes_xyxy_N4[index]))}
 

@@ -28,7 +28,9 @@ class Reconstruction(Task):
     def decoder(self, model: nn.Module) -> nn.Module:
         return model.decoder
 
-    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
+    def losses(
+        self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float, batch: Tensor | None = None
+    ) -> dict[str, Tensor]:
         return compute_losses(self._predict(model, split, index), self.config.loss, done_frac)
 
     @torch.no_grad()

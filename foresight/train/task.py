@@ -104,8 +104,14 @@ class Task(TrialKind):
         return
 
     @abstractmethod
-    def losses(self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float) -> dict[str, Tensor]:
-        """Scalars of one batch. `loss` is minimised, the others are logged; `done_frac` of the training is behind."""
+    def losses(
+        self, model: nn.Module, split: StagedSplit, index: Tensor, done_frac: float, batch: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Scalars of one batch. `loss` is minimised, the others are logged; `done_frac` of the training is behind.
+
+        `batch`: all images of the batch, where `index` is the part of it that this process takes. The mean over all parts,
+        each weighing as much as it has images, is what a single process would find.
+        """
 
     @abstractmethod
     def validate(self, model: nn.Module, split: StagedSplit) -> dict[str, float]:

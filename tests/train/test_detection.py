@@ -125,6 +125,36 @@ def test_denoising_acts_in_training_with_noise_of_its_own_in_every_step(data):
     assert early["class"] == late["class"]
 
 
+@pytest.mark.parametrize("class_loss", ["cross_entropy", "focal"])
+def test_parts_of_a_batch_have_the_loss_and_the_gradient_of_the_whole(data, class_loss):
+    task = task_of(denoising=True, class_loss=class_loss)
+    model, batch = task.build(shapes_of(data)).eval(), torch.tensor([5, 0, 3, 6, 1])
+
+    def gradient() -> torch.Tensor:
+        found = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        model.zero_grad()
+        return found
+
+    objects = task.objects_of(data.train)
+    assert len(set(objects[batch].is_object.sum(dim=1).tolist())) > 1  # so that a mean over parts would be another
+    whole = task.losses(model, data.train, batch, 0.3)
+    whole["loss"].backward()
+    expected = gradient()
+    parts = [(task.losses(model, data.train, part, 0.3, batch), len(part) / 5) for part in batch.split((3, 2))]
+    for losses, share in parts:
+        (losses["loss"] * share).backward()
+    assert torch.allclose(gradient(), expected, rtol=1e-3, atol=1e-6)
+    for name, value in whole.items():
+        assert sum(losses[name].item() * share for losses, share in parts) == pytest.approx(value.item(), rel=1e-4)
+
+
+def test_a_batch_without_any_object_has_a_loss(data):
+    task = task_of(denoising=True)
+    model = task.build(shapes_of(data))
+    data.train.objects.classes_NK.fill_(-1)
+    assert all(value.isfinite() for value in task.losses(model, data.train, torch.arange(3), 0.0).values())
+
+
 def test_both_streams_have_a_say(scenes):
     config = small_detector(streams="both")
     both = stage(config, scenes, "cpu")

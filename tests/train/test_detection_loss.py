@@ -8,7 +8,7 @@ from foresight.config import DetectorConfig
 from foresight.features.stage import StagedObjects
 from foresight.models.denoising import N_GROUPS
 from foresight.models.detr import Detections
-from foresight.train.detection_loss import assign_noised, compute_losses, detection_losses
+from foresight.train.detection_loss import Counts, assign_noised, compute_losses, detection_losses
 
 # One image with one object of class 1 in its middle; two queries, two classes and "no object".
 TRUE = torch.tensor([[[0.5, 0.5, 0.4, 0.4]]])
@@ -18,21 +18,26 @@ LOGITS = torch.tensor([[[[0.0, 1.0, 2.0], [0.0, 3.0, 1.0]]]])
 FIRST = torch.tensor([[[0, -1]]])  # the first query answers for the object
 
 
+def counts(assignment_LBQ: torch.Tensor) -> Counts:
+    """Of images that are a whole batch."""
+    return Counts((assignment_LBQ >= 0).sum(), assignment_LBQ.numel(), 1.0)
+
+
 def test_box_losses_by_hand():
-    losses = compute_losses(LOGITS, BOXES, FIRST, OBJECTS, DetectorConfig())
+    losses = compute_losses(LOGITS, BOXES, FIRST, OBJECTS, DetectorConfig(), counts(FIRST))
     assert losses["l1"].item() == pytest.approx(0.2)
     assert losses["giou"].item() == pytest.approx(0.5, rel=1e-5)  # half the object, and nothing else
 
 
 def test_cross_entropy_by_hand():
-    losses = compute_losses(LOGITS, BOXES, FIRST, OBJECTS, DetectorConfig(no_object_weight=0.5))
+    losses = compute_losses(LOGITS, BOXES, FIRST, OBJECTS, DetectorConfig(no_object_weight=0.5), counts(FIRST))
     log_sum = [math.log(sum(map(math.exp, row))) for row in LOGITS[0, 0].tolist()]
     expected = ((log_sum[0] - 1.0) + 0.5 * (log_sum[1] - 1.0)) / 1.5
     assert losses["class"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_focal_loss_by_hand():
-    losses = compute_losses(LOGITS[..., :2], BOXES, FIRST, OBJECTS, DetectorConfig(class_loss="focal"))
+    losses = compute_losses(LOGITS[..., :2], BOXES, FIRST, OBJECTS, DetectorConfig(class_loss="focal"), counts(FIRST))
 
     def term(logit: float, target: int) -> float:
         p = 1 / (1 + math.exp(-logit))
@@ -47,8 +52,8 @@ def test_focal_loss_by_hand():
 def test_padding_has_no_part_in_the_loss_of_noised_queries(class_loss):
     config = DetectorConfig(class_loss=class_loss)
     logits = LOGITS if class_loss == "cross_entropy" else LOGITS[..., :2]
-    both = compute_losses(logits, BOXES, FIRST, OBJECTS, config, rest_is_padding=True)
-    alone = compute_losses(logits[:, :, :1], BOXES[:, :, :1], FIRST[..., :1], OBJECTS, config)
+    both = compute_losses(logits, BOXES, FIRST, OBJECTS, config, counts(FIRST), rest_is_padding=True)
+    alone = compute_losses(logits[:, :, :1], BOXES[:, :, :1], FIRST[..., :1], OBJECTS, config, counts(FIRST[..., :1]))
     assert {name: value.item() for name, value in both.items()} == pytest.approx(
         {name: value.item() for name, value in alone.items()}
     )
@@ -59,7 +64,12 @@ def test_boxes_are_averaged_over_the_objects_of_the_batch():
     far = BOXES.clone()
     far[..., 0, 2] = 0.4  # exact in the second image
     losses = compute_losses(
-        LOGITS.repeat(1, 2, 1, 1), torch.cat([BOXES, far], dim=1), FIRST.repeat(1, 2, 1), two, DetectorConfig()
+        LOGITS.repeat(1, 2, 1, 1),
+        torch.cat([BOXES, far], dim=1),
+        FIRST.repeat(1, 2, 1),
+        two,
+        DetectorConfig(),
+        counts(FIRST.repeat(1, 2, 1)),
     )
     assert losses["l1"].item() == pytest.approx(0.1)
     assert losses["giou"].item() == pytest.approx(0.25, rel=1e-5)

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
-from small_trials import small
+from small_trials import fill, small, small_detector
 
 from foresight.config import TrialConfig
 from foresight.features.stage import stage
@@ -35,6 +35,9 @@ CONFIGS = {
         train__schedule="plateau", train__patience=2, train__epochs=12, train__batch_size=8, train__lr=1e-3
     ),
     "half precision": small(**UNEVEN, train__precision="bf16"),
+    "a detector, whose loss divides by the objects of a batch": small_detector(
+        **UNEVEN, detector__denoising=True, detector__keep_best=True
+    ),
     "dropout": small(**UNEVEN, fusion__dropout=0.3),
     PLAIN: small(**UNEVEN | {"train__lr": 0.1, "train__grad_clip": 1e6}),
 }
@@ -101,6 +104,7 @@ def share(rank: int, store_root: Path, folder: Path) -> None:
 def folder(store, tmp_path_factory) -> Path:
     """What both processes have left behind."""
     folder = tmp_path_factory.mktemp("parallel")
+    fill(store, *CONFIGS.values())
     processes.spawn(share, (store.root, folder), nprocs=2)
     return folder
 
