@@ -2,7 +2,7 @@
 
 A derived table is a Parquet file beside what it is made from. Its metadata names every part that it holds, with the
 identity of the file which the part came from, so a part that was rewritten or deleted since is noticed and read anew.
-Delete the table and it comes back.
+Delete the table, or damage it, and it comes back.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def read_derived(
     whose file is being replaced at this moment (FileNotFoundError) is left out. What was read is kept, where there is
     something to keep and the folder may be written.
     """
-    stored = pq.read_table(path) if path.exists() else None
+    stored = _stored(path)
     known = json.loads((stored.schema.metadata or {}).get(_PARTS, b"{}")) if stored is not None else {}
     if stored is not None and known == parts:
         return stored.replace_schema_metadata()
@@ -70,9 +70,17 @@ def read_derived(
         table = _joined(tables)
         table = table.take(_order(table[name_column]))
     # Nothing is written where there is nothing to keep, nor into somebody else's run log, which can be read all the same.
-    if (current or stored is not None) and os.access(path.parent, os.W_OK):
+    if (current or path.exists()) and os.access(path.parent, os.W_OK):
         _keep(path, table.replace_schema_metadata({_PARTS: json.dumps(current)}))
     return table
+
+
+def _stored(path: Path) -> pa.Table | None:
+    """The table as it was kept; None where there is none, or a damaged one, which is as good as none."""
+    try:
+        return pq.read_table(path) if path.exists() else None
+    except (pa.ArrowException, OSError):
+        return None
 
 
 def to_parquet(table: pa.Table) -> bytes:

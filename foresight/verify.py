@@ -28,7 +28,7 @@ from foresight.set_hash import compute_set_hash
 from foresight.storage.lease import read_claims
 from foresight.stored_claim import read_claim
 from foresight.stored_shape import check_manifest
-from foresight.verify_trial import faults_of_trial, read_table
+from foresight.verify_trial import faults_of_row, faults_of_trial, read_table
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -176,10 +176,12 @@ def leftovers(log: RunLog) -> list[Path]:
 def _faults_of_consolidation(log: RunLog, directories: list[Path]) -> Iterator[str]:
     """The consolidated file is derived; read together with what changed since, it must give each trial once."""
     finished = {path.name for path in directories if (path / "trial.parquet").exists()}
+    if any(next(faults_of_row(path), "") for path in directories if path.name in finished):
+        return  # it has been named, and is what keeps the others from being read
     try:
         keys = log.trials()["key"]
     except (pa.ArrowException, OSError, ValueError) as error:
-        yield f"the trials cannot be read together ({describe_damage(error)}); delete consolidated.parquet, it comes back"
+        yield f"the trials cannot be read together ({describe_damage(error)})"
         return
     for key in keys[keys.duplicated()].unique():
         yield f"the trial {key} is read twice; delete consolidated.parquet, it comes back"

@@ -30,20 +30,10 @@ SPLITS_SINCE = 4  # version of the schema from which on the hashes of a trial's 
 def faults_of_trial(directory: Path) -> Iterator[str]:
     """What a finished trial's files contradict."""
     key = directory.name
-    trial, unreadable = read_table(directory / "trial.parquet")
-    if unreadable:
-        yield unreadable
+    if faults := list(faults_of_row(directory)):
+        yield from faults
         return
-    if len(trial) != 1:
-        yield f"{key}: trial.parquet has {len(trial)} rows instead of one"
-        return
-    row = trial.iloc[0].to_dict()
-    missing = [name for name in IDENTITY if name not in row or pd.isna(row[name])]
-    if missing:
-        yield f"{key}: trial.parquet lacks {', '.join(missing)}"
-        return
-    if row["key"] != key:
-        yield f"{key}: trial.parquet is of the trial {row['key']}"
+    row = read_table(directory / "trial.parquet")[0].iloc[0].to_dict()
     if row["status"] not in STATUSES or row["provenance"] not in PROVENANCES:
         yield f"{key}: status '{row['status']}' with provenance '{row['provenance']}' does not exist"
     if int(row["schema_version"]) > SCHEMA_VERSION:
@@ -58,6 +48,24 @@ def faults_of_trial(directory: Path) -> Iterator[str]:
     if row["status"] != "failed":
         yield from _faults_of_epochs(directory, key, row)
     yield from _faults_of_pictures(directory, key)
+
+
+def faults_of_row(directory: Path) -> Iterator[str]:
+    """Why a folder of trials does not hold the one row that is its own."""
+    key = directory.name
+    trial, unreadable = read_table(directory / "trial.parquet")
+    if unreadable:
+        yield unreadable
+        return
+    if len(trial) != 1:
+        yield f"{key}: trial.parquet has {len(trial)} rows instead of one"
+        return
+    row = trial.iloc[0].to_dict()
+    missing = [name for name in IDENTITY if name not in row or pd.isna(row[name])]
+    if missing:
+        yield f"{key}: trial.parquet lacks {', '.join(missing)}"
+    elif row["key"] != key:
+        yield f"{key}: trial.parquet is of the trial {row['key']}"
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, str]:

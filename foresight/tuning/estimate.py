@@ -116,6 +116,8 @@ def estimate_cost(
     at_once = min(placement.slots, max(1, len(pending)))
     wall_s = max(trials_s.expected / at_once, longest_s)
     share = wall_s / trials_s.expected if trials_s.expected else 0.0
+    if scale == "full" and not placement.gpus:
+        basis += f"; there is no GPU here, and {placement.processes} are assumed"
     return Estimate(
         n_trials=len(pending),
         is_trained=is_trained,
@@ -139,7 +141,7 @@ def _find_record(
         by_work = f"; the {len(unseen)} arms without one by their operations" if unseen else ""
         return own, f"as in {len(own)} finished trials of this run log{by_work}, on a machine as busy as it was then"
     if probed is not None:
-        return probed, "by a short probe of the cheapest and the dearest arm, alone on this machine"
+        return probed, "by a short probe of the cheapest and the dearest arm, one at a time"
     others = read_others(placement.runs, log.root.name, scale)
     unread = f"; {', '.join(others.unreadable)} cannot be read and is left out" if others.unreadable else ""
     times = {study: measured_times(trials) for study, trials in others.trials.items()}

@@ -81,9 +81,10 @@ def open_storage(text: str) -> str | BaseStorage:
     if "://" in text:
         return text
     path = Path(text)
-    if not text or path.is_dir() or not path.absolute().parent.is_dir():
+    if not path.suffix or path.is_dir() or not path.absolute().parent.is_dir():
         raise RequestError(
-            f"'{text}' can be no file; name one in a folder that exists, or a URL such as sqlite:///search.db"
+            f"'{text}' is no journal's file; name one with an ending in a folder that exists, such as search.journal, or a URL "
+            "such as sqlite:///search.db"
         )
     try:
         if path.exists() and not _is_journal(path.read_text().partition("\n")[0]):

@@ -91,7 +91,7 @@ def build_app(sweep: Sweep) -> typer.Typer:
             study = open_study(sweep, scale, data, seeds, placement)
             check_roots([study])
             if plan:
-                study.check_run_log()
+                study.check_plan()
                 possible = possible_trials(study) if until_decided else study.trials[:limit]
                 shown = replace(study, trials=possible)
                 made = make_plan(shown, len(study.trials), until_decided, budget, console if probe else None)

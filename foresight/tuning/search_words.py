@@ -49,11 +49,10 @@ def summarise(search: Search, proposals: "Proposals", log: RunLog, console: Cons
         for block in proposals.blocks.values()
     )
     shown_first = ("complete", "stopped", "failed", "open", "outside the space")
-    told = ", ".join(f"{states[state]} {state}" for state in shown_first if states[state])
+    told = [f"{states[state]} {state}" for state in shown_first if states[state]]
+    told += [f"{len(proposals.repeated)} repeated an earlier one", f"{len(proposals.refused)} refused by the config"]
     console.print(
-        f"{proposals.next_number} of {proposals.n_proposals} proposals made: {told}, {len(proposals.repeated)} repeated an "
-        f"earlier one, {len(proposals.refused)} refused by the config",
-        soft_wrap=True,
+        f"{proposals.next_number} of {proposals.n_proposals} proposals made: {', '.join(told)}", soft_wrap=True
     )
     if proposals.stopped_early:
         console.print("ended before the last proposal, as was asked; the same command goes on here", soft_wrap=True)

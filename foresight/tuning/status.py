@@ -56,6 +56,7 @@ class Status:
     left: int  # neither: they wait, run, or died half-way
     at_most: bool  # a search: how many trials it takes is only known on the way
     driver: str
+    n_recent: int  # the last trials, from one's end to the next, that the throughput is of
     trials_per_hour: float | None
     left_s: float | None
     quiet_s: float | None  # since the last trial ended
@@ -91,6 +92,7 @@ def read_status(log: RunLog, now: float) -> Status:
         left=left,
         at_most=search is not None and left > 0,
         driver=_describe_driver(log, now),
+        n_recent=len(gaps),
         trials_per_hour=3600 * len(gaps) / span if span > 0 else None,
         left_s=left * span / len(gaps) if span > 0 else None,
         quiet_s=now - ended[-1] if ended else None,
@@ -110,7 +112,7 @@ def describe(status: Status) -> list[str]:
         f"driver: {status.driver}",
     ]
     if status.trials_per_hour is not None and status.left_s is not None:
-        rate = f"throughput: {status.trials_per_hour:,.0f} trials an hour over the last {RECENT}"
+        rate = f"throughput: {status.trials_per_hour:,.0f} trials an hour over the last {status.n_recent}"
         lines.append(rate + (f"; at that rate {most}{clock(status.left_s)} left" if status.left else ""))
     if status.untimed:
         lines.append(f"times: {status.untimed} of the recorded trials do not say when they ended, and are in no rate")

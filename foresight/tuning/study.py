@@ -40,12 +40,15 @@ class Study:
     def check(self) -> None:
         """Raises RequestError for a run directory of something else, a full disk or an impossible budget."""
         preflight.check_disk(self.log.root, 0, "the run log")
-        self.check_run_log()
+        self.check_plan()
         preflight.check_budgets(trial.config for trial in self.trials)
-        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
 
-    def check_run_log(self) -> None:
-        """Raises RequestError for a run directory of another study, claim, scale, data set or configuration."""
+    def check_plan(self) -> None:
+        """Raises RequestError for a run directory of another study, claim, scale, data set or configuration.
+
+        And for trials that so many workers cannot share.
+        """
+        preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:
             preflight.check_same_arms(self.log, self.trials)

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -112,14 +113,22 @@ def test_damaged_file_is_named(write_study, file):
     assert result.stderr.count("\n") == 1
 
 
-def test_damaged_derived_file_may_be_deleted(write_study):
-    path = write_study(n_seeds=1)
-    analysis.load(path)
-    (path / "consolidated.parquet").write_bytes(b"PAR1")
-    assert "consolidated.parquet' cannot be read" in refused(path)
-    assert "it is derived and comes back" in refused(path)
-    (path / "consolidated.parquet").unlink()
-    analysis.load(path)
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-20], lambda content: content[:40] + b"x" * 400 + content[440:]]
+)
+def test_damaged_derived_files_come_back(write_study, damage):
+    path = write_study(n_seeds=1, with_details=True)
+    expected = analysis.load(path)
+    curves = expected.data.curves
+    derived = sorted(path.glob("consolidated*.parquet"))
+    assert len(derived) >= 3
+    for file in derived:
+        file.write_bytes(damage(file.read_bytes()))
+    found = analysis.load(path)
+    assert found.table().equals(expected.table())
+    assert found.data.curves.equals(curves)
+    assert found.data.samples.equals(expected.data.samples)
+    assert [file for file in derived if pq.read_metadata(file).num_columns == 0] == []
 
 
 def test_sweep_that_is_no_object(write_study):

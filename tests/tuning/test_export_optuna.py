@@ -91,9 +91,10 @@ def run(*arguments: object) -> Result:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda folder: "", "can be no file"),
-        (lambda folder: folder, "can be no file"),
-        (lambda folder: folder / "no" / "dir.log", "can be no file"),
+        (lambda folder: folder / "nonsense", "is no journal's file"),
+        (lambda folder: "", "is no journal's file"),
+        (lambda folder: folder, "is no journal's file"),
+        (lambda folder: folder / "no" / "dir.log", "is no journal's file"),
         (lambda folder: folder / "text.log", "no journal of Optuna's"),
         (lambda folder: folder / "list.log", "no journal of Optuna's"),
         (lambda folder: folder / "bytes.log", "cannot be written"),

@@ -117,7 +117,7 @@ def test_a_disk_is_checked_where_the_folder_will_be(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["sweep.json", "manifest.parquet", "consolidated.parquet"])
+@pytest.mark.parametrize("name", ["sweep.json", "manifest.parquet"])
 def test_a_damaged_file_of_the_run_log_is_refused_in_one_sentence(tmp_path, name):
     log = RunLog(tmp_path / "study")
     log.root.mkdir()

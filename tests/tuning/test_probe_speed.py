@@ -42,7 +42,7 @@ def test_it_times_the_cheapest_and_the_dearest_arm_and_records_nothing(plan, tmp
     result = plan("--probe")
     assert result.exit_code == 0, result.output
     cost = json.loads(result.stdout)["cost"]
-    assert cost["basis"] == "by a short probe of the cheapest and the dearest arm, alone on this machine"
+    assert cost["basis"] == "by a short probe of the cheapest and the dearest arm, one at a time"
     assert 0 < cost["training_slot_s"]["low"] < cost["training_slot_s"]["expected"] < cost["training_slot_s"]["high"]
     trials = SWEEP.space("tiny").trials(1)
     sizes = measure_sizes(trials, tmp_path / "sizes")

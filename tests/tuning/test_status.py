@@ -53,7 +53,7 @@ def test_counts_throughput_and_time_left_by_hand(log):
     assert status.left_s == pytest.approx(3 * 15)
     lines = describe(status)
     assert lines[0] == "small, tiny scale: 3 of 6 trials complete, 0 failed, 3 left"
-    assert lines[2] == "throughput: 240 trials an hour over the last 20; at that rate 0:45 left"
+    assert lines[2] == "throughput: 240 trials an hour over the last 2; at that rate 0:45 left"
     assert not any(line.startswith("quiet") for line in lines)
 
 
@@ -103,7 +103,7 @@ def test_a_search_is_counted_against_what_it_may_come_to(searched):
     lines = describe(read_status(searched(), NOW))
     # p002's other seed, and proposals 5 to 9 at two seeds each
     assert lines[0] == "small, tiny scale: 5 of at most 17 trials complete, 0 failed, 1 stopped early, at most 11 left"
-    assert lines[2] == "throughput: 180 trials an hour over the last 20; at that rate at most 3:40 left"
+    assert lines[2] == "throughput: 180 trials an hour over the last 5; at that rate at most 3:40 left"
 
 
 def test_a_search_that_has_ended_has_nothing_left_and_is_not_called_quiet(searched):
