@@ -144,7 +144,8 @@ def _arm_sentence(
     if n_pairs == 0:
         return f"{row['arm']}: {verdict}, {why_none}."
     if verdict in ("better", "worse"):
-        low, high = sorted((abs(row["difference_low"]), abs(row["difference_high"])))
+        sign = math.copysign(1.0, row["difference"])  # `better by` and `worse by` count along the difference
+        low, high = sorted((sign * row["difference_low"], sign * row["difference_high"]))
         size = f"{number(abs(row['difference']), decimals)} {interval(low, high, decimals)} {phrase}"
         is_within = verdict == "worse" and row["p_noninferior_holm"] < claim.alpha
         within = f", which is within the margin of {claim.margin:g} (adjusted p {p_noninferior})" if is_within else ""

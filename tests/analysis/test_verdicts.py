@@ -109,6 +109,17 @@ def test_worse_within_the_margin_says_so(write_study):
     assert "which is within the margin of 0.02 (adjusted p below 0.001)" in row["sentence"]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_interval_that_crosses_zero_keeps_its_sign(write_study, sign):
+    # sd 0.0215058 over 5 seeds: 0.02 +- 2.776445 * 0.0096177 = [-0.007, 0.047], and p 0.106, a verdict at alpha 0.2
+    steps = {"fusion.layers=2": tuple(sign * step for step in (0.05, -0.005, 0.03, 0.005, 0.02))}
+    claim = replace(CLAIM, alpha=0.2)
+    study = analysis.load(write_study(space=FEW_ARMS, claim=claim, change_row=exact_differences(steps)))
+    row = verdict_of(study.verdicts(), "fusion.layers=2")
+    assert row["verdict"] == ("better" if sign > 0 else "worse")
+    assert f"is {row['verdict']} than the baseline by 0.020 [−0.007, 0.047] mask IoU" in row["sentence"]
+
+
 def test_more_seeds_change_no_verdict(write_study, complete_study):
     def change(trial, row):
         return row | {"test/mask_iou": 0.95} if trial.seed > 4 and trial.arm.name == "fusion.layers=8" else row
