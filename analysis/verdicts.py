@@ -157,12 +157,18 @@ def _arm_sentence(
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
         if not math.isnan(more_seeds):
-            further = _more_seeds_phrase(more_seeds)
-            outlook = f" If it stays as found, {further} would decide it at {percent(claim.power)} power."
+            outlook = f" {_outlook(more_seeds, n_pairs, claim)}"
     return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
 
 
-def _more_seeds_phrase(more_seeds: float) -> str:
-    if math.isinf(more_seeds):
-        return f"more than {MOST_FURTHER_SEEDS} more seeds"
-    return f"about {count(int(more_seeds), 'more seed')}"
+def _outlook(more_seeds: float, n_pairs: int, claim: Claim) -> str:
+    """What would decide an undecided arm: the seeds of a later look, or else a new claim, as this one's are fixed."""
+    power = f"at {percent(claim.power)} power"
+    n_more = MOST_FURTHER_SEEDS if math.isinf(more_seeds) else int(more_seeds)
+    about = "more than" if math.isinf(more_seeds) else "about"
+    if claim.spending is not None:
+        return f"If it stays as found, {about} {count(n_more, 'more seed')} would decide it {power}."
+    return (
+        f"If it stays as found, a new claim, declared before its trials, would decide it with {about} "
+        f"{n_pairs + n_more} seeds {power}; more seeds of this one change no verdict."
+    )

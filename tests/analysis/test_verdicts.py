@@ -84,7 +84,7 @@ def test_adjustment_is_over_all_14_arms(write_study):
     assert "adjusted p 1.000 for a difference, 0.065 for non-inferiority" in row["sentence"]
 
 
-def test_an_undecided_arm_says_how_many_more_seeds_would_decide_it(write_study):
+def test_an_undecided_arm_says_how_many_seeds_a_new_claim_would_need(write_study):
     steps = dict.fromkeys(("fusion.layers=2", "dinov2.size=B"), (-0.025, -0.01, 0, 0.01, 0.025))
     claims = {"plain": CLAIM, "sure": replace(CLAIM, power=0.99), "narrow": replace(CLAIM, margin=0.0002)}
     rows = {}
@@ -95,11 +95,14 @@ def test_an_undecided_arm_says_how_many_more_seeds_would_decide_it(write_study):
     # no difference, so non-inferiority decides, one-sided at 0.05 / 2: t = 0.02 / (0.0190394 / sqrt(n)) with n - 1
     # degrees of freedom has a chance of 0.8 or more from n = 10 on (scipy.stats.nct: 0.788 at 9, 0.840 at 10)
     assert rows["plain"]["more_seeds"] == 5
-    assert rows["plain"]["sentence"].endswith("If it stays as found, about 5 more seeds would decide it at 80 % power.")
+    assert rows["plain"]["sentence"].endswith(
+        "If it stays as found, a new claim, declared before its trials, would decide it with about 10 seeds at 80 % power; "
+        "more seeds of this one change no verdict."
+    )
     assert 5 < rows["sure"]["more_seeds"] < 20
     assert "at 99 % power" in rows["sure"]["sentence"]
     assert math.isinf(rows["narrow"]["more_seeds"])
-    assert "more than 100 more seeds would decide it" in rows["narrow"]["sentence"]
+    assert "would decide it with more than 105 seeds" in rows["narrow"]["sentence"]
 
 
 def test_worse_within_the_margin_says_so(write_study):
