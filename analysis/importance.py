@@ -143,7 +143,10 @@ def _describe_ranges(frame: pd.DataFrame) -> list[str]:
     if len(told):
         sentences.append(_widest(told.iloc[0], is_only=len(measured) == 1, is_most=of_one_seed.empty))
     for rows, text in (
-        (told[told["state"] == NOT_SHOWN], "No level of these is shown to differ from the baseline, so noise may be all there is"),
+        (
+            told[told["state"] == NOT_SHOWN],
+            "No level of these is shown to differ from the baseline, so noise may be all there is",
+        ),
         (told[~told["state"].isin((SHOWN, NOT_SHOWN))], "No verdict says whether these ranges are more than noise"),
         (of_one_seed, "With one seed nothing says how much of a range is noise, and none is called the widest"),
     ):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.amendments import amended_note
 from analysis.criteria import build_criteria
+from analysis.judged import EXPLORATION
 from analysis.load import StudyData
 from analysis.looks import describe_test, lacks_trials, last_tests, next_level
 from analysis.missing_seeds import count_failed, seed_share
@@ -28,7 +29,6 @@ VERDICT_COLUMNS = (
     "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "method",
     "more_seeds", "target", "acceptable", "failure", "band", "sentence", "keys",
 )  # fmt: skip
-EXPLORATION = "no verdict (exploration)"  # of a claim that says so: its arms were proposed by what earlier ones scored
 
 
 def build_verdicts(data: StudyData, table: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:

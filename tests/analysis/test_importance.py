@@ -162,7 +162,9 @@ def test_a_range_that_no_verdict_stands_behind_may_be_noise(tmp_path):
         sentences = describe_importance(study.importance())
         assert study.importance()["state"].tolist() == ["not shown"]
         assert sentences[1].startswith("The range of mask IoU is that of layers, ")
-        assert sentences[2].startswith("No level of these is shown to differ from the baseline, so noise may be all there is: lay")
+        assert sentences[2].startswith(
+            "No level of these is shown to differ from the baseline, so noise may be all there is: lay"
+        )
 
 
 def test_one_seed_says_nothing_of_noise_and_calls_no_factor_the_most(tmp_path):
