@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from analysis.capacity import MOST_AXES, list_capacity_axes
 from analysis.cautions.caution import Caution, listed
 from analysis.load import StudyData
 from analysis.rivals import compare_with, confidence_of_chosen, judged_values
@@ -28,6 +29,7 @@ def result_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *_at_a_bound(data),
         *_saturated_images(data),
         *_typed(data),
+        *_too_many_axes(data),
     ]
 
 
@@ -178,6 +180,19 @@ def _saturated_images(data: StudyData) -> list[Caution]:
             text = f"{METRICS[metric].label} is at its bound of {bound:g} on most {data.items} in {listed(named)}."
             found += [Caution("saturated", text)] if named else []
     return found
+
+
+def _too_many_axes(data: StudyData) -> list[Caution]:
+    """Pairs of sizes that a table of efficiency would have, and a large factorial has none of."""
+    n_axes = len(list_capacity_axes(data))
+    if n_axes <= MOST_AXES:
+        return []
+    text = f"Sizes can be compared along {n_axes} axes, one for each combination of the other factors' levels, and more than "
+    return [
+        Caution(
+            "capacity", f"{text}{MOST_AXES} are not: no pair of sizes has its efficiency here, and no law is fitted."
+        )
+    ]
 
 
 def _typed(data: StudyData) -> list[Caution]:
