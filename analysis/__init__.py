@@ -159,7 +159,7 @@ class Study:
     @computed_once
     def importance(self) -> pd.DataFrame:
         """One row per method and factor: how much it matters; the range of its effects where one is varied at a time."""
-        return build_importance(self.data)
+        return build_importance(self.data, self.verdicts())
 
     @computed_once
     def factorial_terms(self) -> pd.DataFrame:

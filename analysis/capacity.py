@@ -1,20 +1,22 @@
 """Capacity axes: the factors of a study that make a model larger, and the arms along each by their measured size.
 
 In: a study. Out: CapacityAxis, one per factor and, in a factorial, per combination of the other factors' levels. Sizes
-are the trained parameters that were counted, never a label.
+are the trained parameters that were counted, never a label. Those within 5 % of each other are one size, as are those of one
+budget: its arms stay on the axis, and are no pair.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import pandas as pd
 
 from analysis.coverage import rows_at
 from analysis.load import StudyData
-from analysis.objectives import SAME_COST, read_costs
+from analysis.objectives import merge_costs, read_costs
 from foresight.declared import FactorInfo
 
 CAPACITY_FIELDS = ("adapter.budget_params", "adapter.layers", "fusion.layers", "fusion.width")
-MOST_AXES = 12  # a large factorial has hundreds, which nobody reads
+MOST_AXES = 12  # a large factorial has hundreds, which nobody reads; a caution says that they are left out
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,26 @@ class CapacityAxis:
     where: str  # `streams=both`: the levels of the other factors; empty in a one-at-a-time design
     arms: tuple[str, ...]
     params: tuple[float, ...]
+    sizes: tuple[float, ...]  # `params`, those of one size replaced by the least of them
+
+    @property
+    def n_sizes(self) -> int:
+        return len(set(self.sizes))
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every arm with every arm of a larger size."""
+        sized = zip(self.arms, self.sizes, strict=True)
+        return [(small, large) for (small, n), (large, m) in combinations(sized, 2) if n < m]
 
 
 def find_capacity_axes(data: StudyData) -> tuple[CapacityAxis, ...]:
-    """Every axis of two or more sizes that lie more than 5 % apart; none where there are more than MOST_AXES."""
+    """Every axis of two or more sizes; none where there are more than MOST_AXES."""
+    axes = list_capacity_axes(data)
+    return axes if len(axes) <= MOST_AXES else ()
+
+
+def list_capacity_axes(data: StudyData) -> tuple[CapacityAxis, ...]:
+    """Every axis of two or more sizes, however many there are."""
     params = read_costs(data)["params_trained"].dropna()
     axes = []
     for factor in data.factors:
@@ -36,10 +54,10 @@ def find_capacity_axes(data: StudyData) -> tuple[CapacityAxis, ...]:
             continue
         for where, arms in _arms_along(data, factor):
             sizes = params.reindex([arm for arm in arms if arm in params.index]).sort_values(kind="stable")
-            grown = sizes.to_numpy()
-            if len(sizes) > 1 and (grown[1:] > grown[:-1] * (1 + SAME_COST)).all():
-                axes.append(CapacityAxis(factor.name, where, tuple(map(str, sizes.index)), tuple(map(float, grown))))
-    return tuple(axes) if len(axes) <= MOST_AXES else ()
+            merged = tuple(merge_costs(sizes).tolist())
+            axis = CapacityAxis(factor.name, where, tuple(map(str, sizes.index)), tuple(sizes.tolist()), merged)
+            axes += [axis] if axis.n_sizes > 1 else []
+    return tuple(axes)
 
 
 def _arms_along(data: StudyData, factor: FactorInfo) -> list[tuple[str, list[str]]]:

@@ -2,28 +2,31 @@
 
 In: a study and its ablation table. Out: a frame with EFFICIENCY_COLUMNS: every arm against the claim's reference, then
 every pair of sizes on a capacity axis; empty where there is neither, or no LPIPS was measured. Ratios are taken seed by
-seed, so the interval respects pairing. The ratio alone says little: a reference that was trained badly makes every arm
-look efficient, so each row carries warnings made from the stored numbers.
+seed, so the interval respects pairing; of published numbers `sizes` and `pairing` say what nobody here counted or paired.
+The ratio alone says little: a reference that was trained badly makes every arm look efficient, so each row carries warnings
+made from the stored numbers.
 """
 
-from itertools import combinations
+import math
 
 import pandas as pd
 
 from analysis.capacity import find_capacity_axes
 from analysis.convergence import describe_unconverged
 from analysis.load import StudyData
-from analysis.objectives import read_costs
+from analysis.objectives import SAME_COST, read_costs
 from analysis.relative import FORMULAS, compute_param_efficiency, efficiency_by_seed
 from analysis.wording import decimals_of, metric_phrase, number, quantity, whole_percent
 from foresight.compare import compute_estimate
 from foresight.metrics import METRICS, RELATIVE_METRICS
 
 EFFICIENCY_COLUMNS = (
-    "basis", "arm", "metric", "reference", "params_trained", "reference_params", "n_seeds", "seeds", "n_test",
+    "basis", "arm", "metric", "reference", "params_trained", "reference_params", "sizes", "pairing", "n_seeds", "seeds", "n_test",
     "efficiency", "low", "high", "warnings",
 )  # fmt: skip
 CLAIMED, CAPACITY = "claim", "capacity"  # a row of the claim's reference; one of a pair of sizes
+COUNTED, PUBLISHED = "counted", "published"  # where parameters are from
+BY_SEED, WITHOUT_SEED = "by seed", "published without a seed"  # how the values of a ratio belong together
 LABEL_ALLOWANCE = 0.05  # of the label: a size may be this far off before it is named
 PARITY = 1.0
 
@@ -34,10 +37,12 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
     pairs = claimed if data.claim.reference else []
     named = {frozenset(pair[1:]) for pair in pairs}
     for axis in find_capacity_axes(data):
-        new = [pair for pair in combinations(axis.arms, 2) if frozenset(pair) not in named]
+        new = [pair for pair in axis.pairs() if frozenset(pair) not in named]
         pairs += [(CAPACITY, *pair) for pair in new]
         named |= set(map(frozenset, new))
     params = read_costs(data)["params_trained"]
+    imported = set(data.complete.loc[data.complete["provenance"] == "imported", "arm"])
+    pairing = WITHOUT_SEED if data.sweep.get("imported", {}).get("without_seed") else BY_SEED
     rows = []
     for metric in (name for name, formula in FORMULAS.items() if formula is compute_param_efficiency):
         source = METRICS[metric].compares
@@ -49,6 +54,7 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
             row = {
                 "basis": basis, "arm": arm, "metric": metric, "reference": reference,
                 "params_trained": params.get(arm), "reference_params": params.get(reference),
+                "sizes": PUBLISHED if imported & {arm, reference} else COUNTED, "pairing": pairing,
                 "n_seeds": found.n, "seeds": " ".join(map(str, values.index)), "n_test": data.n_test,
                 "efficiency": found.mean, "low": found.low, "high": found.high,
             }  # fmt: skip
@@ -61,11 +67,19 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
 
 def describe_efficiency(efficiency: pd.DataFrame) -> list[str]:
     """What the number means, before it is read, and how many pairs are to be doubted."""
+    is_seedless = (efficiency["pairing"] == WITHOUT_SEED).any()
+    paired = "of values published without a seed, and so not paired" if is_seedless else "paired by seed"
+    is_published = (efficiency["sizes"] == PUBLISHED).any()
+    sizes = "as they were published, and nobody here counted them" if is_published else "measured, not read off a label"
     said = [
-        "1 − (LPIPS of the arm − LPIPS of the reference) / LPIPS of the reference, paired by seed: 1 is parity, more is nearer "
-        "to the targets than the reference. Parameters are measured, not read off a label. A reference that was trained "
-        "badly makes every arm look efficient."
+        f"1 − (LPIPS of the arm − LPIPS of the reference) / LPIPS of the reference, {paired}: 1 is parity, more is nearer "
+        f"to the targets than the reference. Parameters are {sizes}. A reference that was trained badly makes every arm look "
+        "efficient."
     ]
+    if (efficiency["basis"] == CAPACITY).any():
+        said.append(
+            f"Sizes within {whole_percent(SAME_COST)} of each other count as one, and two arms of one size are no pair."
+        )
     doubted = int((efficiency["warnings"] != "").sum())
     if doubted:
         said.append(f"Pairs with a warning: {doubted} of {len(efficiency)}.")
@@ -76,7 +90,13 @@ def _warnings(data: StudyData, table: pd.DataFrame, row: dict[str, object]) -> l
     arm, reference = str(row["arm"]), str(row["reference"])
     size, reference_size = row["params_trained"] or float("nan"), row["reference_params"] or float("nan")
     found = []
-    if row["efficiency"] > PARITY and reference_size > size:  # type: ignore[operator]
+    unknown = [name for name, n in ((arm, size), (reference, reference_size)) if math.isnan(n)]  # type: ignore[arg-type]
+    if row["efficiency"] > PARITY and unknown:  # type: ignore[operator]
+        found.append(
+            f"Efficiency {number(row['efficiency'])} is above 1 and the size of {' and of '.join(unknown)} is not known: if the "  # type: ignore[arg-type]
+            "reference is the larger, it may be under-trained."
+        )
+    elif row["efficiency"] > PARITY and reference_size > size:  # type: ignore[operator]
         sizes = f"{quantity(reference_size)} parameters against {quantity(size)}"  # type: ignore[arg-type]
         found.append(
             f"Efficiency {number(row['efficiency'])} is above 1 although the reference is the larger ({sizes}): "  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.factorial_design import Term, read_design
 from analysis.factorial_fit import compute_f_test, compute_variance_shares, fit_terms
+from analysis.judged import EXPLORATION
 from analysis.load import StudyData
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase
@@ -21,7 +22,7 @@ from foresight.compare import compute_estimate, compute_holm
 
 TERM_COLUMNS = (
     "kind", "term", "metric", "df", "status", "aliased_with", "n_seeds", "seeds", "n_arms", "n_test",
-    "variance_share", "low", "high", "f", "epsilon", "p", "p_holm", "alpha", "registered", "held", "unmeasured",
+    "variance_share", "low", "high", "f", "epsilon", "p", "p_holm", "verdict", "alpha", "registered", "held", "unmeasured",
 )  # fmt: skip
 EFFECT_COLUMNS = (
     "kind", "term", "factor_a", "level_a", "factor_b", "level_b", "reference", "metric",
@@ -35,7 +36,7 @@ def build_factorial_terms(data: StudyData) -> pd.DataFrame:
 
     `variance_share` is a term's sum of squares over that between arms, with its interval by leaving one seed out. `p` is
     of the term being zero; `p_holm` is adjusted within its kind, over all terms declared, and given only with the
-    claimed number of seeds.
+    claimed number of seeds, and in no exploration; `verdict` says in words whether the term is shown at the claim's alpha.
     """
     values = factorial_values(data)
     if values.empty:
@@ -67,9 +68,21 @@ def build_factorial_terms(data: StudyData) -> pd.DataFrame:
     n_factors = len(data.factors)
     for kind, n_planned in (("main", n_factors), ("interaction", n_factors * (n_factors - 1) // 2)):
         mine = frame["kind"] == kind
-        enough = frame["p"].where(frame["n_seeds"] >= data.claim.verdict_seeds)
+        enough = frame["p"].where((frame["n_seeds"] >= data.claim.verdict_seeds) & (not data.claim.exploratory))
         frame.loc[mine, "p_holm"] = compute_holm(enough[mine].astype(float).tolist(), n_planned)
+    frame["verdict"] = [_verdict(data, row) for _, row in frame.iterrows()]
     return frame
+
+
+def _verdict(data: StudyData, row: pd.Series) -> str:
+    """`shown`, `not shown`, or why neither; of what cannot be estimated nothing."""
+    if row["status"] != "estimated":
+        return ""
+    if data.claim.exploratory:
+        return EXPLORATION
+    if math.isnan(row["p_holm"]):
+        return f"no verdict ({row['n_seeds']} of {data.claim.verdict_seeds} seeds)"
+    return "shown" if row["p_holm"] < data.claim.alpha else "not shown"
 
 
 def build_factorial_effects(data: StudyData) -> pd.DataFrame:
@@ -166,11 +179,13 @@ def _found_sentence(mine: pd.DataFrame, noun: str) -> str:
     share = f"{strongest['term']} has the largest share of the variance between arms, {percent} %"
     if not math.isnan(strongest["low"]):
         share += f" {interval(100 * strongest['low'], 100 * strongest['high'], 1)}"
+    if (mine["verdict"] == EXPLORATION).all():
+        return f"An exploration, so no verdict on any {noun} of {metric}; {share}, noise of the seeds included."
     if mine["p_holm"].isna().all():
         few = f"{count(seeds, 'seed')} of the {registered} claimed"
         return f"No verdict on any {noun} of {metric}: {few}; {share}, noise of the seeds included."
     alpha = float(mine["alpha"].iloc[0])
-    real = mine[mine["p_holm"] < alpha].sort_values("p_holm")
+    real = mine[mine["verdict"] == "shown"].sort_values("p_holm")
     listed = ", ".join(
         f"{row['term']} (adjusted p {p_phrase(row['p_holm'])})" for _, row in real.head(MOST_NAMED).iterrows()
     )

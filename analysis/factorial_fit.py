@@ -71,7 +71,9 @@ def compute_f_test(coefficients_SK: np.ndarray, weight_KK: np.ndarray, scale: fl
 
     Norms are those of `weight_KK`. Degrees of freedom are multiplied by epsilon (Greenhouse and Geisser 1959): without
     it, one level four times noisier than the others gave false verdicts at .08 to .13 where .05 was asked for, with it at
-    .06 or below. nan with fewer than two blocks; coefficients equal in all blocks, to rounding, have p 0, or 1 if zero.
+    .06 or below. nan with fewer than two blocks. Coefficients equal in all blocks, to rounding, say nothing of the noise,
+    since a metric that moves in steps agrees by chance: as in `foresight.estimates.compute_p`, p is that of the sign test,
+    1 if they are zero and 2^(1 - S) otherwise, the chance that all blocks but one take the sign of that one.
     """
     S, K = coefficients_SK.shape
     if S < 2:
@@ -82,7 +84,7 @@ def compute_f_test(coefficients_SK: np.ndarray, weight_KK: np.ndarray, scale: fl
     rounding = ROUNDING * scale * math.sqrt(float(np.trace(weight_KK)))
     if float(np.abs(off_SK).max()) <= rounding:
         is_zero = float(np.abs(mean_K).max()) <= rounding
-        return FTest(math.nan if is_zero else math.inf, math.nan, 1.0 if is_zero else 0.0)
+        return FTest(math.nan if is_zero else math.inf, math.nan, 1.0 if is_zero else 2.0 ** (1 - S))
     spread_KK = off_SK.T @ off_SK
     epsilon = float(np.trace(spread_KK)) ** 2 / (K * float((spread_KK**2).sum()))
     f = S * float(mean_K @ mean_K) * (S - 1) / float(np.trace(spread_KK))

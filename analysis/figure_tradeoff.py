@@ -32,6 +32,7 @@ from analysis.figure_style import (
 )
 from analysis.front import on_front
 from analysis.front_states import AMBIGUOUS, DOMINATED, ON_FRONT
+from analysis.judged import UNKNOWN_IMAGES
 from analysis.label_placement import POINT_PT, place_labels
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES
@@ -72,10 +73,16 @@ WIDE_RANGE = 8  # costs that differ by more than this factor go on a logarithmic
 
 
 def plotted_costs(pareto: pd.DataFrame) -> list[str]:
-    """The costs that get a panel: those among the objectives; without any, trained parameters and latency if known."""
+    """The costs that get a panel: those among the objectives; without any, trained parameters and latency if known.
+
+    None where no arm may be compared with another: the line of the front would do so.
+    """
+    if not pareto["on_front"].any():
+        return []
     used = pareto["objectives"].iloc[0].split() if len(pareto) else []
     chosen = [cost for cost in COSTS if cost in used]
-    return chosen or [cost for cost in ("params_trained", "latency_ms") if pareto[cost].notna().any()]
+    known = pareto.loc[pareto["state"] != UNKNOWN_IMAGES, list(COSTS)].notna().any()
+    return chosen or [cost for cost in ("params_trained", "latency_ms") if known[cost]]
 
 
 def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
@@ -141,7 +148,9 @@ def _name_front(axes: Axes, front: Line2D, points: list[tuple[float, float]]) ->
 
 def _pair_front(rows: pd.DataFrame, cost: str, higher: bool) -> pd.Series:
     """Which arms are on the front of the means of quality and this cost alone."""
-    return pd.Series(on_front(rows[["quality", cost]].astype(float).to_numpy(), [higher, False]), index=rows.index)
+    compared = rows[rows["state"] != UNKNOWN_IMAGES]
+    is_on = pd.Series(on_front(compared[["quality", cost]].astype(float).to_numpy(), [higher, False]), compared.index)
+    return is_on.reindex(rows.index, fill_value=False)
 
 
 def _legend(pareto: pd.DataFrame) -> list[Line2D]:

@@ -20,13 +20,12 @@ from analysis.load import StudyData
 from analysis.table import seed_values
 from analysis.wording import capitalised, count, decimals_of, interval, metric_phrase, number
 from foresight.declared import FactorInfo
-from foresight.estimates import CONFIDENCE, ROUNDING
 from foresight.metrics import METRICS
 from foresight.seeding import keyed_seed
 
 IMPORTANCE_COLUMNS = (
     "method", "factor", "metric", "n_levels", "unmeasured", "n_arms", "n_seeds", "seeds", "n_test",
-    "importance", "low", "high", "p_shuffled", "highest", "lowest", "repeatable", "enough_arms", "aliased",
+    "importance", "low", "high", "p_holm", "state", "highest", "lowest", "repeatable", "enough_arms", "aliased",
 )  # fmt: skip
 LEAST_ARMS = (
     20  # below this the best tenth is two arms, and the variance shares of the factorial say more than a forest
@@ -36,17 +35,19 @@ BEST = 5  # arms that PED-ANOVA compares with the rest, or a tenth of all, if th
 # long again for each seed that is left out.
 N_TREES = 64
 WHOLE_BLOCK = 0.9  # share of the fullest block's arms that a block needs to count here
-N_SHUFFLES = 999
+SHOWN, NOT_SHOWN = "shown", "not shown"  # whether a level differs from the baseline; else an arm's own `no verdict`
 
 
-def build_importance(data: StudyData) -> pd.DataFrame:
+def build_importance(data: StudyData, verdicts: pd.DataFrame) -> pd.DataFrame:
     """IMPORTANCE_COLUMNS, one row per method and factor, with intervals by leaving one seed out (three seeds at least).
 
     `importance` is a share of 1 for `fanova` and `ped_anova`, and missing where the trials so far cannot tell a main effect
-    from others. For `range` it is the highest minus the lowest level mean, in units of the metric, and `p_shuffled` how
-    often shuffling the levels within each seed gives as wide a range.
+    from others. For `range` it is the highest minus the lowest level mean, in units of the metric. Whether more than noise
+    made it is said by the `verdicts` on its levels and by no second test, which could contradict them: levels that are all
+    the same have no arm that is better or worse but at the claim's rate of alpha. `p_holm` is the least of their p-values.
     """
-    rows = _factorial_rows(data) if data.is_factorial else [_range_row(data, factor) for factor in data.factors]
+    arms = verdicts[verdicts["kind"] == "arm"].set_index("name")
+    rows = _factorial_rows(data) if data.is_factorial else [_range_row(data, factor, arms) for factor in data.factors]
     return pd.DataFrame(rows, columns=list(IMPORTANCE_COLUMNS))
 
 
@@ -95,20 +96,6 @@ def compute_repeatable(values: pd.DataFrame) -> float:
     return math.nan if math.isnan(fit.sd) or not between else max(0.0, 1 - fit.sd**2 / between)
 
 
-def compute_shuffled_p(values_SL: np.ndarray, key: str) -> float:
-    """How often level means have as wide a range when the levels are shuffled within each seed; nan with one seed.
-
-    A permutation test of no difference between levels (Fisher 1935): (1 + as wide) / (1 + N_SHUFFLES), whatever the noise.
-    """
-    if len(values_SL) < 2:
-        return math.nan
-    rng = np.random.default_rng(keyed_seed(0, "shuffled levels", key))
-    shuffled = rng.permuted(np.broadcast_to(values_SL, (N_SHUFFLES, *values_SL.shape)), axis=2)
-    found, drawn = np.ptp(values_SL.mean(axis=0)), np.ptp(shuffled.mean(axis=1), axis=1)
-    as_wide = drawn >= found - ROUNDING * np.abs(values_SL).max()
-    return float(1 + as_wide.sum()) / (1 + N_SHUFFLES)
-
-
 def describe_importance(frame: pd.DataFrame) -> list[str]:
     """What the shares or ranges say, and what they cannot."""
     if frame.empty:
@@ -152,24 +139,37 @@ def _describe_ranges(frame: pd.DataFrame) -> list[str]:
         )
         sentences = [f"{text} an interaction here, and each factor has the range of its level means instead."]
     measured = frame[frame["importance"].notna()].sort_values("importance", ascending=False)
-    if measured.empty:
-        return sentences
-    row = measured.iloc[0]
+    of_one_seed, told = measured[measured["n_seeds"] == 1], measured[measured["n_seeds"] > 1]
+    if len(told):
+        sentences.append(_widest(told.iloc[0], is_only=len(measured) == 1, is_most=of_one_seed.empty))
+    for rows, text in (
+        (
+            told[told["state"] == NOT_SHOWN],
+            "No level of these is shown to differ from the baseline, so noise may be all there is",
+        ),
+        (told[~told["state"].isin((SHOWN, NOT_SHOWN))], "No verdict says whether these ranges are more than noise"),
+        (of_one_seed, "With one seed nothing says how much of a range is noise, and none is called the widest"),
+    ):
+        if len(rows):
+            decimals = decimals_of(rows["metric"].iloc[0])
+            listed = "; ".join(f"{r['factor']} ({number(r['importance'], decimals)})" for _, r in rows.iterrows())
+            sentences.append(f"{text}: {listed}.")
+    return sentences
+
+
+def _widest(row: pd.Series, is_only: bool, is_most: bool) -> str:
+    """The widest range, as an effect only where a verdict shows one."""
     metric, decimals = metric_phrase(row["metric"]), decimals_of(row["metric"])
     shown = f"{number(row['importance'], decimals)} {interval(row['low'], row['high'], decimals)}".strip()
-    basis = f"{count(row['n_seeds'], 'seed')}, {count(row['n_levels'], 'level')}"
-    most = "most, " if len(measured) > 1 else ""
     ends = f"from {row['lowest']} to {row['highest']}"
-    found = f"{capitalised(str(row['factor']))} moves {metric} {most}by {shown} {ends} ({basis})"
-    sentences.append(f"{found}; the ends were chosen after looking, and a range is never negative.")
-    small = measured[measured["p_shuffled"] > 1 - CONFIDENCE]
-    if len(small):
-        listed = "; ".join(f"{r['factor']} ({number(r['importance'], decimals)})" for _, r in small.iterrows())
-        text = (
-            "Ranges that shuffling the levels within each seed reaches in more than 5 of 100 cases, so noise may be all"
-        )
-        sentences.append(f"{text} there is: {listed}.")
-    return sentences
+    basis = f"{count(row['n_seeds'], 'seed')}, {count(row['n_levels'], 'level')}"
+    if row["state"] == SHOWN:
+        most = "most, " if is_most and not is_only else ""
+        found = f"{capitalised(str(row['factor']))} moves {metric} {most}by {shown} {ends} ({basis})"
+    else:
+        which = "The range" if is_only else "The widest range" if is_most else "The widest range over several seeds"
+        found = f"{which} of {metric} is that of {row['factor']}, {shown} {ends} ({basis})"
+    return f"{found}; the ends were chosen after looking, and a range is never negative."
 
 
 def _factorial_rows(data: StudyData) -> list[dict[str, object]]:
@@ -187,7 +187,7 @@ def _factorial_rows(data: StudyData) -> list[dict[str, object]]:
     about: dict[str, object] = {
         "metric": data.claim.primary, "n_arms": n_arms, "n_seeds": len(seeds), "seeds": " ".join(map(str, seeds)),
         "n_test": data.n_test, "repeatable": compute_repeatable(values), "enough_arms": n_arms >= LEAST_ARMS, "aliased": aliased,
-        "importance": math.nan, "low": math.nan, "high": math.nan, "p_shuffled": math.nan,
+        "importance": math.nan, "low": math.nan, "high": math.nan, "p_holm": math.nan, "state": "",
     }  # fmt: skip
     rows: list[dict[str, object]] = []
     for method in ("fanova", "ped_anova"):
@@ -219,7 +219,7 @@ def _importances_of(fields: dict[str, str], higher: bool, method: str, values: p
     return compute_importances(arms.reset_index(drop=True), higher, method)
 
 
-def _range_row(data: StudyData, factor: FactorInfo) -> dict[str, object]:
+def _range_row(data: StudyData, factor: FactorInfo, verdicts: pd.DataFrame) -> dict[str, object]:
     values = seed_values(data, data.claim.primary)
     values = values[values["seed"].isin(data.registered_seeds)]
     level_of = {factor.arm_at(level): str(level) for level in factor.levels}
@@ -237,8 +237,17 @@ def _range_row(data: StudyData, factor: FactorInfo) -> dict[str, object]:
     long = wide.reset_index().melt("seed", var_name="arm", value_name="value")
     low, high = compute_jackknife(_range_of(long), leave_out_blocks(long, _range_of))
     row |= {"importance": _range_of(long), "low": max(low, 0.0), "high": high, "repeatable": compute_repeatable(long)}
-    row |= {"p_shuffled": compute_shuffled_p(wide.to_numpy(), factor.name)}
+    judged = verdicts.loc[[arm for arm in wide if arm in verdicts.index]]
+    row |= {"p_holm": judged["p_holm"].min(), "state": _state_of(judged["verdict"])}
     return row | {"highest": level_of[str(means.idxmax())], "lowest": level_of[str(means.idxmin())]}
+
+
+def _state_of(verdicts: pd.Series) -> str:
+    """Whether a verdict shows an arm to differ; while none does, the first arm's that is still without one."""
+    if verdicts.isin(("better", "worse")).any():
+        return SHOWN
+    without = verdicts[verdicts.str.startswith("no verdict")]
+    return str(without.iloc[0]) if len(without) else NOT_SHOWN
 
 
 def _range_of(values: pd.DataFrame) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.typing import DataFrameGroupBy
 
+from analysis.judged import comparable_trials, judged_arms
 from analysis.load import StudyData
 from analysis.wording import metric_phrase, whole_percent
 from foresight.errors import RequestError, nearest_name
@@ -46,7 +47,8 @@ class Objective:
 class Objectives:
     """`means` has one row per arm; `values` [n_seeds, n_arms, n_objectives] the judged arms alone, in their order.
 
-    Judged are the arms with every registered seed, and none where fewer are registered than the claim asks for.
+    All arms are known to be scored on the same test images. Judged are those with every registered seed, and none where fewer
+    are registered than the claim asks for (`analysis.judged`). Without any arm everything is empty.
     """
 
     used: tuple[Objective, ...]
@@ -79,7 +81,9 @@ def check_objectives(data: StudyData, names: Sequence[str]) -> tuple[Objective, 
 def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> Objectives:
     """The objectives that tell this study's arms apart. Raises RequestError as `check_objectives` does."""
     asked = check_objectives(data, names)
-    rows = data.registered[data.registered[f"test/{data.claim.primary}"].notna()]
+    rows = comparable_trials(data)
+    if rows.empty:
+        return Objectives((), (), pd.DataFrame(), (), data.registered_seeds, np.empty((0, 0, 0)), np.empty((0, 0)))
     columns = pd.DataFrame({objective.name: _column(data, rows, objective.name) for objective in asked})
     by_arm = columns.groupby(rows["arm"].to_numpy(), sort=False)
     means = _means(by_arm)
@@ -173,8 +177,7 @@ def _judged_values(
     seeds = data.registered_seeds
     registered = rows["seed"].isin(seeds) & columns.notna().all(axis=1)
     counts = rows.loc[registered, "arm"].value_counts()
-    enough = len(seeds) >= data.claim.verdict_seeds
-    judged = tuple(arm for arm in data.arms if enough and counts.get(arm, 0) == len(seeds))
+    judged = tuple(arm for arm in judged_arms(data) if counts.get(arm, 0) == len(seeds))
     index = pd.MultiIndex.from_arrays([rows["seed"].astype(int), rows["arm"]])
     wide = columns.set_axis(index).reindex(pd.MultiIndex.from_product([seeds, judged]))
     return judged, seeds, wide.to_numpy().reshape(len(seeds), len(judged), columns.shape[1])

@@ -35,6 +35,7 @@ from analysis.front_states import (
     compute_p_not_dominated,
     decide_state,
 )
+from analysis.judged import EXPLORATION, UNKNOWN_IMAGES, why_unjudged
 from analysis.load import StudyData
 from analysis.objectives import (
     COSTS,
@@ -56,6 +57,12 @@ FRONT_COLUMNS = (
     "objectives", "phrases", "left_out", "n_arms", "n_judged", "n_seeds", "n_test", "n_on_front", "hypervolume", "low", "high",
     "reference", "knee", "p_knee",
 )  # fmt: skip
+UNMEASURED = "no verdict (cost unknown)"  # an objective that a registered trial did not measure
+REASONS = {  # why arms have no state, where it is not for want of seeds
+    EXPLORATION: "An exploration, which gives no arm a state; it has numbers of",
+    UNKNOWN_IMAGES: "Not known to be scored on the same test images, and so neither compared nor on a front",
+    UNMEASURED: "Without a cost at every registered seed, and so without a state",
+}
 DRAWS_FOR_VOLUME, DRAWS_FOR_VOLUME_OF_MANY, MANY_ARMS = 500, 100, 200  # a volume takes longer than a front
 
 
@@ -68,19 +75,17 @@ def build_pareto(data: StudyData, table: pd.DataFrame, names: Sequence[str] = DE
     found = read_objectives(data, names)
     costs = read_costs(data)
     rows = table[(table["kind"] == "arm") & (table["role"] == "primary") & table["mean"].notna()].set_index("arm")
-    frame = rows.loc[found.means.index].rename(columns={"mean": "quality"}).reset_index()
+    frame = rows.rename(columns={"mean": "quality"}).reset_index()
     frame = frame.drop(columns=[name for name in COSTS if name in frame]).merge(costs, left_on="arm", right_index=True)
     frame = frame.join(data.latency.reindex(columns=list(LATENCY_QUARTILES)).astype(float), on="arm")
     frame["objectives"] = " ".join(objective.name for objective in found.used)
-    points = found.means.to_numpy()
-    frame["on_front"] = on_front(points, found.maximise)
-    knee = find_knee(points, found.maximise)
-    frame["is_knee"] = [i == knee for i in range(len(frame))]
+    front, knee = _front_of_means(found)
+    frame["on_front"], frame["is_knee"] = frame["arm"].isin(front), frame["arm"] == knee
     states = _states(data, found)
     for column in ("p_front", "state", "dominated_by", "p_dominated", "n_rivals"):
         frame[column] = [states[arm][column] for arm in frame["arm"]]
     for name in (objective.name for objective in found.used if objective.name not in (QUALITY, *COSTS)):
-        frame[name] = found.means[name].to_numpy()
+        frame[name] = frame["arm"].map(found.means[name])
     extra = [name for name in found.means if name not in PARETO_COLUMNS]
     higher = bool((rows["direction"] == "higher").all())
     frame = frame.reindex(columns=[*PARETO_COLUMNS, *extra])
@@ -92,8 +97,11 @@ def build_fronts(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) -> 
 
     `hypervolume` is the share of the box between the best value of every objective and the reference point that the arms
     dominate, each objective scaled over this study's arms (so no other study's can be set beside it), its interval the
-    basic bootstrap's (Davison and Hinkley 1997), and empty where an arm lacks a registered seed.
+    basic bootstrap's (Davison and Hinkley 1997), and empty where an arm lacks a registered seed. No row where no arm is
+    known to be scored on the test images of another.
     """
+    if read_objectives(data, names).means.empty:
+        return pd.DataFrame(columns=list(FRONT_COLUMNS))
     sets = [tuple(names)]
     if len(names) > 2:
         sets += [(names[0], other) for other in names[1:]]
@@ -109,10 +117,14 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
     primary = metric_phrase(pareto["metric"].iloc[0])
     phrases = {QUALITY: primary} | {name: phrase for name, (_, phrase) in COSTS.items()}
     over = ", ".join(phrases.get(name) or metric_phrase(name) for name in pareto["objectives"].iloc[0].split())
-    sentences = [
-        f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. Numbers are shares of draws of the "
-        f"means of all arms together; sure is what paired tests also show at {whole_percent(1 - SURE)}, each arm by itself."
-    ]
+    sentences, is_judged = [], pareto["state"].isin((ON_FRONT, DOMINATED, AMBIGUOUS))
+    if over:
+        sentences.append(
+            f"Objectives: {over}; {n_range([int(n) for n in pareto['n_seeds']], 'seed')} an arm. Numbers are shares of draws of "
+            "the means of all arms together"
+        )
+        sure = f"; sure is what paired tests also show at {whole_percent(1 - SURE)}, each arm by itself."
+        sentences[0] += sure if is_judged.any() else "."
     for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
         rows = pareto[pareto["state"] == state]
         if state == DOMINATED:
@@ -121,9 +133,11 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
             named = [f"{row['arm']} ({row['p_front']:.2f})" for _, row in rows.iterrows()]
         if named:
             sentences.append(f"{verb}: {_listed(named)}.")
-    unjudged = pareto[~pareto["state"].isin((ON_FRONT, DOMINATED, AMBIGUOUS))]
-    if len(unjudged):
-        sentences.append(f"Without the registered seeds, and so without a state: {_listed(unjudged['arm'].tolist())}.")
+    for reason, mine in pareto[~is_judged].groupby(
+        pareto["state"].where(pareto["state"].isin(REASONS), ""), sort=False
+    ):
+        text = REASONS.get(str(reason), "Without the registered seeds, and so without a state")
+        sentences.append(f"{text}: {_listed(mine['arm'].tolist())}.")
     for arm in pareto.loc[pareto["is_knee"], "arm"]:
         sentences.append(f"The knee of the front of the means is {arm}.")
     return sentences
@@ -152,11 +166,9 @@ def describe_fronts(fronts: pd.DataFrame) -> list[str]:
 
 
 def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
-    states: dict[str, dict[str, Any]] = {}
-    n_of = data.registered["arm"].value_counts().to_dict()
-    for arm in found.means.index:
-        short = f"no verdict ({n_of.get(arm, 0)} of {data.claim.verdict_seeds} seeds)"
-        states[arm] = {"p_front": np.nan, "state": short, "dominated_by": "", "p_dominated": np.nan, "n_rivals": np.nan}
+    without = why_unjudged(data)
+    none: dict[str, Any] = {"p_front": np.nan, "dominated_by": "", "p_dominated": np.nan, "n_rivals": np.nan}
+    states = {arm: none | {"state": without.get(arm, UNMEASURED)} for arm in data.arms}
     if not found.judged:
         return states
     draws = _draw(found)
@@ -172,12 +184,21 @@ def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
     for i, arm in enumerate(found.judged):
         states[arm] = {
             "p_front": p_front[i],
-            "state": decide_state(p_front[i], p_not_apart[i], p_not_dominated[i], n_rivals[i]),
+            "state": without.get(arm) or decide_state(p_front[i], p_not_apart[i], p_not_dominated[i], n_rivals[i]),
             "dominated_by": found.judged[by[i]] if by[i] >= 0 else "",
             "p_dominated": p_dominated[i],
             "n_rivals": n_rivals[i],
         }
     return states
+
+
+def _front_of_means(found: Objectives) -> tuple[list[str], str | None]:
+    """The arms on the front of the means, and its knee."""
+    if found.means.empty:
+        return [], None
+    points, arms = found.means.to_numpy(), [str(arm) for arm in found.means.index]
+    knee = find_knee(points, found.maximise)
+    return [arms[i] for i in np.flatnonzero(on_front(points, found.maximise))], None if knee is None else arms[knee]
 
 
 def _draw(found: Objectives, n_draws: int = 0) -> np.ndarray:

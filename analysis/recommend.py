@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.judged import EXPLORATION, comparable_trials
 from analysis.load import StudyData, read_checked
 from analysis.objectives import COSTS, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
@@ -22,7 +23,7 @@ from foresight.storage.local import atomic_write_bytes
 
 RECOMMENDATION_COLUMNS = (
     "budget", "arm", "key", "metric", "quality", "low", "high", "n_seeds", "seeds", "n_test", "n_affordable", "n_arms",
-    "not_told_apart", *COSTS,
+    "not_told_apart", "state", *COSTS,
 )  # fmt: skip
 FILE_NAME = "recommended.json"
 
@@ -54,14 +55,19 @@ def build_recommendation(data: StudyData, table: pd.DataFrame, budget: Mapping[s
     """One row: the arm of the best mean primary metric within the budget; empty without a budget.
 
     Only arms with every registered seed are weighed. `not_told_apart` names the other affordable arms that the study's own
-    test, paired by seed, does not separate from it, adjusted over all pairs of them. Raises RequestError when the budget
-    pays for no arm, or the arm's trial stored no configuration.
+    test, paired by seed, does not separate from it, adjusted over all pairs of them; nothing separates the arms of an
+    exploration, which `state` says. Raises RequestError when the budget pays for no arm, or the arm's trial stored no
+    configuration.
     """
     if not budget:
         return pd.DataFrame(columns=list(RECOMMENDATION_COLUMNS))
     costs = read_costs(data)
     values = judged_values(data)
     judged = [arm for arm in data.arms if arm in set(values["arm"])]
+    if not judged and comparable_trials(data).empty:
+        raise RequestError(
+            f"no arm of '{data.name}' is known to be scored on the test images of another, so none can be recommended"
+        )
     if not judged:
         raise RequestError(
             f"no arm of '{data.name}' has the {data.claim.verdict_seeds} registered seeds that a recommendation needs"
@@ -91,8 +97,12 @@ def build_recommendation(data: StudyData, table: pd.DataFrame, budget: Mapping[s
     if _read_config(data, row["key"]) is None:
         raise RequestError(f"trial {row['key']} has no config.json, so no sweep could start from what is recommended")
     # The best was chosen by the numbers, so any pair might have been looked at.
-    rivals = compare_with(data, values, best, math.comb(len(affordable), 2)) if len(affordable) > 1 else pd.DataFrame()
-    row["not_told_apart"] = ", ".join(rivals.index[~(rivals["p_holm"] < data.claim.alpha)]) if len(rivals) else ""
+    row |= {"state": "", "not_told_apart": ", ".join(arm for arm in affordable if arm != best)}
+    if data.claim.exploratory:
+        row["state"] = EXPLORATION
+    elif len(affordable) > 1:
+        rivals = compare_with(data, values, best, math.comb(len(affordable), 2))
+        row["not_told_apart"] = ", ".join(rivals.index[~(rivals["p_holm"] < data.claim.alpha)])
     return pd.DataFrame([row], columns=list(RECOMMENDATION_COLUMNS))
 
 
@@ -108,7 +118,9 @@ def describe_recommendation(recommendation: pd.DataFrame) -> list[str]:
         sentences.append(
             f"{text}of {count(row['n_affordable'], 'affordable arm')} (of {row['n_arms']} with every registered seed)."
         )
-        if row["not_told_apart"]:
+        if row["state"] == EXPLORATION:
+            sentences.append("An exploration: nothing is tested, so it is not told apart from any other arm.")
+        elif row["not_told_apart"]:
             sentences.append(f"It is not told apart from {row['not_told_apart']}.")
     return sentences
 

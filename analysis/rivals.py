@@ -9,6 +9,7 @@ are Bonferroni's over the arms it might have been. Adjusted p-values are right i
 import numpy as np
 import pandas as pd
 
+from analysis.judged import judged_arms
 from analysis.load import StudyData
 from analysis.table import seed_values
 from foresight.compare import compute_differences
@@ -20,12 +21,10 @@ PREFIX = "arm "  # keeps the study's baseline apart from the arm that stands in 
 
 
 def judged_values(data: StudyData) -> pd.DataFrame:
-    """Primary metric by arm and seed, of the arms that have every registered seed; empty where too few are registered."""
+    """Primary metric by arm and seed, of the arms that may be compared (`analysis.judged`)."""
     values = seed_values(data, data.claim.primary)
-    values = values[values["seed"].isin(data.registered_seeds)]
-    counts = values["arm"].map(values["arm"].value_counts())
-    enough = len(data.registered_seeds) >= data.claim.verdict_seeds
-    return values[enough & (counts == len(data.registered_seeds))].reset_index(drop=True)
+    is_judged = values["arm"].isin(judged_arms(data)) & values["seed"].isin(data.registered_seeds)
+    return values[is_judged].reset_index(drop=True)
 
 
 def compare_with(data: StudyData, values: pd.DataFrame, arm: str, n_planned: int) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.capacity import CapacityAxis, find_capacity_axes
 from analysis.load import StudyData
+from analysis.objectives import merge_costs
 from analysis.resampling import draw_means
 from analysis.table import seed_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, quantity, signed
@@ -21,7 +22,7 @@ from foresight.config.trial import UNTRAINED_TASKS
 from foresight.metrics import METRICS
 
 SCALING_COLUMNS = (
-    "factor", "where", "metric", "law", "is_chosen", "formula", "gain", "low", "high", "smallest", "largest", "n_sizes",
+    "factor", "where", "metric", "law", "is_chosen", "formula", "gain", "low", "high", "smallest", "largest", "n_sizes", "n_arms",
     "n_seeds", "seeds", "n_test", "aicc", "delta_aicc", "exponent", "exponent_low", "exponent_high", "reason",
 )  # fmt: skip
 CURVE_COLUMNS = ("factor", "where", "metric", "law", "params_trained", "quality", "low", "high")
@@ -71,7 +72,7 @@ def fit_scaling(data: StudyData) -> list[ScalingFit]:
     for axis in find_capacity_axes(data):
         wide = values[values["arm"].isin(axis.arms)].pivot(index="seed", columns="arm", values="value")
         wide = wide.reindex(columns=list(axis.arms)).dropna()
-        if len(axis.arms) >= LEAST_SIZES and len(wide) >= LEAST_SEEDS:
+        if axis.n_sizes >= LEAST_SIZES and len(wide) >= LEAST_SEEDS:
             sizes = np.array(axis.params)
             grid = np.geomspace(sizes[0], sizes[-1], CURVE_POINTS)
             fits = fit_laws(sizes, wide.to_numpy(), grid, f"{axis.factor} {axis.where}")
@@ -92,7 +93,8 @@ def build_scaling(data: StudyData, fits: list[ScalingFit]) -> pd.DataFrame:
                     "factor": fit.axis.factor, "where": fit.axis.where, "metric": data.claim.primary, "law": law.law,
                     "is_chosen": law.law == fit.chosen, "formula": law.formula, "gain": law.curve[-1] - law.curve[0],
                     "low": low, "high": high, "smallest": fit.axis.params[0], "largest": fit.axis.params[-1],
-                    "n_sizes": len(fit.axis.arms), "n_seeds": len(fit.seeds), "seeds": " ".join(map(str, fit.seeds)),
+                    "n_sizes": fit.axis.n_sizes, "n_arms": len(fit.axis.arms),
+                    "n_seeds": len(fit.seeds), "seeds": " ".join(map(str, fit.seeds)),
                     "n_test": data.n_test, "aicc": law.aicc, "delta_aicc": law.aicc - best, "exponent": law.exponent,
                     **dict(zip(("exponent_low", "exponent_high"), _interval(law.exponent_draws), strict=True)),
                     "reason": fit.reason if law.law == fit.chosen else law.unidentified,
@@ -122,7 +124,8 @@ def describe_scaling(scaling: pd.DataFrame) -> list[str]:
         decimals, phrase = decimals_of(row["metric"]), metric_phrase(row["metric"])
         where = f" ({row['where']})" if row["where"] else ""
         ends = f"{quantity(row['smallest'])} to {quantity(row['largest'])}"
-        basis = f"{count(row['n_sizes'], 'size')} from {ends} trained parameters"
+        of_arms = f" of {row['n_arms']} arms" if row["n_arms"] > row["n_sizes"] else ""
+        basis = f"{count(row['n_sizes'], 'size')}{of_arms} from {ends} trained parameters"
         told = lines.loc[(row["factor"], row["where"])] if row["law"] == "constant" else row
         shown = f"{number(told['gain'], decimals)} {interval(told['low'], told['high'], decimals)}"
         by = "a line in log N would change it by" if row["law"] == "constant" else "it changes by"
@@ -162,7 +165,7 @@ def fit_law(law: str, sizes: np.ndarray, values: np.ndarray, grid: np.ndarray, k
         exponent_draws=exponents,
         curve=curve[0],
         draws=curves,
-        unidentified=_why_unidentified(law, n_sizes, exponent[0]),
+        unidentified=_why_unidentified(law, merge_costs(pd.Series(sizes)).nunique(), exponent[0]),
     )
 
 

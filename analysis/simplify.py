@@ -1,6 +1,7 @@
 """Simplification: per cost, the cheapest arm that is shown to be non-inferior to the best one, and what it saves.
 
-In: a study. Out: a frame with SIMPLIFY_COLUMNS, one row per arm that has every registered seed, best first.
+In: a study. Out: a frame with SIMPLIFY_COLUMNS, one row per arm that has every registered seed, best first. An exploration
+has its means, differences and savings, and nothing tested: no p-value, interval or state, and nothing that is the cheapest.
 
 The best arm is chosen by the numbers, so a test against it alone would flatter nobody else and forgive chance: it may be
 best by luck. An arm therefore counts as non-inferior to the best only if it is shown to be non-inferior to every other arm,
@@ -13,6 +14,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from analysis.judged import EXPLORATION
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
@@ -56,6 +58,9 @@ def build_simplification(data: StudyData) -> pd.DataFrame:
             row |= {name: against[best][name][arm] for name in ("difference", "low", "high")}
         rows.append(row | _savings(data, arm, best) | {cost: costs[cost][arm] for cost in COSTS})
     frame = pd.DataFrame(rows, columns=list(SIMPLIFY_COLUMNS))
+    if data.claim.exploratory:
+        frame[["p", "p_holm", "low", "high"]] = math.nan
+        return frame.assign(rival="", cheapest_in="", state=EXPLORATION)
     frame["p_holm"] = compute_holm(frame["p"].tolist(), len(data.arms))
     shown = frame["p_holm"] < data.claim.alpha
     frame["state"] = [
@@ -75,6 +80,8 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
     sentences = [
         f"{best['arm']} has the best mean {metric_phrase(metric)}, {number(best['quality'], decimals)} ({basis})."
     ]
+    if best["state"] == EXPLORATION:
+        return [*sentences, "An exploration: nothing is tested, so no arm is shown to be non-inferior to it, or worse."]
     for cost, (_, phrase) in COSTS.items():
         known = frame[frame[cost].notna()]
         if len(known) < len(frame) or known[cost].max() <= known[cost].min() * (1 + SAME_COST):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.amendments import amended_note
 from analysis.criteria import build_criteria
+from analysis.judged import EXPLORATION
 from analysis.load import StudyData
 from analysis.looks import describe_test, lacks_trials, last_tests, next_level
 from analysis.missing_seeds import count_failed, seed_share
@@ -28,7 +29,6 @@ VERDICT_COLUMNS = (
     "estimate", "low", "high", "p_holm", "p_noninferior_holm", "margin", "method",
     "more_seeds", "target", "acceptable", "failure", "band", "sentence", "keys",
 )  # fmt: skip
-EXPLORATION = "no verdict (exploration)"  # of a claim that says so: its arms were proposed by what earlier ones scored
 
 
 def build_verdicts(data: StudyData, table: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
@@ -144,7 +144,8 @@ def _arm_sentence(
     if n_pairs == 0:
         return f"{row['arm']}: {verdict}, {why_none}."
     if verdict in ("better", "worse"):
-        low, high = sorted((abs(row["difference_low"]), abs(row["difference_high"])))
+        sign = math.copysign(1.0, row["difference"])  # `better by` and `worse by` count along the difference
+        low, high = sorted((sign * row["difference_low"], sign * row["difference_high"]))
         size = f"{number(abs(row['difference']), decimals)} {interval(low, high, decimals)} {phrase}"
         is_within = verdict == "worse" and row["p_noninferior_holm"] < claim.alpha
         within = f", which is within the margin of {claim.margin:g} (adjusted p {p_noninferior})" if is_within else ""
@@ -156,12 +157,18 @@ def _arm_sentence(
     if verdict == "undecided":
         basis += f"; adjusted p {p_differs} for a difference, {p_noninferior} for non-inferiority"
         if not math.isnan(more_seeds):
-            further = _more_seeds_phrase(more_seeds)
-            outlook = f" If it stays as found, {further} would decide it at {percent(claim.power)} power."
+            outlook = f" {_outlook(more_seeds, n_pairs, claim)}"
     return f"{row['arm']}: {verdict}, {phrase} differs from the baseline by {shown} ({basis}).{outlook}"
 
 
-def _more_seeds_phrase(more_seeds: float) -> str:
-    if math.isinf(more_seeds):
-        return f"more than {MOST_FURTHER_SEEDS} more seeds"
-    return f"about {count(int(more_seeds), 'more seed')}"
+def _outlook(more_seeds: float, n_pairs: int, claim: Claim) -> str:
+    """What would decide an undecided arm: the seeds of a later look, or else a new claim, as this one's are fixed."""
+    power = f"at {percent(claim.power)} power"
+    n_more = MOST_FURTHER_SEEDS if math.isinf(more_seeds) else int(more_seeds)
+    about = "more than" if math.isinf(more_seeds) else "about"
+    if claim.spending is not None:
+        return f"If it stays as found, {about} {count(n_more, 'more seed')} would decide it {power}."
+    return (
+        f"If it stays as found, a new claim, declared before its trials, would decide it with {about} "
+        f"{n_pairs + n_more} seeds {power}; more seeds of this one change no verdict."
+    )

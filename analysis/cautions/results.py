@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 
+from analysis.capacity import MOST_AXES, list_capacity_axes
 from analysis.cautions.caution import Caution, listed
 from analysis.load import StudyData
+from analysis.rivals import compare_with, confidence_of_chosen, judged_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, whole_percent
 from foresight.config.trial import UNTRAINED_TASKS
 from foresight.metrics import METRICS
@@ -27,6 +29,7 @@ def result_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *_at_a_bound(data),
         *_saturated_images(data),
         *_typed(data),
+        *_too_many_axes(data),
     ]
 
 
@@ -76,30 +79,60 @@ def _no_trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
 
 
 def _tied(data: StudyData, table: pd.DataFrame) -> list[Caution]:
-    """The arm with the best mean, where the intervals of others reach into its own."""
+    """The arm with the best mean, where the intervals of others reach into its own: whether that leaves it the best.
+
+    Intervals of two arms also hold what a seed does to both, so that they may overlap although the arms differ at every
+    seed alike. Which others are apart is therefore said by the difference paired by seed, whose interval is right
+    although the best was chosen by the numbers (`analysis.rivals`), and against the baseline by the verdict as well.
+    """
     metric = data.claim.primary
     arms = table[(table["kind"] == "arm") & (table["role"] == "primary") & table["low"].notna()]
     if len(arms) < 2:
         return []
     higher = METRICS[metric].direction == "higher"
-    arms = arms.sort_values("mean", ascending=not higher, kind="stable")
+    arms = arms.sort_values("mean", ascending=not higher, kind="stable").set_index("arm")
     best, others = arms.iloc[0], arms.iloc[1:]
     reach = others[others["high"] >= best["low"] if higher else others["low"] <= best["high"]]
-    # Arm and baseline are paired: where their difference is decided, how far their own intervals reach is no matter.
-    if best["arm"] == BASELINE:
-        reach = reach[~(reach["p_holm"] < data.claim.alpha)]
-    elif best["p_holm"] < data.claim.alpha:
-        reach = reach[reach["arm"] != BASELINE]
     if reach.empty:
         return []
-    decimals = decimals_of(metric)
-    shown = [
-        f"{row['arm']} ({number(row['mean'], decimals)} {interval(row['low'], row['high'], decimals)})"
-        for row in [best.to_dict(), *reach.head(1).to_dict("records")]
-    ]
-    text = f"No arm is the best by {metric_phrase(metric)}: the interval of {shown[0]} overlaps "
-    text += f"{count(len(reach), 'interval')} of others" if len(reach) > 1 else "that of another"
-    return [Caution("tied", f"{text}, first {shown[1]}." if len(reach) > 1 else f"{text}, {shown[1]}.")]
+    apart, decimals, phrase = _apart_from(data, str(best.name), arms), decimals_of(metric), metric_phrase(metric)
+    shown = {
+        str(arm): f"{arm} ({number(row['mean'], decimals)} {interval(row['low'], row['high'], decimals)})"
+        for arm, row in arms.iterrows()
+    }
+    tied = [str(arm) for arm in reach.index if arm not in apart]
+    if not tied:
+        first = str(reach.index[0])
+        difference, low, high = (number(value, decimals) for value in apart[first])
+        text = (
+            f"{shown[str(best.name)]} has the best mean {phrase} and its interval overlaps that of {shown[first]}, but "
+        )
+        return [
+            Caution("tied", f"{text}paired by seed they are apart: {first} differs by {difference} [{low}, {high}].")
+        ]
+    text = f"No arm is shown to be the best by {phrase}: the interval of {shown[str(best.name)]} overlaps "
+    text += f"{count(len(tied), 'interval')} of others" if len(tied) > 1 else "that of another"
+    untold = (
+        f"{', first' if len(tied) > 1 else ','} {shown[tied[0]]}, and no difference paired by seed tells them apart"
+    )
+    return [Caution("tied", f"{text}{untold}.")]
+
+
+def _apart_from(data: StudyData, best: str, arms: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
+    """The arms that are told apart from the best, with their difference from it and its interval; none without a test."""
+    values = judged_values(data)
+    if data.claim.exploratory or best not in set(values["arm"]):
+        return {}
+    rows = compare_with(data, values, best, len(data.arms))
+    # As the interval without zero, but that differences which are all the same show no noise: a sign test.
+    is_apart = rows["p"] < 1 - confidence_of_chosen(len(rows))
+    judged = arms["p_holm"] < data.claim.alpha  # the verdicts, which this may not contradict
+    if best == BASELINE:
+        is_apart |= rows.index.isin(judged.index[judged])
+    elif judged[best]:
+        is_apart |= rows.index == BASELINE
+    numbers = rows.loc[is_apart, ["difference", "low", "high"]]
+    return {str(arm): (d, low, high) for arm, d, low, high in numbers.itertuples()}
 
 
 def _seedless_arms(data: StudyData) -> list[Caution]:
@@ -147,6 +180,19 @@ def _saturated_images(data: StudyData) -> list[Caution]:
             text = f"{METRICS[metric].label} is at its bound of {bound:g} on most {data.items} in {listed(named)}."
             found += [Caution("saturated", text)] if named else []
     return found
+
+
+def _too_many_axes(data: StudyData) -> list[Caution]:
+    """Pairs of sizes that a table of efficiency would have, and a large factorial has none of."""
+    n_axes = len(list_capacity_axes(data))
+    if n_axes <= MOST_AXES:
+        return []
+    text = f"Sizes can be compared along {n_axes} axes, one for each combination of the other factors' levels, and more than "
+    return [
+        Caution(
+            "capacity", f"{text}{MOST_AXES} are not: no pair of sizes has its efficiency here, and no law is fitted."
+        )
+    ]
 
 
 def _typed(data: StudyData) -> list[Caution]:

@@ -1,5 +1,7 @@
 """What a reader must know: each caution from a small run log with one thing odd, and none without it."""
 
+import numpy as np
+import pytest
 from odd_logs import LAYERS, ODD, rewrite, samples_of
 from study_writer import CLAIM, StudyWriter, space
 
@@ -33,12 +35,35 @@ def exact(values: dict[str, tuple[float, ...]]):
 
 
 def test_the_best_arm_whose_interval_overlaps_the_next(cautions):
-    close = {"baseline": (0.61, 0.62, 0.63), ODD: (0.612, 0.622, 0.631), "fusion.layers=6": (0.1, 0.11, 0.12)}
-    text = cautions(change_row=exact(close), n_seeds=3)["tied"]
-    assert text.startswith("No arm is the best by mask IoU: the interval of fusion.layers=2 (0.622 [")
+    close = {"baseline": (0.61, 0.62, 0.63), ODD: (0.612, 0.619, 0.632), "fusion.layers=6": (0.1, 0.11, 0.12)}
+    claim = Claim("?", "mask_iou", 0.02, 0.05, 3)
+    text = cautions(change_row=exact(close), n_seeds=3, claim=claim)["tied"]
+    assert text.startswith("No arm is shown to be the best by mask IoU: the interval of fusion.layers=2 (0.621 [")
     assert "overlaps that of another, baseline (0.620 [" in text
+    assert text.endswith(", and no difference paired by seed tells them apart.")
     apart = close | {ODD: (0.912, 0.922, 0.931)}
-    assert "tied" not in cautions(change_row=exact(apart), n_seeds=3)
+    assert "tied" not in cautions(change_row=exact(apart), n_seeds=3, claim=claim)
+
+
+BLOCK = np.array([-0.06, -0.03, 0.0, 0.03, 0.06])  # what a seed does to every arm
+PAIRED = {"baseline": 0.3 + BLOCK, ODD: 0.6 + BLOCK, "fusion.layers=6": 0.63 + BLOCK}
+NOISE = np.array([0.001, -0.001, 0, 0.001, -0.001])
+
+
+def test_intervals_that_overlap_only_by_what_a_seed_does_to_both_arms(cautions):
+    """At every seed 6 layers are 0.03 better than 2 layers: pairing sees it, and the arms' own intervals do not."""
+    values = PAIRED | {"fusion.layers=6": PAIRED["fusion.layers=6"] + NOISE}
+    text = cautions(change_row=exact(values), n_seeds=5, claim=Claim("?", "mask_iou", 0.02, 0.05, 5))["tied"]
+    assert text.startswith("fusion.layers=6 (0.630 [")
+    assert "has the best mean mask IoU and its interval overlaps that of fusion.layers=2 (0.600 [" in text
+    assert "but paired by seed they are apart: fusion.layers=2 differs by −0.030 [−0.032, −0.028]." in text
+
+
+@pytest.mark.parametrize(("n_seeds", "noise"), [(4, NOISE), (5, 0 * NOISE)])
+def test_too_few_seeds_or_a_difference_without_noise_tell_no_arms_apart(cautions, n_seeds, noise):
+    values = PAIRED | {"fusion.layers=6": PAIRED["fusion.layers=6"] + noise}
+    text = cautions(change_row=exact(values), n_seeds=n_seeds, claim=Claim("?", "mask_iou", 0.02, 0.05, 5))["tied"]
+    assert text.startswith("No arm is shown to be the best by mask IoU: the interval of fusion.layers=6 (")
 
 
 def test_the_best_arm_where_lower_is_better(cautions):

@@ -58,7 +58,26 @@ def test_two_by_two_by_hand(tmp_path):
     assert terms["variance_share"].tolist() == pytest.approx([0.11**2 / total, 0.05**2 / total, 0.01**2 / total])
     # F of layers: the squared t of -0.106, -0.110, -0.114
     assert terms.loc["layers", "f"] == pytest.approx((0.11 / (0.004 / math.sqrt(3))) ** 2)
-    assert terms.loc["layers × queries", "p"] == 0  # the same in every seed, to rounding
+    # the same in every seed, to rounding: a sign test of three
+    assert (terms.loc["layers × queries", "f"], terms.loc["layers × queries", "p"]) == (math.inf, 0.25)
+
+
+def test_effects_that_are_the_same_at_every_seed_are_a_sign_test_as_the_arms_are(tmp_path):
+    """A metric that moves in steps: without noise to be seen, three seeds show nothing."""
+    study = write(tmp_path, SMALL, lambda f, s: 0.5 + 0.25 * (f.layers == 4))
+    terms = study.factorial_terms().set_index("term")
+    assert terms["p"].to_dict() == {"layers": 0.25, "queries": 1.0, "layers × queries": 1.0}
+    assert terms.loc["layers", "p_holm"] == 0.5
+    assert describe_factorial_terms(study.factorial_terms())[0].startswith("None of 2 main effects on mask IoU shown")
+    arms = study.verdicts().query("kind == 'arm'")
+    assert not arms["verdict"].isin(["better", "worse"]).any()
+
+
+@pytest.mark.parametrize("n_blocks", [2, 3, 7])
+def test_several_coefficients_without_noise_have_the_p_of_one(n_blocks):
+    constant = np.tile([0.1, -0.2, 0.05], (n_blocks, 1))
+    assert compute_f_test(constant, np.diag([1.0, 2.0, 3.0]), 1.0).p == 2.0 ** (1 - n_blocks)
+    assert compute_f_test(0 * constant, np.eye(3), 1.0).p == 1
 
 
 def test_f_is_that_of_repeated_measures_in_statsmodels(tmp_path):

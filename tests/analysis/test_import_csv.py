@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 import analysis
 from analysis.__main__ import app
+from analysis.efficiency import describe_efficiency
 from analysis.gate import closed_by
 from analysis.results_file import build_results
 from foresight.runlog import RunLog
@@ -93,6 +94,19 @@ def test_a_published_ratio_is_recomputed_from_its_parts(command, tmp_path):
     rows = analysis.load(tmp_path / "runs" / "published").param_efficiency().query("basis == 'claim'").set_index("arm")
     assert rows.loc["10M", "efficiency"] == pytest.approx(1.16495322, abs=1e-7)  # the study's headline
     assert "is above 1 although the reference is the larger" in rows.loc["10M", "warnings"]
+
+
+def test_what_nobody_here_counted_or_paired_is_not_said_to_be(command, tmp_path):
+    command(PUBLISHED.replace("0.5806866, 8109952", "0.5806866, "), "--reference", "baseline")
+    frame = analysis.load(tmp_path / "runs" / "published").param_efficiency()
+    said = " ".join(describe_efficiency(frame))
+    assert "of values published without a seed, and so not paired: 1 is parity" in said
+    assert "Parameters are as they were published, and nobody here counted them." in said
+    warnings = frame.set_index("arm").loc["10M", "warnings"]
+    assert (
+        "Efficiency 1.165 is above 1 and the size of 10M is not known: if the reference is the larger, it may"
+        in warnings
+    )
 
 
 def test_the_command_analyses_it_and_its_gate_stays_closed(command, tmp_path):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import math
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from analysis.importance import (
     LEAST_ARMS,
     compute_importances,
     compute_repeatable,
-    compute_shuffled_p,
     describe_importance,
 )
 from foresight.space import Factor
@@ -133,13 +131,58 @@ def test_one_at_a_time_has_ranges_and_says_why(tmp_path):
     assert "fusion layers (" in sentences[2]
 
 
-def test_shuffling_by_hand():
-    # two levels, the second always higher: of 2^5 ways to swap within seeds, 2 give as wide a range
-    p = compute_shuffled_p(np.array([[0.0, 1.0]] * 5), "x")
-    assert p == pytest.approx(2 / 32, abs=0.025)
-    assert p == compute_shuffled_p(np.array([[0.0, 1.0]] * 5), "x")
-    assert compute_shuffled_p(np.array([[0.5, 0.5]] * 5), "x") == 1
-    assert math.isnan(compute_shuffled_p(np.array([[0.0, 1.0]]), "x"))
+def two_levels(folder, values, claim=CLAIM, n_seeds=5):
+    """A study of layers alone: `values` of the baseline, 4 layers, and of 2 layers by seed."""
+    arms = dict(zip(("baseline", "fusion.layers=2"), values, strict=True))
+
+    def change(trial, row):
+        return row | {"test/mask_iou": arms[trial.arm.name][trial.seed]}
+
+    few = space((Factor("layers", "fusion.layers", (2, 4)),))
+    return analysis.load(StudyWriter(folder / "s", space=few, change_row=change, claim=claim, n_seeds=n_seeds).write())
+
+
+BASE = np.array([0.50, 0.51, 0.49, 0.52, 0.50])
+
+
+def test_a_factor_of_two_levels_is_called_what_the_verdict_on_its_arm_says(tmp_path):
+    study = two_levels(tmp_path, (BASE, BASE - [0.2, 0.201, 0.199, 0.2, 0.202]))
+    verdict = study.verdicts().query("kind == 'arm'").iloc[0]
+    row = study.importance().iloc[0]
+    assert (verdict["verdict"], row["state"], row["p_holm"]) == ("worse", "shown", verdict["p_holm"])
+    sentences = describe_importance(study.importance())
+    assert sentences[1].startswith("Layers moves mask IoU by 0.200 [")
+    assert "noise" not in " ".join(sentences[1:])
+
+
+def test_a_range_that_no_verdict_stands_behind_may_be_noise(tmp_path):
+    # a range of 0.02 at p 0.106; then the same seed by seed, which five seeds show at 1/16
+    for steps in ((0.05, -0.005, 0.03, 0.005, 0.02), (0.25,) * 5):
+        study = two_levels(tmp_path / str(steps[0]), (BASE, BASE + steps))
+        sentences = describe_importance(study.importance())
+        assert study.importance()["state"].tolist() == ["not shown"]
+        assert sentences[1].startswith("The range of mask IoU is that of layers, ")
+        assert sentences[2].startswith(
+            "No level of these is shown to differ from the baseline, so noise may be all there is: lay"
+        )
+
+
+def test_one_seed_says_nothing_of_noise_and_calls_no_factor_the_most(tmp_path):
+    study = two_levels(tmp_path, (BASE, BASE - 0.2), n_seeds=1)
+    sentences = describe_importance(study.importance())
+    assert study.importance()["state"].tolist() == ["no verdict (1 of 5 seeds)"]
+    assert sentences[1:] == [
+        "With one seed nothing says how much of a range is noise, and none is called the widest: layers (0.200)."
+    ]
+
+
+def test_ranges_before_all_seeds_or_of_an_exploration_are_without_a_verdict(tmp_path):
+    exploration = dataclasses.replace(CLAIM, criteria=(), exploratory=True)
+    for claim, n_seeds in ((CLAIM, 4), (exploration, 5)):
+        study = two_levels(tmp_path / str(n_seeds), (BASE, BASE - [0.2, 0.201, 0.199, 0.2, 0.202]), claim, n_seeds)
+        sentences = describe_importance(study.importance())
+        assert sentences[1].startswith("The range of mask IoU is that of layers, 0.200 [")
+        assert sentences[2:] == ["No verdict says whether these ranges are more than noise: layers (0.200)."]
 
 
 def test_repeatable_by_hand():

@@ -8,6 +8,7 @@ from study_writer import StudyWriter, space
 
 import analysis
 from analysis.capacity import find_capacity_axes
+from analysis.efficiency import describe_efficiency
 from analysis.scaling_law import (
     CURVE_COLUMNS,
     LAWS,
@@ -71,6 +72,39 @@ def test_sizes_that_do_not_differ_are_no_axis(write_study):
     assert find_capacity_axes(study.data) == ()
     assert study.scaling().empty
     assert study.param_efficiency().empty
+
+
+def test_two_arms_of_one_size_are_no_pair_and_cost_the_axis_no_other(write_study):
+    """Measured 100 k, 104 k, 300 k and 900 k: three sizes, and five of the six pairs."""
+    counted = dict(zip(BUDGETS, (100_000, 104_000, 300_000, 900_000), strict=True))
+
+    def change(trial, row):
+        return sized(trial, row) | {"cost/params_trained": counted[trial.config.adapter.budget_params]}
+
+    study = analysis.load(write_study(space=adapter_space(), change_row=change))
+    (axis,) = find_capacity_axes(study.data)
+    assert (axis.params, axis.n_sizes) == (tuple(counted.values()), 3)
+    frame = study.param_efficiency()
+    assert len(frame) == 5
+    assert set(zip(frame["params_trained"], frame["reference_params"], strict=True)) == {
+        (100_000, 300_000), (100_000, 900_000), (104_000, 300_000), (104_000, 900_000), (300_000, 900_000),
+    }  # fmt: skip
+    assert "Sizes within 5 % of each other count as one, and two arms of one size are no pair." in describe_efficiency(
+        frame
+    )
+    scaling = study.scaling()
+    assert scaling[["n_sizes", "n_arms"]].drop_duplicates().to_numpy().tolist() == [[3, 4]]
+    assert "3 sizes of 4 arms from 100 k to 900 k trained parameters" in describe_scaling(scaling)[0]
+    assert scaling.set_index("law")["reason"]["power"] == "3 sizes lie on one exactly, so nothing tests it"
+
+
+def test_more_axes_than_anybody_reads_are_left_out_and_that_is_said(write_study):
+    weights = Factor("weight", "fusion.vlm_weight", (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
+    factors = (Factor("layers", "fusion.layers", (2, 4)), weights, Factor("VLM layer", "vlm.layer", ("8", "final")))
+    study = analysis.load(write_study(space=space(factors, "factorial"), n_seeds=1, with_latency=False))
+    assert find_capacity_axes(study.data) == ()
+    (text,) = [caution.text for caution in study.cautions() if caution.kind == "capacity"]
+    assert text.startswith("Sizes can be compared along 14 axes") and "no pair of sizes has its efficiency here" in text
 
 
 def test_a_factorial_has_an_axis_for_each_combination_of_the_other_factors(write_study):

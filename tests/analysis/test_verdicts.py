@@ -84,7 +84,7 @@ def test_adjustment_is_over_all_14_arms(write_study):
     assert "adjusted p 1.000 for a difference, 0.065 for non-inferiority" in row["sentence"]
 
 
-def test_an_undecided_arm_says_how_many_more_seeds_would_decide_it(write_study):
+def test_an_undecided_arm_says_how_many_seeds_a_new_claim_would_need(write_study):
     steps = dict.fromkeys(("fusion.layers=2", "dinov2.size=B"), (-0.025, -0.01, 0, 0.01, 0.025))
     claims = {"plain": CLAIM, "sure": replace(CLAIM, power=0.99), "narrow": replace(CLAIM, margin=0.0002)}
     rows = {}
@@ -95,11 +95,14 @@ def test_an_undecided_arm_says_how_many_more_seeds_would_decide_it(write_study):
     # no difference, so non-inferiority decides, one-sided at 0.05 / 2: t = 0.02 / (0.0190394 / sqrt(n)) with n - 1
     # degrees of freedom has a chance of 0.8 or more from n = 10 on (scipy.stats.nct: 0.788 at 9, 0.840 at 10)
     assert rows["plain"]["more_seeds"] == 5
-    assert rows["plain"]["sentence"].endswith("If it stays as found, about 5 more seeds would decide it at 80 % power.")
+    assert rows["plain"]["sentence"].endswith(
+        "If it stays as found, a new claim, declared before its trials, would decide it with about 10 seeds at 80 % power; "
+        "more seeds of this one change no verdict."
+    )
     assert 5 < rows["sure"]["more_seeds"] < 20
     assert "at 99 % power" in rows["sure"]["sentence"]
     assert math.isinf(rows["narrow"]["more_seeds"])
-    assert "more than 100 more seeds would decide it" in rows["narrow"]["sentence"]
+    assert "would decide it with more than 105 seeds" in rows["narrow"]["sentence"]
 
 
 def test_worse_within_the_margin_says_so(write_study):
@@ -107,6 +110,17 @@ def test_worse_within_the_margin_says_so(write_study):
     row = verdict_of(analysis.load(write_study(change_row=exact_differences(steps))).verdicts(), "fusion.layers=2")
     assert row["verdict"] == "worse"
     assert "which is within the margin of 0.02 (adjusted p below 0.001)" in row["sentence"]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_interval_that_crosses_zero_keeps_its_sign(write_study, sign):
+    # sd 0.0215058 over 5 seeds: 0.02 +- 2.776445 * 0.0096177 = [-0.007, 0.047], and p 0.106, a verdict at alpha 0.2
+    steps = {"fusion.layers=2": tuple(sign * step for step in (0.05, -0.005, 0.03, 0.005, 0.02))}
+    claim = replace(CLAIM, alpha=0.2)
+    study = analysis.load(write_study(space=FEW_ARMS, claim=claim, change_row=exact_differences(steps)))
+    row = verdict_of(study.verdicts(), "fusion.layers=2")
+    assert row["verdict"] == ("better" if sign > 0 else "worse")
+    assert f"is {row['verdict']} than the baseline by 0.020 [−0.007, 0.047] mask IoU" in row["sentence"]
 
 
 def test_more_seeds_change_no_verdict(write_study, complete_study):
