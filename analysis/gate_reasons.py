@@ -88,9 +88,12 @@ def _what_lacks(data: StudyData) -> str:
 
 
 def _trivial(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
-    """Criteria that are met, and that a predictor which ignores its input would meet as well."""
+    """Criteria that are met, and that a predictor which ignores its input would meet as well.
+
+    Not asked of a metric without a floor: there such a predictor is good by doing nothing, and no model has to beat it.
+    """
     found = []
-    for row in _met(verdicts):
+    for row in (row for row in _met(verdicts) if METRICS[row["metric"]].has_floor):
         metric, decimals = row["metric"], decimals_of(row["metric"])
         sign = 1 if METRICS[metric].direction == "higher" else -1
         names = [name for name in data.predictors if name not in CEILINGS]

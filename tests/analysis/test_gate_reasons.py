@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import yaml
 from gate_studies import MET, SWEEP, WAIVER, waivers_yaml
+from study_writer import SET_HASHES
 from study_writer import SWEEP as TINY_SWEEP
 
 import analysis
@@ -104,6 +105,33 @@ def test_what_a_trivial_predictor_does_as_well_opens_no_gate(write_full, run_ana
     assert run_analysis("p2_end_to_end", "--gate").exit_code == 3
     results = build_results(study)
     assert (results.assessment.success_criteria_met, results.recommendation) == (None, "investigate")
+
+
+ON_CLIPS = replace(MET, criteria=(*MET.criteria, Criterion("temporal_lpips_variance", 0.02, 0.02, 0.05, on="clips")))
+
+
+def with_clips(trial, row):
+    """A reconstruction that flickers a little, and a still picture that does not."""
+    clips = {"n": 6, "hash": SET_HASHES["data/test_hash"], "temporal_lpips_variance": 0.01 + trial.seed / 1000}
+    clips |= {"baseline/mean_image/temporal_lpips_variance": 0.0}
+    return row | {f"heldout/clips/{name}": value for name, value in clips.items()}
+
+
+def test_a_still_picture_is_no_floor_for_steadiness(write_full):
+    """It has the best value there is by drawing nothing of the clip, so nobody is asked to beat it."""
+    study = analysis.load(write_full("p2_end_to_end", claim=ON_CLIPS, change_row=with_clips))
+    assert (closed_by(study.gate()), state_of(study.gate())) == ([], "met")
+
+
+def test_a_study_of_steadiness_is_not_cautioned_for_its_trivial_predictors(write_full):
+    claim = replace(MET, primary="temporal_lpips_variance", criteria=())
+
+    def change(scores):
+        return lambda trial, row: row | {"test/temporal_lpips_variance": 0.01 + trial.seed / 1000} | scores
+
+    for scores in ({"baseline/mean_image/temporal_lpips_variance": 0.0}, {}):
+        study = analysis.load(write_full("p2_end_to_end", claim=claim, change_row=change(scores)))
+        assert not {"trivial", "no_trivial"} & {caution.kind for caution in study.cautions()}
 
 
 EFFICIENT = replace(
