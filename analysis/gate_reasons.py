@@ -112,10 +112,12 @@ def _ratios(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
     """What an efficiency that is met lacks to say anything: a reference that had converged, a limit that is no ratio."""
     ratios = [row for row in _met(verdicts) if FORMULAS.get(row["metric"]) is compute_param_efficiency]
     plain = {(c.metric, c.on) for c in data.claim.criteria}
-    unconverged = describe_unconverged(data, data.claim.reference) if ratios else ""
-    found = [("not converged", f"{unconverged} An efficiency against it opens no gate.")] if unconverged else []
+    found = []
     for ratio in ratios:
         source = str(METRICS[ratio["metric"]].compares).removeprefix("test/")
+        unconverged = describe_unconverged(data, data.claim.reference, source)
+        if unconverged:
+            found.append(("not converged", f"{unconverged} An efficiency against it opens no gate."))
         if (source, ratio["on"]) not in plain:
             text = f"The claim asks for {metric_phrase(ratio['metric'])} and sets no limit to {metric_phrase(source)} itself"
             found.append(("ratio alone", f"{text}: two bad models have a good ratio."))
