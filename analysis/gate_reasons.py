@@ -24,7 +24,7 @@ def find_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list[t
         found.append(("no criterion", "The claim names no criterion, so nothing was shown."))
     behind = _trials_behind(data, verdicts)
     copied = _not_our_own(data, behind)
-    found += copied + _unproven(data, behind)
+    found += copied + _unproven(data, verdicts, behind)
     if (
         not copied
         and not data.sweep.get("imported")
@@ -54,16 +54,16 @@ def _trials_behind(data: StudyData, verdicts: pd.DataFrame) -> pd.DataFrame:
     return data.complete[(data.complete["arm"] == judged) | data.complete["key"].isin(keys)]
 
 
-def _unproven(data: StudyData, behind: pd.DataFrame) -> list[tuple[str, str]]:
-    """One reason for each thing that is missing to prove that the test images were not trained on."""
+def _unproven(data: StudyData, verdicts: pd.DataFrame, behind: pd.DataFrame) -> list[tuple[str, str]]:
+    """One reason for each thing that is missing to prove that the images which criteria are judged on were not trained on."""
     own, found = set(behind.loc[behind["provenance"] == "trained", "key"]), []
+    judged_on = {"", *verdicts.loc[verdicts["kind"] == "criterion", "on"]}
     for unproven in data.unproven:
         n = len(own & set(unproven.keys))
-        if n:
-            text = (
-                f"Nothing proves the test images of {count(n, 'trial')} of the judged arm, or behind a criterion, to be"
-            )
-            found.append(("unproven", f"{text} unseen in training ({unproven.reason}): such numbers open no gate."))
+        if n and unproven.on in judged_on:
+            whose = f"{count(n, 'trial')} of the judged arm, or behind a criterion,"
+            text = f"Nothing proves the {unproven.images} of {whose} to be unseen in training ({unproven.reason})"
+            found.append(("unproven", f"{text}: such numbers open no gate."))
     return found
 
 

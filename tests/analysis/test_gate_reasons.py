@@ -125,6 +125,16 @@ def test_a_still_picture_is_no_floor_for_steadiness(write_full):
     assert (closed_by(study.gate()), state_of(study.gate())) == ([], "met")
 
 
+@pytest.mark.parametrize(("claim", "state"), [(ON_CLIPS, "unproven"), (MET, "met")])
+def test_a_further_set_that_is_not_proved_unseen_closes_the_criterion_on_it(write_full, claim, state):
+    unkept = {"heldout/clips/hash": "0" * 16}
+    study = analysis.load(write_full("p2", claim=claim, change_row=lambda trial, row: with_clips(trial, row) | unkept))
+    assert state_of(study.gate()) == state
+    assert [sentence[:72] for sentence in closed_by(study.gate())] == (
+        ["Nothing proves the images of the further set clips of 5 trials of the ju"] if state == "unproven" else []
+    )
+
+
 def test_a_study_of_steadiness_is_not_cautioned_for_its_trivial_predictors(write_full):
     claim = replace(MET, primary="temporal_lpips_variance", criteria=())
 

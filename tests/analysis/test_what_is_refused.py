@@ -29,6 +29,11 @@ def study(write_study):
     return write
 
 
+def clips(set_hash: str) -> dict:
+    """What a trial says of a further set of two clips."""
+    return {"heldout/clips/ssim": 0.7, "heldout/clips/n": 2, "heldout/clips/hash": set_hash}
+
+
 def refused(path) -> str:
     with pytest.raises(RequestError) as caught:
         analysis.load(path)
@@ -62,6 +67,41 @@ def test_a_leak_of_one_arm_is_one_as_well(study):
         return row | {"data/train_hash": leaking} if trial.arm.name != "baseline" else row
 
     assert "was tested on 3 of its training images" in refused(study(space=data, change_row=change))
+
+
+@pytest.mark.parametrize(("split", "called"), [("train", "512 of its training"), ("val", "64 of its validation")])
+def test_a_further_set_that_was_trained_on(study, split, called):
+    message = refused(study(clips(SET_HASHES[f"data/{split}_hash"]), everywhere=True))
+    assert (
+        f"was tested on {called} images (for example {split}-0000) as the further set 'clips', so its 'clips'"
+        in message
+    )
+
+
+def test_a_further_set_with_one_image_that_was_trained_on(study):
+    leaking = write_split(RunLog(study()), ["z", SPLITS["train"][3]])
+    message = refused(study(clips(leaking), everywhere=True))
+    assert (
+        f"was tested on 1 of its training images (for example {SPLITS['train'][3]}) as the further set 'clips'"
+        in message
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "what"), [("heldout/clips/hash", " as the further set 'clips'"), ("data/test_hash", "")]
+)
+def test_a_set_of_one_hash_with_the_training_set_needs_no_images_to_be_known_as_it(study, column, what):
+    unkept = clips("0" * 16) | {"data/train_hash": "ab" * 8, column: "ab" * 8}
+    message = refused(study(unkept, everywhere=True))
+    assert f"was tested on its training images{what}, so" in message
+
+
+def test_a_further_set_is_proved_unseen_where_its_images_are_kept_and_unproven_where_not(study):
+    kept = write_split(RunLog(study()), ["y", "z"])
+    assert analysis.load(study(clips(kept), everywhere=True)).data.unproven == ()
+    (unproven,) = analysis.load(study(clips("0" * 16), everywhere=True)).data.unproven
+    assert (unproven.on, len(unproven.keys)) == ("clips", 6)
+    assert unproven.reason == "the hashes of their 'clips' images are not kept"
 
 
 def test_hashes_that_are_not_those_of_the_set(study):
