@@ -120,6 +120,62 @@ def test_samples_of_a_trial_that_name_one_image_in_two_splits(study):
     assert "1 images of the split 'test' stand among the training or validation images" in refused(path)
 
 
+# --- arms that are patchworks ---------------------------------------------------------------------------------------
+
+
+def of_seed(seed: int, **columns):
+    """Changes the configuration of one trial of the odd arm."""
+    changed = {f"config/{field.replace('__', '.')}": value for field, value in columns.items()}
+    return lambda trial, row: row | changed if (trial.arm.name, trial.seed) == (ODD, seed) else row
+
+
+def without_plan(path):
+    """The same run log, of which the plan names no configuration."""
+    manifest = pd.read_parquet(path / "manifest.parquet")
+    manifest[[name for name in manifest if not name.startswith("config/")]].to_parquet(path / "manifest.parquet")
+    return path
+
+
+def test_a_trial_of_an_arm_with_another_configuration(study):
+    path = study(change_row=of_seed(1, fusion__layers=6))
+    keys = {trial.seed: trial.key for trial in LAYERS.trials(2) if trial.arm.name == ODD}
+    assert refused(path) == (
+        f"trial {keys[1]} of arm '{ODD}' has fusion.layers 6, and trial {keys[0]} of the same arm has 2, so the arm is not one "
+        "configuration; analyse them from separate run logs"
+    )
+    assert refused(without_plan(path)) == refused(path)
+
+
+def test_the_odd_one_of_several_is_named(study):
+    assert "-s0-" in refused(study(n_seeds=4, change_row=of_seed(0, fusion__layers=6))).split(" of arm")[0]
+
+
+def test_a_field_that_may_be_empty_differs_where_it_is_set(study):
+    heads = space((Factor("heads", "fusion.heads", (None, 2)),))
+
+    def change(trial, row):
+        return row | {"config/fusion.heads": None} if trial.arm.name != "baseline" and trial.seed == 2 else row
+
+    message = refused(study(space=heads, n_seeds=3, change_row=change))
+    assert "of arm 'fusion.heads=2' has fusion.heads empty, and trial" in message
+    assert "of the same arm has 2, so" in message
+
+
+def test_a_field_that_a_trial_does_not_record_does_not_differ(study):
+    analysis.load(study(change_row=of_seed(1, fusion__layers=None)))
+
+    def without_any(trial, row):
+        return {name: value for name, value in row.items() if trial.seed or not name.startswith("config/")}
+
+    analysis.load(study(change_row=without_any))
+
+
+def test_a_whole_arm_of_another_configuration_than_planned(study):
+    path = study({"config/fusion.layers": 6})
+    assert "says fusion.layers 6, and the manifest plans fusion.layers 2 for this key (2 such trials)" in refused(path)
+    analysis.load(without_plan(path))
+
+
 # --- arms that were not measured or trained alike -------------------------------------------------------------------
 
 
