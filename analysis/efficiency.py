@@ -102,7 +102,8 @@ def _warnings(data: StudyData, table: pd.DataFrame, row: dict[str, object]) -> l
             f"Efficiency {number(row['efficiency'])} is above 1 although the reference is the larger ({sizes}): "  # type: ignore[arg-type]
             "the reference may be under-trained."
         )
-    unconverged = describe_unconverged(data, reference)
+    compared = METRICS[str(row["metric"])].compares.removeprefix("test/")
+    unconverged = describe_unconverged(data, reference, compared)
     found += [unconverged] if unconverged else []
     found += [text for name in (arm, reference) for text in _off_its_label(data, name)]
     return found + _absolute_failures(data, table, row)

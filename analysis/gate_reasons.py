@@ -24,7 +24,7 @@ def find_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list[t
         found.append(("no criterion", "The claim names no criterion, so nothing was shown."))
     behind = _trials_behind(data, verdicts)
     copied = _not_our_own(data, behind)
-    found += copied + _unproven(data, behind)
+    found += copied + _unproven(data, verdicts, behind)
     if (
         not copied
         and not data.sweep.get("imported")
@@ -54,16 +54,16 @@ def _trials_behind(data: StudyData, verdicts: pd.DataFrame) -> pd.DataFrame:
     return data.complete[(data.complete["arm"] == judged) | data.complete["key"].isin(keys)]
 
 
-def _unproven(data: StudyData, behind: pd.DataFrame) -> list[tuple[str, str]]:
-    """One reason for each thing that is missing to prove that the test images were not trained on."""
+def _unproven(data: StudyData, verdicts: pd.DataFrame, behind: pd.DataFrame) -> list[tuple[str, str]]:
+    """One reason for each thing that is missing to prove that the images which criteria are judged on were not trained on."""
     own, found = set(behind.loc[behind["provenance"] == "trained", "key"]), []
+    judged_on = {"", *verdicts.loc[verdicts["kind"] == "criterion", "on"]}
     for unproven in data.unproven:
         n = len(own & set(unproven.keys))
-        if n:
-            text = (
-                f"Nothing proves the test images of {count(n, 'trial')} of the judged arm, or behind a criterion, to be"
-            )
-            found.append(("unproven", f"{text} unseen in training ({unproven.reason}): such numbers open no gate."))
+        if n and unproven.on in judged_on:
+            whose = f"{count(n, 'trial')} of the judged arm, or behind a criterion,"
+            text = f"Nothing proves the {unproven.images} of {whose} to be unseen in training ({unproven.reason})"
+            found.append(("unproven", f"{text}: such numbers open no gate."))
     return found
 
 
@@ -88,9 +88,12 @@ def _what_lacks(data: StudyData) -> str:
 
 
 def _trivial(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
-    """Criteria that are met, and that a predictor which ignores its input would meet as well."""
+    """Criteria that are met, and that a predictor which ignores its input would meet as well.
+
+    Not asked of a metric without a floor: there such a predictor is good by doing nothing, and no model has to beat it.
+    """
     found = []
-    for row in _met(verdicts):
+    for row in (row for row in _met(verdicts) if METRICS[row["metric"]].has_floor):
         metric, decimals = row["metric"], decimals_of(row["metric"])
         sign = 1 if METRICS[metric].direction == "higher" else -1
         names = [name for name in data.predictors if name not in CEILINGS]
@@ -109,10 +112,12 @@ def _ratios(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
     """What an efficiency that is met lacks to say anything: a reference that had converged, a limit that is no ratio."""
     ratios = [row for row in _met(verdicts) if FORMULAS.get(row["metric"]) is compute_param_efficiency]
     plain = {(c.metric, c.on) for c in data.claim.criteria}
-    unconverged = describe_unconverged(data, data.claim.reference) if ratios else ""
-    found = [("not converged", f"{unconverged} An efficiency against it opens no gate.")] if unconverged else []
+    found = []
     for ratio in ratios:
         source = str(METRICS[ratio["metric"]].compares).removeprefix("test/")
+        unconverged = describe_unconverged(data, data.claim.reference, source)
+        if unconverged:
+            found.append(("not converged", f"{unconverged} An efficiency against it opens no gate."))
         if (source, ratio["on"]) not in plain:
             text = f"The claim asks for {metric_phrase(ratio['metric'])} and sets no limit to {metric_phrase(source)} itself"
             found.append(("ratio alone", f"{text}: two bad models have a good ratio."))

@@ -1,7 +1,8 @@
 """What each arm scores on further sets that nothing was trained on: clips, photographs.
 
 In: the `heldout/<set>/*` columns of a study's complete trials. Out: a frame with HELDOUT_COLUMNS. That none of these
-pictures was trained on or validated with was proved by the trial itself, which fails otherwise.
+pictures was trained on or validated with was proved by the trial itself, which fails otherwise, and is proved again from
+the run log by `analysis.unseen`.
 """
 
 import math

@@ -189,6 +189,7 @@ def read_study(path: Path) -> StudyData:
         )
     complete = complete.reindex(columns=list(dict.fromkeys([*complete, *TEST_SET_COLUMNS])))  # imported ones lack them
     refusals.check_blocks(complete)
+    refusals.check_one_configuration(complete)
     refusals.check_definitions(complete)
     n_test = check_test_set(complete)
     refusals.check_training_set(complete, varied_fields(sweep))

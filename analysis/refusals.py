@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from foresight.config import TrialConfig
 from foresight.errors import RequestError
 from foresight.metrics import METRICS
 from foresight.runlog import SCHEMA_VERSION, STATUSES
@@ -16,6 +17,8 @@ from foresight.runlog import SCHEMA_VERSION, STATUSES
 RANGE_TOLERANCE = 1e-6  # float32 means of bounded values end this close outside their bound
 MEASURED = ("test/", "val/", "baseline/", "heldout/")
 LPIPS_NAMES = ("lpips", "lpips_random_trunk")
+CONFIG = "config/"
+MAY_BE_EMPTY = {name for name, value in TrialConfig().flat().items() if value is None}
 
 
 def check_schema(recorded: pd.DataFrame) -> None:
@@ -62,17 +65,63 @@ def check_manifest(planned: pd.DataFrame) -> None:
 
 
 def check_planned_identity(trials: pd.DataFrame, planned: pd.DataFrame) -> None:
-    """Refuses a row that names another arm or seed than the plan does for its key: its number would be another arm's."""
-    columns = ["key", "arm", "seed"]
-    known = trials[columns].merge(planned[columns], on="key", suffixes=("", "_planned"))
-    for name in ("arm", "seed"):
-        odd = known[known[name] != known[f"{name}_planned"]]
-        if len(odd):
-            first = odd.iloc[0]
+    """Refuses a row that names another arm, seed or configuration than the plan does for its key: it is another's number.
+
+    A field of the configuration that either does not record does not differ.
+    """
+    known = trials[trials["key"].isin(planned["key"])]
+    plan = planned.set_index("key").reindex(known["key"])
+    for column in ("arm", "seed", *(name for name in _config_columns(trials) if name in plan)):
+        mine, theirs = known[column].to_numpy(), plan[column].to_numpy()
+        odd = mine != theirs
+        if odd.any() and column.startswith(CONFIG):
+            odd &= ~(pd.isna(mine) | pd.isna(theirs))
+        if odd.any():
+            first, name = odd.argmax(), column.removeprefix(CONFIG)
             raise RequestError(
-                f"trial {first['key']} says {name} {first[name]}, and the manifest plans {name} {first[f'{name}_planned']} "
-                f"for this key ({len(odd)} such trials), so its numbers may be another arm's; restore the file that was changed"
+                f"trial {known['key'].iloc[first]} says {name} {_shown(mine[first])}, and the manifest plans {name} "
+                f"{_shown(theirs[first])} for this key ({odd.sum()} such trials), so its numbers may be another arm's; restore "
+                "the file that was changed"
             )
+
+
+def check_one_configuration(complete: pd.DataFrame) -> None:
+    """Refuses an arm whose trials differ in anything but their seed: its mean and its verdict would be of a patchwork.
+
+    What a row does not record does not differ, but that nothing is set counts as a value of a field which may be empty.
+    """
+    columns = [name for name in _config_columns(complete) if name != f"{CONFIG}seed"]
+    rows = complete[complete[columns].notna().any(axis=1)]
+    for column in columns:
+        stored = rows[column].to_numpy()
+        if len(stored) and (stored == stored[0]).all():
+            continue
+        values = rows[column].astype(object)
+        if column.removeprefix(CONFIG) in MAY_BE_EMPTY:
+            values = values.where(values.notna(), "empty")
+        codes = pd.Series(pd.factorize(values)[0], index=rows.index)
+        if codes.max() < 1:  # one value, or none
+            continue
+        ends = codes[codes >= 0].groupby(rows["arm"]).agg(["min", "max"])
+        mixed = ends.index[ends["min"] < ends["max"]]
+        if len(mixed):
+            mine = values[rows["arm"] == mixed[0]]
+            counts = mine.value_counts()
+            key, other = (rows.loc[mine.index[mine == counts.index[i]][0], "key"] for i in (-1, 0))
+            name, odd, usual = column.removeprefix(CONFIG), _shown(counts.index[-1]), _shown(counts.index[0])
+            raise RequestError(
+                f"trial {key} of arm '{mixed[0]}' has {name} {odd}, and trial {other} of the same arm has {usual}, so the arm "
+                "is not one configuration; analyse them from separate run logs"
+            )
+
+
+def _shown(value: object) -> str:
+    """An integer that a gap in its column made a float reads as the integer."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _config_columns(trials: pd.DataFrame) -> list[str]:
+    return [name for name in map(str, trials) if name.startswith(CONFIG)]
 
 
 def check_blocks(complete: pd.DataFrame) -> None:

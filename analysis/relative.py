@@ -3,6 +3,7 @@
 In: the complete trials of a study. Out: the same rows with a `test/<metric>` column for each relative metric of METRICS
 whose source they have. A trial is compared with the reference's trial at the same seed, so both saw the same data in the
 same order, and only where both name the same test images, or neither names any (published numbers, which open no gate).
+A ratio that stands in a row, on the test images or a further set, is never read: no trial measures it, so somebody wrote it.
 """
 
 from collections.abc import Iterable
@@ -57,13 +58,28 @@ def partner_keys(complete: pd.DataFrame, reference: str, metric: str, seeds: Ite
     return [str(key_of[seed]) for seed in seeds]
 
 
+def written_ratios(trials: pd.DataFrame) -> list[str]:
+    """The columns in which some trial holds a relative metric of its own, on the test images or a further set."""
+    return [
+        column
+        for column in map(str, trials)
+        if column.startswith(("test/", "heldout/"))
+        and column.split("/")[-1] in RELATIVE_METRICS
+        and "/baseline/" not in column
+        and trials[column].notna().any()
+    ]
+
+
 def add_relative_metrics(complete: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """The rows with relative metrics; as they are where the claim names no reference (``).
+    """The rows with relative metrics made from their sources, in place of any that they hold.
+
+    There are none where the claim names no reference (``).
 
     Missing where the reference has no complete trial at the seed or its value is not above 0, where the two do not name the
     same test images, and for the reference itself: it has 1 by definition, and must not meet a criterion by definition.
     `complete` has one row per arm and seed.
     """
+    complete = complete.drop(columns=written_ratios(complete))
     if not reference:
         return complete
     is_reference = complete["arm"] == reference

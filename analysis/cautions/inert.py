@@ -7,7 +7,7 @@ from analysis.cautions.caution import Caution, listed
 from analysis.load import StudyData
 from analysis.wording import count
 from foresight.declared import FactorInfo
-from foresight.metrics import RELATIVE_METRICS
+from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.space import BASELINE
 
 LEAST_CHANGE = (
@@ -31,8 +31,14 @@ def inert_cautions(data: StudyData) -> list[Caution]:
 
 
 def _numbers(data: StudyData) -> np.ndarray:
-    """One integer per complete trial that is equal exactly where all of its measured test metrics are."""
-    columns = [f"test/{metric}" for metric in data.metrics if metric not in RELATIVE_METRICS]
+    """One integer per complete trial that is equal exactly where all of its measured test metrics are.
+
+    Times are left out where anything else was measured: two runs of one model differ in them, so they would hide that
+    nothing else does.
+    """
+    measured = [metric for metric in data.metrics if metric not in RELATIVE_METRICS]
+    untimed = [metric for metric in measured if not METRICS[metric].is_time]
+    columns = [f"test/{metric}" for metric in untimed or measured]
     return pd.util.hash_pandas_object(data.complete[columns].astype(float), index=False).to_numpy()
 
 

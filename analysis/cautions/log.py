@@ -9,6 +9,7 @@ from analysis.cautions.caution import MOST_NAMES, Caution, listed
 from analysis.claim import without_claim
 from analysis.imported import describe_lacking
 from analysis.load import StudyData
+from analysis.relative import written_ratios
 from analysis.wording import count
 from foresight.metrics import METRICS, RELATIVE_METRICS
 from foresight.runlog import PROVENANCES, SCHEMA_VERSION
@@ -38,6 +39,7 @@ def log_cautions(data: StudyData) -> list[Caution]:
         *_mixed_latency(data),
         *_changed_metrics(data),
         *_undeclared(data),
+        *_written_ratios(data),
     ]
 
 
@@ -194,4 +196,14 @@ def _undeclared(data: StudyData) -> list[Caution]:
         if len(without):
             text = f"{count(len(without), 'complete trial')} without {METRICS[metric].label}: {listed(without)}."
             found.append(Caution("no_value", text))
+    return found
+
+
+def _written_ratios(data: StudyData) -> list[Caution]:
+    """Ratios that somebody wrote into rows: what they compare may never have been measured."""
+    trials, found = data.trials[data.trials["key"].isin(data.complete["key"])], []
+    for column in written_ratios(trials):
+        n, source = int(trials[column].notna().sum()), METRICS[column.split("/")[-1]].compares
+        text = f"{column} stands in {count(n, 'complete trial')} and is not read: a ratio counts only as computed here, from "
+        found.append(Caution("written_ratio", f"{text}{source} of the arm and of the claim's reference."))
     return found

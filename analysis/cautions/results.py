@@ -55,7 +55,7 @@ def _judged_metrics(data: StudyData) -> list[str]:
 
 def _trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     found = []
-    for metric in _judged_metrics(data):
+    for metric in [name for name in _judged_metrics(data) if METRICS[name].has_floor]:
         rows = table[(table["metric"] == metric) & table["mean"].notna()]
         arms, sign = rows[rows["kind"] == "arm"], 1 if METRICS[metric].direction == "higher" else -1
         for trivial in rows[rows["kind"] == "trivial"].to_dict("records"):
@@ -72,7 +72,7 @@ def _trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
 def _no_trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     scored = table[(table["role"] == "primary") & (table["kind"] == "trivial") & table["mean"].notna()]
     task = data.complete.get("config/task", pd.Series(dtype=object))
-    if len(scored) or task.isin(UNTRAINED_TASKS).any():
+    if len(scored) or task.isin(UNTRAINED_TASKS).any() or not METRICS[data.claim.primary].has_floor:
         return []
     text = f"No trivial predictor was scored by {metric_phrase(data.claim.primary)} on these {data.items}, so nothing says "
     return [Caution("no_trivial", f"{text}what a model that ignores its input would reach.")]

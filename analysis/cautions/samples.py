@@ -28,8 +28,8 @@ def _unproven(data: StudyData) -> list[Caution]:
     """Trials that could have been tested on what they were trained on, as far as the run log shows."""
     found = []
     for unproven in data.unproven:
-        text = f"Nothing in the run log proves the test images of {count(len(unproven.keys), 'trial')} to be unseen in "
-        found.append(Caution("unproven", f"{text}training: {unproven.reason}."))
+        text = f"Nothing in the run log proves the {unproven.images} of {count(len(unproven.keys), 'trial')} to be "
+        found.append(Caution("unproven", f"{text}unseen in training: {unproven.reason}."))
     return found
 
 

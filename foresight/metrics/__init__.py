@@ -25,6 +25,9 @@ class Metric:
     over_samples: Literal["mean", "median"] = "mean"  # a trial's value from those of its samples, where they have any
     is_share: bool = False  # k of n samples, so that the value is k/n for some k
     is_time: bool = False  # measured on the machine and not on the test images, unless these are timed repeats
+    # Whether a predictor that ignores its input does badly, so that a result has to beat it. Not so of steadiness and of a
+    # difference between splits: a still picture never flickers, and what learned nothing is as bad on every split.
+    has_floor: bool = True
 
     @property
     def id(self) -> str:
@@ -137,10 +140,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             "temporal_lpips_variance", 1, "Temporal LPIPS variance", "squared distance", "lower", 0.0, 1.0,
             f"{_TEMPORAL}; torchvision's pretrained trunk",
+            has_floor=False,
         ),
         Metric(
             "temporal_lpips_random_trunk_variance", 1, "Temporal LPIPS variance (random trunk)", "squared distance",
             "lower", 0.0, 1.0, f"{_TEMPORAL}; seeded random trunk",
+            has_floor=False,
         ),
         Metric(
             "latency_overhead", 1, "Latency overhead", "fraction", "lower", -1.0, math.inf,
@@ -174,6 +179,7 @@ METRICS: dict[str, Metric] = {
             "generalisation_gap", 1, "Generalisation gap", "loss", "lower", -math.inf, math.inf,
             "mean MSE + mask BCE of the test images minus that of as many training images, the first of them, without "
             "dropout; not a metric of one image",
+            has_floor=False,
         ),
         Metric(
             "param_efficiency", 1, "Parameter efficiency", "ratio", "higher", -math.inf, 2.0, f"{_EFFICIENCY} lpips",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from foresight.runlog import RunLog
-from foresight.split_log import read_split, write_split
+from foresight.split_log import names_a_split, read_split, write_split
 from foresight.tuning.record import Planned
 
 
@@ -15,8 +15,8 @@ def adopt(log: RunLog, source: RunLog, planned: Planned) -> dict[str, Any]:
     theirs = source.trials_dir / planned.key
     row = source.read_trial(planned.key)
     mine = row | planned.identity() | {"provenance": row["provenance"], "env/adopted_from": source.root.name}
-    for name in ("data/train_hash", "data/val_hash", "data/test_hash"):
-        hashes = read_split(source.root, str(row.get(name)))
+    for name in filter(names_a_split, row):
+        hashes = read_split(source.root, str(row[name]))
         if hashes is not None:
             write_split(log, hashes)
     samples, epochs = source.read_samples(planned.key), source.read_epochs(planned.key)

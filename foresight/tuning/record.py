@@ -149,7 +149,7 @@ def record_trial(
         return error
     environment = environment_columns() | {"env/device": context.device, "env/workers": ranks.size if ranks else 1}
     with _disk_errors_said(log, planned):
-        for split in (data.train, data.val, data.test) if data is not None else ():
+        for split in (data.train, data.val, data.test, *data.heldout.values()) if data is not None else ():
             write_split(log, split.sample_hash)
         log.write_trial(
             planned.identity() | {"status": "complete", **result.columns, **environment, **end_columns()},

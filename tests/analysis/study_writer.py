@@ -151,6 +151,7 @@ def _epochs(row: dict[str, Any]) -> list[dict[str, Any]]:
             "step": 32 * i,
             "wall_s": 2.0 * i,
             "train/loss": 0.3 - 0.2 * s,
+            "val/loss": 0.4 - 0.2 * s,
             "val/mask_iou": end * s,
             "val/mse": 0.05 - 0.03 * s,
         }

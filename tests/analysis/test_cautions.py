@@ -133,6 +133,25 @@ def test_a_factor_of_which_no_level_acts(cautions):
     assert f"{ODD} (2 seeds)" in found["inert"]
 
 
+def timed(trial, row):
+    """Another time in every trial, as of two runs of one model."""
+    return row | {"test/latency_overhead": 0.2 + trial.seed / 10 + trial.config.fusion.layers / 1000}
+
+
+def test_a_time_does_not_hide_that_nothing_else_differs(cautions):
+    copy = copying("baseline", ODD)
+    found = cautions(change_row=lambda trial, row: timed(trial, copy(trial, row)))
+    assert f"{ODD} (2 seeds)" in found["inert"]
+
+
+def test_where_times_are_all_that_was_measured_they_are_told_apart(cautions):
+    def change(trial, row):
+        return timed(trial, {name: value for name, value in row.items() if not name.startswith("test/")})
+
+    timing = Claim("?", "latency_overhead", 0.02, 0.05, 2)
+    assert not {"inert", "equal_arms"} & set(cautions(claim=timing, change_row=change))
+
+
 def test_a_factor_of_a_factorial_that_cannot_act(cautions):
     both = space(
         (Factor("fusion layers", "fusion.layers", (2, 4)), Factor("queries", "fusion.queries", (32, 64))), "factorial"

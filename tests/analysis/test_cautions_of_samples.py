@@ -18,6 +18,14 @@ def test_training_images_that_nobody_named(cautions):
     assert text.endswith("6 trials to be unseen in training: the row does not say which images were trained on.")
 
 
+def test_a_further_set_whose_hashes_nobody_kept(cautions):
+    clips = {"heldout/clips/ssim": 0.7, "heldout/clips/n": 2, "heldout/clips/hash": "0" * 16}
+    assert cautions(clips)["unproven"] == (
+        "Nothing in the run log proves the images of the further set clips of 2 trials to be unseen in training: the hashes "
+        "of their 'clips' images are not kept."
+    )
+
+
 @pytest.mark.parametrize(
     ("value", "n", "possible"),
     [

@@ -6,12 +6,15 @@ from dataclasses import replace
 import pytest
 import yaml
 from gate_studies import MET, SWEEP, WAIVER, waivers_yaml
+from odd_logs import rewrite
+from study_writer import SET_HASHES
 from study_writer import SWEEP as TINY_SWEEP
 
 import analysis
 from analysis.gate import closed_by, state_of
 from analysis.results_file import build_results
 from foresight.claim import Criterion
+from foresight.runlog import RunLog
 
 FROM_A_HAND = {"data/train_hash": None, "data/val_hash": None}
 
@@ -106,6 +109,43 @@ def test_what_a_trivial_predictor_does_as_well_opens_no_gate(write_full, run_ana
     assert (results.assessment.success_criteria_met, results.recommendation) == (None, "investigate")
 
 
+ON_CLIPS = replace(MET, criteria=(*MET.criteria, Criterion("temporal_lpips_variance", 0.02, 0.02, 0.05, on="clips")))
+
+
+def with_clips(trial, row):
+    """A reconstruction that flickers a little, and a still picture that does not."""
+    clips = {"n": 6, "hash": SET_HASHES["data/test_hash"], "temporal_lpips_variance": 0.01 + trial.seed / 1000}
+    clips |= {"baseline/mean_image/temporal_lpips_variance": 0.0}
+    return row | {f"heldout/clips/{name}": value for name, value in clips.items()}
+
+
+def test_a_still_picture_is_no_floor_for_steadiness(write_full):
+    """It has the best value there is by drawing nothing of the clip, so nobody is asked to beat it."""
+    study = analysis.load(write_full("p2_end_to_end", claim=ON_CLIPS, change_row=with_clips))
+    assert (closed_by(study.gate()), state_of(study.gate())) == ([], "met")
+
+
+@pytest.mark.parametrize(("claim", "state"), [(ON_CLIPS, "unproven"), (MET, "met")])
+def test_a_further_set_that_is_not_proved_unseen_closes_the_criterion_on_it(write_full, claim, state):
+    unkept = {"heldout/clips/hash": "0" * 16}
+    study = analysis.load(write_full("p2", claim=claim, change_row=lambda trial, row: with_clips(trial, row) | unkept))
+    assert state_of(study.gate()) == state
+    assert [sentence[:72] for sentence in closed_by(study.gate())] == (
+        ["Nothing proves the images of the further set clips of 5 trials of the ju"] if state == "unproven" else []
+    )
+
+
+def test_a_study_of_steadiness_is_not_cautioned_for_its_trivial_predictors(write_full):
+    claim = replace(MET, primary="temporal_lpips_variance", criteria=())
+
+    def change(scores):
+        return lambda trial, row: row | {"test/temporal_lpips_variance": 0.01 + trial.seed / 1000} | scores
+
+    for scores in ({"baseline/mean_image/temporal_lpips_variance": 0.0}, {}):
+        study = analysis.load(write_full("p2_end_to_end", claim=claim, change_row=change(scores)))
+        assert not {"trivial", "no_trivial"} & {caution.kind for caution in study.cautions()}
+
+
 EFFICIENT = replace(
     MET,
     reference="fusion.layers=2",
@@ -149,6 +189,42 @@ def test_a_curve_that_is_flat_at_its_end_shows_a_fixed_length_to_be_enough(write
         assert (
             "was still improving: validation mask IoU rose by more than the margin of 0.02 in the last" in sentences[0]
         )
+
+
+def curves_of(lpips: list[float], name: str = "val/lpips_random_trunk") -> list[dict]:
+    """A mask that has settled, and what becomes of the picture meanwhile."""
+    return [{"epoch": i, "val/mask_iou": 0.7, name: value} for i, value in enumerate(lpips, start=1)]
+
+
+FALLING = [0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.45, 0.4, 0.3]
+SETTLED = [0.9, 0.6, 0.4, 0.32, 0.31, 0.305, 0.303, 0.302, 0.301, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "said"),
+    [
+        (
+            curves_of(FALLING),
+            "validation LPIPS (random trunk) fell by more than 5 % in the last 20 % of its epochs in 5 of",
+        ),
+        (curves_of(SETTLED), ""),
+        (
+            curves_of(FALLING, "val/loss"),
+            "validation loss fell by more than 5 % in the last 20 % of its epochs in 5 of",
+        ),
+        (curves_of(SETTLED, "val/loss"), ""),
+        (curves_of(SETTLED, "val/mse"), "No trial of the reference fusion.layers=2 records whether its training had"),
+    ],
+)
+def test_a_curve_must_be_flat_in_what_the_ratio_is_made_of(write_full, epochs, said):
+    """Where no epoch validates LPIPS, the validation loss stands for it; another metric does not."""
+    path = write_full("c2_validation", claim=EFFICIENT)
+    rewrite(RunLog(path), "fusion.layers=2", epochs=epochs)
+    study = analysis.load(path)
+    reasons = closed_by(study.gate())
+    assert [said in reason for reason in reasons] == ([True] if said else [])
+    assert all(said in warnings for warnings in study.param_efficiency()["warnings"])
+    assert ("still improving" in " ".join(study.param_efficiency()["warnings"])) is ("fell" in said)
 
 
 def test_an_efficiency_beside_no_limit_to_what_it_compares_opens_no_gate(write_full):

@@ -178,3 +178,43 @@ def test_the_command_writes_table_and_warnings_and_removes_them_again(write_stud
 def test_a_reference_that_is_no_arm_is_refused(write_study):
     with pytest.raises(RequestError, match=r"reference 'fusion.layers=3' is no arm of the study \(did you mean"):
         study_of(write_study, claim=replace(RELATIVE, reference="fusion.layers=3"), n_seeds=1)
+
+
+# --- ratios that somebody wrote ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provenance", ["trained", "imported"])
+@pytest.mark.parametrize(("on", "column"), [("", "test/"), ("clips", "heldout/clips/")])
+def test_a_ratio_that_was_written_and_cannot_be_computed_is_not_measured(write_study, provenance, on, column):
+    """The original's plots had bars that no run stood behind (pitfall 26)."""
+    criteria = (Criterion("param_efficiency", 0.90, 0.85, 0.80, on=on), CRITERIA[1])
+
+    def change(trial, row):
+        written = {f"{column}param_efficiency": PUBLISHED + trial.seed / 1000, "provenance": provenance}
+        further = {"heldout/clips/n": 6, "heldout/clips/hash": "ab12"} if on else {}
+        return {name: value for name, value in row.items() if "lpips" not in name} | written | further
+
+    study = analysis.load(write_study(space=SPACE, claim=replace(RELATIVE, criteria=criteria), change_row=change))
+    criterion = study.verdicts().query("metric == 'param_efficiency'").iloc[0]
+    assert (criterion["verdict"], criterion["n_seeds"]) == ("not measured", 0)
+    assert f"param_efficiency was not measured of {SMALL}" in criterion["sentence"]
+    assert "param_efficiency" not in set(study.table()["metric"]) | set(study.heldout()["metric"])
+    (text,) = (caution.text for caution in study.cautions() if caution.kind == "written_ratio")
+    assert text == (
+        f"{column}param_efficiency stands in 10 complete trials and is not read: a ratio counts only as computed here, from "
+        "test/lpips of the arm and of the claim's reference."
+    )
+
+
+def test_a_ratio_that_was_written_beside_its_source_is_computed_anew(write_study):
+    study = study_of(write_study, {"test/param_efficiency": 1.9}, {"test/param_efficiency": 1.9})
+    table = study.table().query("metric == 'param_efficiency'").set_index("arm")
+    assert table.loc[SMALL, "mean"] == pytest.approx(PUBLISHED, abs=1e-12)
+    assert table.loc[LARGE, "n_seeds"] == 0
+    assert "written_ratio" in {caution.kind for caution in study.cautions()}
+
+
+def test_a_ratio_that_was_written_where_the_claim_names_no_reference(write_study):
+    claim = replace(RELATIVE, reference="", judged=(), criteria=())
+    study = study_of(write_study, {"test/param_efficiency": 1.9}, {"test/param_efficiency": 1.9}, claim=claim)
+    assert "param_efficiency" not in study.data.metrics

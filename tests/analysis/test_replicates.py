@@ -93,6 +93,9 @@ def test_one_configuration_under_two_names_is_a_repeat(tmp_path):
         row = log.read_trial(key)
         if row["arm"] == "fusion.layers=2":
             log.write_trial(row | {"config/fusion.layers": 4})
+    planned = log.read_manifest()
+    planned.loc[planned["arm"] == "fusion.layers=2", "config/fusion.layers"] = 4
+    planned.to_parquet(root / "manifest.parquet")
     same = analysis.load(root).replicates().query("kind == 'same seed'")
     assert same["name"].tolist() == ["baseline = fusion.layers=2"]
     assert same["largest"].iloc[0] == pytest.approx(0.06)

@@ -29,6 +29,11 @@ def study(write_study):
     return write
 
 
+def clips(set_hash: str) -> dict:
+    """What a trial says of a further set of two clips."""
+    return {"heldout/clips/ssim": 0.7, "heldout/clips/n": 2, "heldout/clips/hash": set_hash}
+
+
 def refused(path) -> str:
     with pytest.raises(RequestError) as caught:
         analysis.load(path)
@@ -64,6 +69,41 @@ def test_a_leak_of_one_arm_is_one_as_well(study):
     assert "was tested on 3 of its training images" in refused(study(space=data, change_row=change))
 
 
+@pytest.mark.parametrize(("split", "called"), [("train", "512 of its training"), ("val", "64 of its validation")])
+def test_a_further_set_that_was_trained_on(study, split, called):
+    message = refused(study(clips(SET_HASHES[f"data/{split}_hash"]), everywhere=True))
+    assert (
+        f"was tested on {called} images (for example {split}-0000) as the further set 'clips', so its 'clips'"
+        in message
+    )
+
+
+def test_a_further_set_with_one_image_that_was_trained_on(study):
+    leaking = write_split(RunLog(study()), ["z", SPLITS["train"][3]])
+    message = refused(study(clips(leaking), everywhere=True))
+    assert (
+        f"was tested on 1 of its training images (for example {SPLITS['train'][3]}) as the further set 'clips'"
+        in message
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "what"), [("heldout/clips/hash", " as the further set 'clips'"), ("data/test_hash", "")]
+)
+def test_a_set_of_one_hash_with_the_training_set_needs_no_images_to_be_known_as_it(study, column, what):
+    unkept = clips("0" * 16) | {"data/train_hash": "ab" * 8, column: "ab" * 8}
+    message = refused(study(unkept, everywhere=True))
+    assert f"was tested on its training images{what}, so" in message
+
+
+def test_a_further_set_is_proved_unseen_where_its_images_are_kept_and_unproven_where_not(study):
+    kept = write_split(RunLog(study()), ["y", "z"])
+    assert analysis.load(study(clips(kept), everywhere=True)).data.unproven == ()
+    (unproven,) = analysis.load(study(clips("0" * 16), everywhere=True)).data.unproven
+    assert (unproven.on, len(unproven.keys)) == ("clips", 6)
+    assert unproven.reason == "the hashes of their 'clips' images are not kept"
+
+
 def test_hashes_that_are_not_those_of_the_set(study):
     path = study()
     file = split_path(path, SET_HASHES["data/train_hash"])
@@ -78,6 +118,62 @@ def test_samples_of_a_trial_that_name_one_image_in_two_splits(study):
     samples = pd.DataFrame({"sample_hash": ["a", "b", "b"], "split": ["train", "val", "test"], "mask_iou": [0.5] * 3})
     log.write_trial({name: v for name, v in row.items() if not name.startswith("cost/")}, samples=samples)
     assert "1 images of the split 'test' stand among the training or validation images" in refused(path)
+
+
+# --- arms that are patchworks ---------------------------------------------------------------------------------------
+
+
+def of_seed(seed: int, **columns):
+    """Changes the configuration of one trial of the odd arm."""
+    changed = {f"config/{field.replace('__', '.')}": value for field, value in columns.items()}
+    return lambda trial, row: row | changed if (trial.arm.name, trial.seed) == (ODD, seed) else row
+
+
+def without_plan(path):
+    """The same run log, of which the plan names no configuration."""
+    manifest = pd.read_parquet(path / "manifest.parquet")
+    manifest[[name for name in manifest if not name.startswith("config/")]].to_parquet(path / "manifest.parquet")
+    return path
+
+
+def test_a_trial_of_an_arm_with_another_configuration(study):
+    path = study(change_row=of_seed(1, fusion__layers=6))
+    keys = {trial.seed: trial.key for trial in LAYERS.trials(2) if trial.arm.name == ODD}
+    assert refused(path) == (
+        f"trial {keys[1]} of arm '{ODD}' has fusion.layers 6, and trial {keys[0]} of the same arm has 2, so the arm is not one "
+        "configuration; analyse them from separate run logs"
+    )
+    assert refused(without_plan(path)) == refused(path)
+
+
+def test_the_odd_one_of_several_is_named(study):
+    assert "-s0-" in refused(study(n_seeds=4, change_row=of_seed(0, fusion__layers=6))).split(" of arm")[0]
+
+
+def test_a_field_that_may_be_empty_differs_where_it_is_set(study):
+    heads = space((Factor("heads", "fusion.heads", (None, 2)),))
+
+    def change(trial, row):
+        return row | {"config/fusion.heads": None} if trial.arm.name != "baseline" and trial.seed == 2 else row
+
+    message = refused(study(space=heads, n_seeds=3, change_row=change))
+    assert "of arm 'fusion.heads=2' has fusion.heads empty, and trial" in message
+    assert "of the same arm has 2, so" in message
+
+
+def test_a_field_that_a_trial_does_not_record_does_not_differ(study):
+    analysis.load(study(change_row=of_seed(1, fusion__layers=None)))
+
+    def without_any(trial, row):
+        return {name: value for name, value in row.items() if trial.seed or not name.startswith("config/")}
+
+    analysis.load(study(change_row=without_any))
+
+
+def test_a_whole_arm_of_another_configuration_than_planned(study):
+    path = study({"config/fusion.layers": 6})
+    assert "says fusion.layers 6, and the manifest plans fusion.layers 2 for this key (2 such trials)" in refused(path)
+    analysis.load(without_plan(path))
 
 
 # --- arms that were not measured or trained alike -------------------------------------------------------------------

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from foresight.metrics import METRICS
+from foresight.metrics import METRICS, METRICS_OF_CLIPS
 from foresight.metrics.lpips import Lpips
 from foresight.metrics.temporal import compute_temporal_variance, temporal_name
 
@@ -50,3 +50,9 @@ def test_the_name_says_which_trunk_measured(lpips):
     names = {temporal_name(lpips), temporal_name(brightness_distance())}
     assert names == {"temporal_lpips_random_trunk_variance", "temporal_lpips_variance"}
     assert names <= set(METRICS)
+
+
+def test_what_a_still_picture_is_best_at_has_no_floor(lpips):
+    still = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).expand(3, -1, -1, -1)
+    assert compute_temporal_variance(still, 3, lpips).tolist() == [METRICS[temporal_name(lpips)].low]
+    assert not any(METRICS[name].has_floor for name in METRICS_OF_CLIPS)

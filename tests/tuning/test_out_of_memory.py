@@ -151,7 +151,7 @@ def begin(monkeypatch, log, gpu, tmp_path):
     monkeypatch.setattr("foresight.features.stage.stage", lambda *a: SimpleNamespace(train=[], val=[], test=[]))
     monkeypatch.setattr(trainable, "worker_context", lambda placement: Context(placement.device))
     monkeypatch.setattr("foresight.tuning.record.write_split", lambda *a: None)
-    monkeypatch.setattr(TrialActor, "_stage", lambda actor, config: SimpleNamespace(train=SPLIT, val=SPLIT, test=SPLIT))
+    monkeypatch.setattr(TrialActor, "_stage", lambda actor, config: STAGED)
 
     def begin(share: GpuShare | None, **fields: Any) -> TrialActor:
         actor = object.__new__(TrialActor)
@@ -163,6 +163,7 @@ def begin(monkeypatch, log, gpu, tmp_path):
 
 
 SPLIT = SimpleNamespace(sample_hash=())
+STAGED = SimpleNamespace(train=SPLIT, val=SPLIT, test=SPLIT, heldout={})
 
 
 def test_it_tells_the_driver_which_attempt_outgrew_its_share_and_keeps_its_checkpoint(monkeypatch, log, begin):

@@ -12,8 +12,11 @@ from ray.exceptions import RayTaskError
 
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
+from foresight.set_hash import compute_set_hash
+from foresight.split_log import names_a_split, read_split
 from foresight.train.parallel import LostPeerError
 from foresight.train.task import Context
+from foresight.tuning.adopt import adopt
 from foresight.tuning.record import ERROR_LENGTH, Planned, has_its_row, record_trial, write_failure
 from foresight.tuning.ticket import tune_config
 
@@ -30,7 +33,9 @@ def planned() -> Planned:
     return Planned(small_study.space("tiny").trials(2)[-1], "small_study", attempt=2)
 
 
-def run_with(monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, error: BaseException | None) -> list[dict]:
+def run_with(
+    monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, error: BaseException | None, data=None, **columns
+) -> list[dict]:
     """Records a trial whose training is replaced by two epochs and, after the first, an error."""
 
     def run_trial(*arguments) -> Iterator[dict]:
@@ -39,7 +44,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, err
             raise error
         yield EPOCHS[1]
         return SimpleNamespace(
-            columns={"test/mask_iou": 0.75, "val/mask_iou": 0.5},
+            columns={"test/mask_iou": 0.75, "val/mask_iou": 0.5} | columns,
             epochs=EPOCHS,
             samples=pd.DataFrame({"sample_hash": ["a"], "mask_iou": [0.75]}),
             pictures={"examples": b"png"},
@@ -47,7 +52,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, log: RunLog, planned: Planned, err
         )
 
     monkeypatch.setattr("foresight.train.trial.run_trial", run_trial)
-    return list(record_trial(log, planned, data=None, context=Context("cpu")))
+    return list(record_trial(log, planned, data=data, context=Context("cpu")))
 
 
 def test_a_trial_that_has_lost_a_worker_has_no_row_and_is_tried_again(monkeypatch, log, planned):
@@ -66,6 +71,20 @@ def test_a_trial_that_ends_is_written_whole(monkeypatch, log, planned):
     assert {"env/host", "env/torch", "env/git_commit", "env/threads", "env/pid", "env/device"} <= set(row)
     assert log.read_epochs(planned.key).to_dict("records") == EPOCHS
     assert len(log.read_samples(planned.key)) == 1
+
+
+def test_what_every_set_of_a_trial_held_is_kept_and_taken_along_when_it_is_adopted(monkeypatch, log, planned, tmp_path):
+    images = {"train": ["t1", "t2"], "val": ["v"], "test": ["x", "y"], "clips": ["c1", "c2"]}
+    train, val, test, clips = (SimpleNamespace(sample_hash=hashes) for hashes in images.values())
+    staged = SimpleNamespace(train=train, val=val, test=test, heldout={"clips": clips})
+    named = {f"data/{name}_hash": compute_set_hash(images[name]) for name in ("train", "val", "test")}
+    named |= {"heldout/clips/hash": compute_set_hash(images["clips"]), "heldout/clips/n": 2}
+    assert run_with(monkeypatch, log, planned, None, staged, **named) == EPOCHS
+    other = RunLog(tmp_path / "runs" / "other_study")
+    row = adopt(other, log, planned)
+    for root in (log.root, other.root):
+        kept = [read_split(root, row[name]) for name in filter(names_a_split, row)]
+        assert sorted(kept) == sorted(images.values())
 
 
 def test_a_trial_that_raises_is_a_failed_row_and_raises_no_further(monkeypatch, log, planned):
