@@ -39,9 +39,11 @@ def check_readable(log: RunLog) -> None:
         if (log.root / "manifest.parquet").exists():
             check_manifest(log.read_manifest().columns)
         log.trials(), log.read_latency(), log.read_looks()
+    except RequestError:
+        raise
     except (pa.ArrowException, ValueError, OSError) as error:
         raise RequestError(
-            f"a file of {log} cannot be read ({describe_damage(error)}); 'python -m analysis {log.root.name}' names it; "
+            f"a file of {log} cannot be read ({describe_damage(error)}); 'python -m foresight.verify {log}' names it; "
             "restore it, or delete it if it is derived or a trial that can run again"
         ) from error
 

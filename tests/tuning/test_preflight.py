@@ -123,7 +123,7 @@ def test_a_damaged_file_of_the_run_log_is_refused_in_one_sentence(tmp_path, name
     log.root.mkdir()
     check_readable(log)
     (log.root / name).write_text("{ torn")
-    with pytest.raises(RequestError, match=r"cannot be read .*python -m analysis study"):
+    with pytest.raises(RequestError, match=r"cannot be read .*python -m foresight.verify"):
         check_readable(log)
 
 
