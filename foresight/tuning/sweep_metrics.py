@@ -29,7 +29,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "foresight_best_objective": ("Best validation value so far of the claim's metric, never a test value", ("metric",)),
 }
 COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "foresight_epochs": ("Epochs that have ended since this command began", ()),
+    "foresight_epochs": ("Epochs that trials have told of since this command began, those before a break included", ()),
 }
 
 
