@@ -21,7 +21,6 @@ MOST_PANELS = 15
 PANEL_CHARACTERS = 18
 SHOWN = 0.99  # share of an arm's images that an axis is wide enough for: one image shall not press all others flat
 ROOM = 1.5  # times the median arm's width: one arm shall not press all others flat, and what it hides is written
-
 WRITTEN = 1.1  # times the limit: gains beyond it are written
 
 
@@ -38,7 +37,7 @@ def plot_per_image(data: StudyData, pairs: pd.DataFrame, per_image: pd.DataFrame
     arms = shown_arms(per_image)
     names, whole = short_arms(arms), per_image[per_image["scene"] == ALL].set_index("arm")
     n_rows, n_columns = math.ceil(len(arms) / PANELS_PER_ROW), min(PANELS_PER_ROW, len(arms))
-    figure = new_figure(HEADING_IN + 0.35 + 0.95 * n_rows)
+    figure = new_figure(HEADING_IN + 0.35 + 1.0 * n_rows)
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
     means = {arm: np.sort(_image_means(pairs[pairs["arm"] == arm])) for arm in arms}
     widths = sorted(float(np.quantile(np.abs(gains), SHOWN)) for gains in means.values())
@@ -46,10 +45,10 @@ def plot_per_image(data: StudyData, pairs: pd.DataFrame, per_image: pd.DataFrame
     for axes, arm in zip(panels.flat, arms, strict=False):
         row = whole.loc[arm]
         _plot_arm(axes, pairs[pairs["arm"] == arm], means[arm])
-        _mark_hidden(axes, means[arm], limit, decimals_of(data.claim.primary))
         name = break_words(names[arm], PANEL_CHARACTERS)
-        title = f"{name}\n{100 * row['wins']:.0f} % won, {100 * row['losses']:.0f} % lost"
-        axes.set_title(title, fontsize=SMALL_PT - 0.9)
+        title = [name, f"{100 * row['wins']:.0f} % won, {100 * row['losses']:.0f} % lost"]
+        title += _hidden_gains(means[arm], limit, decimals_of(data.claim.primary))
+        axes.set_title("\n".join(title), fontsize=SMALL_PT - 0.9)
     for axes in list(panels.flat)[len(arms) :]:
         axes.set_axis_off()
     panels.flat[0].set_ylim(-limit, limit)
@@ -80,15 +79,12 @@ def _plot_arm(axes: Axes, mine: pd.DataFrame, means: np.ndarray) -> None:
     axes.tick_params(labelsize=SMALL_PT - 0.5, pad=1.5)
 
 
-def _mark_hidden(axes: Axes, means: np.ndarray, limit: float, decimals: int) -> None:
-    """Writes how far the mean gains go on where the axis ends before them."""
-    for extreme, x, y, side, alignment in (
-        (means[0], 0.04, 0.04, "left", "bottom"),
-        (means[-1], 0.96, 0.98, "right", "top"),
-    ):
-        if abs(extreme) > WRITTEN * limit:
-            text = f"{'↓' if extreme < 0 else '↑'} to {signed(float(extreme), decimals)}"
-            axes.text(x, y, text, transform=axes.transAxes, ha=side, va=alignment, fontsize=SMALL_PT - 1, zorder=4)
+def _hidden_gains(means: np.ndarray, limit: float, decimals: int) -> list[str]:
+    """How far the mean gains go on where the axis ends before them: a line of the title, as no place in a panel is free."""
+    beyond = [
+        (arrow, float(gain)) for arrow, gain in (("↓", means[0]), ("↑", means[-1])) if abs(gain) > WRITTEN * limit
+    ]
+    return [", ".join(f"{arrow} to {signed(gain, decimals)}" for arrow, gain in beyond)] if beyond else []
 
 
 def _percent(n: int) -> np.ndarray:

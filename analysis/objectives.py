@@ -3,7 +3,8 @@
 In: a study and the names of two or more objectives. Out: Objectives. One that is not known for every arm, or that does
 not tell arms apart, is left out and named. Costs that are the same at every seed count as equal up to 5 %: nobody gains by
 a measurement that is missing, or by 58 parameters of 100,000. Latency is measured once per arm: its draws have the spread
-of its repeats, and not of their median, since a busy minute of the machine moves all repeats of an arm.
+of its repeats, and not of their median, since a busy minute of the machine moves all repeats of an arm, or that of arms
+which do the same work (`analysis.same_work`), whichever is wider.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pandas.api.typing import DataFrameGroupBy
 
 from analysis.judged import comparable_trials, judged_arms
 from analysis.load import StudyData
+from analysis.same_work import LATENCY, compute_time_noise
 from analysis.wording import metric_phrase, whole_percent
 from foresight.errors import RequestError, nearest_name
 from foresight.metrics import METRICS
@@ -130,7 +132,7 @@ def cost_column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:
     column = COSTS[name][0]
     found = rows[column].astype(float) if column in rows else pd.Series(np.nan, index=rows.index)
     # Latency is measured once per arm, beside the trials, unless it is what the trials measure.
-    return found.fillna(rows["arm"].map(data.latency["latency_ms"])) if name == "latency_ms" else found
+    return found.fillna(rows["arm"].map(data.latency["latency_ms"])) if name == LATENCY else found
 
 
 def _objective(data: StudyData, name: str) -> Objective:
@@ -147,11 +149,18 @@ def _column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _spread(data: StudyData, name: str, arms: Sequence[str]) -> np.ndarray:
-    """Per arm the standard deviation of its repeated passes, from their quartiles; 0 where there is none to speak of."""
+    """Per arm the standard deviation of a measurement: of its repeats, or between arms of the same work if that is more.
+
+    0 where there is none to speak of. Repeats give theirs by their quartiles.
+    """
+    if name != LATENCY:
+        return np.zeros(len(arms))
     quartiles = data.latency.reindex(index=list(arms), columns=list(LATENCY_QUARTILES)).astype(float)
-    is_measured_once = name == "latency_ms" and data.complete.get(COSTS[name][0], pd.Series(dtype=float)).isna().all()
+    is_measured_once = data.complete.get(COSTS[name][0], pd.Series(dtype=float)).isna().all()
     spread = (quartiles.iloc[:, 1] - quartiles.iloc[:, 0]) / IQR_OF_NORMAL
-    return spread.fillna(0.0).to_numpy() * is_measured_once
+    times = data.latency["latency_ms"].astype(float)
+    between = compute_time_noise(data, name, times).normal_sd * times.reindex(list(arms)).fillna(0.0)
+    return np.maximum(spread.fillna(0.0).to_numpy(), between.to_numpy()) * is_measured_once
 
 
 def _means(by_arm: DataFrameGroupBy) -> pd.DataFrame:

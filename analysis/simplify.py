@@ -18,6 +18,7 @@ from analysis.judged import EXPLORATION
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
+from analysis.same_work import TIMES, compute_time_noise, does_same_work, group_same_work, widen_saving
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, whole_percent
 from foresight.compare import compute_estimate, compute_holm
 
@@ -35,8 +36,9 @@ def build_simplification(data: StudyData) -> pd.DataFrame:
     whichever arm has the best mean (`analysis.rivals`).
 
     `saved_<cost>` is 1 - arm / best, taken seed by seed; it has an interval where the cost differs between seeds, and for
-    latency, measured once per arm, what the quartiles of both allow. `cheapest_in` names the costs in which no other
-    non-inferior arm is cheaper and the best arm is dearer by over 5 %, beyond that interval.
+    latency, measured once per arm, what the quartiles of both allow. That of a time is at least as wide as times of the
+    same work differ, and holds 0 between two arms that do it (`analysis.same_work`). `cheapest_in` names the costs in
+    which no other non-inferior arm is cheaper and the best arm is dearer by over 5 %, beyond that interval.
     Empty where fewer than two arms have every registered seed, and for more than MOST_ARMS arms.
     """
     values = judged_values(data)
@@ -44,6 +46,8 @@ def build_simplification(data: StudyData) -> pd.DataFrame:
     if not 1 < len(means) <= MOST_ARMS:
         return pd.DataFrame(columns=list(SIMPLIFY_COLUMNS))
     judged, best, costs = [str(arm) for arm in means.index], str(means.index[0]), read_costs(data)
+    noises = {time: compute_time_noise(data, time, costs[time]) for time in TIMES}
+    same = {time: group_same_work(data, time) for time in TIMES}
     against = {arm: compare_with(data, values, arm, len(data.arms)) for arm in judged}
     rows = []
     for arm in judged:
@@ -56,7 +60,12 @@ def build_simplification(data: StudyData) -> pd.DataFrame:
         }  # fmt: skip
         if arm != best:
             row |= {name: against[best][name][arm] for name in ("difference", "low", "high")}
-        rows.append(row | _savings(data, arm, best) | {cost: costs[cost][arm] for cost in COSTS})
+        saved = _savings(data, arm, best)
+        for time in TIMES if arm != best else ():
+            share, low, high = (saved.get(f"saved_{time}{end}", math.nan) for end in ("", "_low", "_high"))
+            low, high = widen_saving(share, low, high, noises[time], does_same_work(same[time], arm, best))
+            saved |= {f"saved_{time}_low": low, f"saved_{time}_high": high}
+        rows.append(row | saved | {cost: costs[cost][arm] for cost in COSTS})
     frame = pd.DataFrame(rows, columns=list(SIMPLIFY_COLUMNS))
     if data.claim.exploratory:
         frame[["p", "p_holm", "low", "high"]] = math.nan

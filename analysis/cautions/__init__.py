@@ -11,6 +11,7 @@ from analysis.cautions.inert import inert_cautions
 from analysis.cautions.log import log_cautions
 from analysis.cautions.results import result_cautions
 from analysis.cautions.samples import sample_cautions
+from analysis.cautions.times import time_cautions
 from analysis.cautions.training import training_cautions
 from analysis.load import StudyData
 
@@ -24,5 +25,6 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *result_cautions(data, table),
         *inert_cautions(data),
         *training_cautions(data),
+        *time_cautions(data),
         *log_cautions(data),
     ]

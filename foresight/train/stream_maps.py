@@ -20,7 +20,7 @@ from foresight.train.pictures import N_EXAMPLES, picture_strip
 # The colours of the report's figures: all DINOv2, and all VLM; half and half is white.
 DINOV2_RGB, VLM_RGB = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
 CAPTION = (
-    "which stream a conditioning token depends on, at its place: vermilion the VLM, blue DINOv2, white both alike, black "
+    "which stream a conditioning token depends on, at its place: vermillion the VLM, blue DINOv2, white both alike, black "
     "no place inside the picture"
 )
 

@@ -184,3 +184,11 @@ def test_the_report_has_section_csv_and_figures(study, tmp_path):
     assert {"per_image.png", "image_pictures.svg"} <= written
     assert "factorial_terms.csv" not in written
     assert "Images won and lost" in page
+
+
+def test_what_an_axis_hides_is_written_above_the_panel_where_it_covers_no_curve(study):
+    pairs, per_image = study.image_pairs().copy(), study.per_image()
+    pairs.loc[pairs["arm"] == "fusion.layers=2", "gain"] *= 10
+    figure = plot_per_image(study.data, pairs, per_image)
+    assert [axes.get_title().splitlines()[2:] for axes in figure.axes] == [["↓ to −1.000, ↑ to +2.000"], [], []]
+    assert all(not axes.texts for axes in figure.axes)

@@ -17,6 +17,7 @@ from analysis.figure_style import draw
 from analysis.figures import draw_figures
 from analysis.report import arm_name, breakable, keep_units, render_report
 from foresight.space import Factor
+from foresight.train.stream_maps import CAPTION
 
 FIGURES = {
     "effects", "tradeoff", "learning_curves", "factor_fusion_strategy", "factor_fusion_layers", "factor_output_queries",
@@ -225,3 +226,18 @@ def test_many_arms_fold_and_a_factor_without_a_point_has_no_figure(write_study):
     assert page.count('<details class="fold"><summary>All 72 arms</summary>') == 3
     assert "figure-factor_" not in page
     assert 'id="effects"' not in page
+
+
+def test_the_commit_stands_once_where_planned_and_run_at_one_and_twice_where_not(write_study):
+    for ran_at, n_planned in (("028f876", 0), ("04c016c", 1)):
+        change = {"env/git_commit": ran_at}
+        path = write_study(f"runs_{n_planned}", n_seeds=1, change_row=lambda trial, row, change=change: row | change)
+        page = render_report(analysis.load(path), [])
+        environment = page.split('<h2 id="environment">')[1]
+        assert f"<dt>git_commit</dt><dd>{ran_at}</dd>" in environment
+        assert environment.count("<dt>planned at git_commit</dt><dd><code>028f876</code></dd>") == n_planned
+        assert environment.count("028f876") == 1
+
+
+def test_one_colour_has_one_spelling_on_the_page(reported):
+    assert "vermilion" not in reported.html + CAPTION
