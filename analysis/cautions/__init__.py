@@ -7,6 +7,7 @@ makes a comparison impossible is not here: `analysis.refusals` and `analysis.uns
 import pandas as pd
 
 from analysis.cautions.caution import Caution
+from analysis.cautions.definitions import definition_cautions
 from analysis.cautions.inert import inert_cautions
 from analysis.cautions.log import log_cautions
 from analysis.cautions.results import result_cautions
@@ -21,6 +22,7 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     """All cautions, the gravest first: where the numbers come from, what they can mean, how they were trained, the log."""
     return [
         *sample_cautions(data),
+        *definition_cautions(data),
         *result_cautions(data, table),
         *inert_cautions(data),
         *training_cautions(data),
