@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.cautions.caution import Caution
 from analysis.cautions.definitions import definition_cautions
+from analysis.cautions.further_sets import further_set_cautions
 from analysis.cautions.inert import inert_cautions
 from analysis.cautions.log import log_cautions
 from analysis.cautions.results import result_cautions
@@ -24,6 +25,7 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *sample_cautions(data),
         *definition_cautions(data),
         *result_cautions(data, table),
+        *further_set_cautions(data),
         *inert_cautions(data),
         *training_cautions(data),
         *log_cautions(data),
