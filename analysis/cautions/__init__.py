@@ -11,6 +11,7 @@ from analysis.cautions.definitions import definition_cautions
 from analysis.cautions.further_sets import further_set_cautions
 from analysis.cautions.inert import inert_cautions
 from analysis.cautions.log import log_cautions
+from analysis.cautions.resolution import resolution_cautions
 from analysis.cautions.results import result_cautions
 from analysis.cautions.samples import sample_cautions
 from analysis.cautions.training import training_cautions
@@ -26,6 +27,7 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         *definition_cautions(data),
         *result_cautions(data, table),
         *further_set_cautions(data),
+        *resolution_cautions(data),
         *inert_cautions(data),
         *training_cautions(data),
         *log_cautions(data),
