@@ -17,7 +17,7 @@ from analysis.claim import check_trial_claims
 from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
-from analysis.test_set import TIMED, check_test_set, count_test_rows
+from analysis.test_set import TEST, TIMED, check_test_set, count_defined, count_test_rows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.declared import (
@@ -90,22 +90,41 @@ class StudyData:
         named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
         return str(named.iloc[0]) if len(named) else "test images"
 
+    @cached_property
+    def tested(self) -> str:
+        """As `tested_on`, of the primary metric: what figures and tables of it say they are over."""
+        return self.tested_on(metric=self.claim.primary) or self.tested_on()
+
     def tested_on(self, arm: str = "", metric: str = "") -> str:
-        """How many test rows of what: `200 test images`, of the study or of one arm; nothing for a metric of none."""
+        """How many test rows of what, of the study, an arm, a metric: `200 test images`, `10 of 200 test images`.
+
+        Nothing for a metric that is not one of test rows.
+        """
         if metric and not self.is_of_test_rows(metric):
             return ""
-        n_test = self.n_test_of(arm) if arm else self.n_test
-        return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
+        n_test, n_defined = self.n_test_of(arm), self.n_test_of(arm, metric)
+        if n_test is None:
+            return f"an unknown number of {self.items}"
+        return f"{n_test} {self.items}" if n_defined == n_test else f"{n_defined} of {n_test} {self.items}"
 
     def is_of_test_rows(self, metric: str) -> bool:
         """Whether a metric is measured on the test rows: a time is not, unless these are timed repeats."""
         return self.items == TIMED or not METRICS[metric].is_time
 
-    def n_test_of(self, arm: str) -> int | None:
-        """The number of test rows that an arm was or will be scored on; None where its trials do not say."""
-        if self.n_test is not None:
-            return self.n_test
-        return count_test_rows(self.complete[self.complete["arm"] == arm])
+    def n_test_of(self, arm: str = "", metric: str = "") -> int | None:
+        """The number of test rows that an arm was or will be scored on; None where its trials do not say.
+
+        With a metric those on which it has a value, as far as samples tell; without an arm the fewest of any.
+        """
+        n_test = self.n_test
+        if n_test is None and arm:
+            n_test = count_test_rows(self.complete[self.complete["arm"] == arm])
+        return self.defined_on.get((TEST, arm, metric), n_test)
+
+    @cached_property
+    def defined_on(self) -> dict[tuple[str, str, str], int]:
+        """`count_defined` of the registered trials: (split, arm, metric) to rows with a value, where not all have one."""
+        return count_defined(self.samples, self.registered)
 
     @cached_property
     def comparable(self) -> pd.DataFrame:
