@@ -49,7 +49,8 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
             row = {
                 "basis": basis, "arm": arm, "metric": metric, "reference": reference,
                 "params_trained": params.get(arm), "reference_params": params.get(reference),
-                "n_seeds": found.n, "seeds": " ".join(map(str, values.index)), "n_test": data.n_test,
+                "n_seeds": found.n, "seeds": " ".join(map(str, values.index)),
+                "n_test": data.n_test_of(metric=source.removeprefix("test/")),
                 "efficiency": found.mean, "low": found.low, "high": found.high,
             }  # fmt: skip
             rows.append(row | {"warnings": " ".join(_warnings(data, table, row))})

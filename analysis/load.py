@@ -17,7 +17,8 @@ from analysis.claim import check_trial_claims
 from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
-from analysis.test_set import TEST, TIMED, check_test_set, count_defined, count_test_rows
+from analysis.test_set import check_test_set
+from analysis.tested_rows import TestedRows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.declared import (
@@ -43,7 +44,7 @@ class NothingCompleteError(RequestError):
 
 
 @dataclass(frozen=True)
-class StudyData:
+class StudyData(TestedRows):
     """What one run log holds. Frames have one row per trial unless their comment says otherwise."""
 
     log: RunLog
@@ -83,48 +84,6 @@ class StudyData:
     def curves(self) -> pd.DataFrame:
         """Every epoch of every complete trial with its arm and seed, read when first asked for; empty without any."""
         return read_curves(self.log, self.finished, self.complete)
-
-    @cached_property
-    def items(self) -> str:
-        """What the test rows are, in the plural: `test images` unless the trials say otherwise."""
-        named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
-        return str(named.iloc[0]) if len(named) else "test images"
-
-    @cached_property
-    def tested(self) -> str:
-        """As `tested_on`, of the primary metric: what figures and tables of it say they are over."""
-        return self.tested_on(metric=self.claim.primary) or self.tested_on()
-
-    def tested_on(self, arm: str = "", metric: str = "") -> str:
-        """How many test rows of what, of the study, an arm, a metric: `200 test images`, `10 of 200 test images`.
-
-        Nothing for a metric that is not one of test rows.
-        """
-        if metric and not self.is_of_test_rows(metric):
-            return ""
-        n_test, n_defined = self.n_test_of(arm), self.n_test_of(arm, metric)
-        if n_test is None:
-            return f"an unknown number of {self.items}"
-        return f"{n_test} {self.items}" if n_defined == n_test else f"{n_defined} of {n_test} {self.items}"
-
-    def is_of_test_rows(self, metric: str) -> bool:
-        """Whether a metric is measured on the test rows: a time is not, unless these are timed repeats."""
-        return self.items == TIMED or not METRICS[metric].is_time
-
-    def n_test_of(self, arm: str = "", metric: str = "") -> int | None:
-        """The number of test rows that an arm was or will be scored on; None where its trials do not say.
-
-        With a metric those on which it has a value, as far as samples tell; without an arm the fewest of any.
-        """
-        n_test = self.n_test
-        if n_test is None and arm:
-            n_test = count_test_rows(self.complete[self.complete["arm"] == arm])
-        return self.defined_on.get((TEST, arm, metric), n_test)
-
-    @cached_property
-    def defined_on(self) -> dict[tuple[str, str, str], int]:
-        """`count_defined` of the registered trials: (split, arm, metric) to rows with a value, where not all have one."""
-        return count_defined(self.samples, self.registered)
 
     @cached_property
     def comparable(self) -> pd.DataFrame:

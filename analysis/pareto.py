@@ -207,7 +207,7 @@ def _front_row(data: StudyData, names: Sequence[str]) -> dict[str, object]:
     return {
         "objectives": " ".join(o.name for o in found.used), "phrases": " and ".join(o.phrase for o in found.used),
         "left_out": "; ".join(found.left_out), "n_arms": len(arms), "n_judged": len(found.judged),
-        "n_seeds": len(found.seeds), "n_test": data.n_test, "n_on_front": int(on_front(points, maximise).sum()),
+        "n_seeds": len(found.seeds), "n_test": data.n_tested, "n_on_front": int(on_front(points, maximise).sum()),
         "hypervolume": volume, "low": low, "high": high, "reference": reference,
         "knee": "" if knee is None else arms[knee], "p_knee": p_knee,
     }  # fmt: skip

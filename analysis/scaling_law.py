@@ -93,7 +93,7 @@ def build_scaling(data: StudyData, fits: list[ScalingFit]) -> pd.DataFrame:
                     "is_chosen": law.law == fit.chosen, "formula": law.formula, "gain": law.curve[-1] - law.curve[0],
                     "low": low, "high": high, "smallest": fit.axis.params[0], "largest": fit.axis.params[-1],
                     "n_sizes": len(fit.axis.arms), "n_seeds": len(fit.seeds), "seeds": " ".join(map(str, fit.seeds)),
-                    "n_test": data.n_test, "aicc": law.aicc, "delta_aicc": law.aicc - best, "exponent": law.exponent,
+                    "n_test": data.n_tested, "aicc": law.aicc, "delta_aicc": law.aicc - best, "exponent": law.exponent,
                     **dict(zip(("exponent_low", "exponent_high"), _interval(law.exponent_draws), strict=True)),
                     "reason": fit.reason if law.law == fit.chosen else law.unidentified,
                 }

@@ -49,7 +49,7 @@ def build_simplification(data: StudyData) -> pd.DataFrame:
         rival = max(rivals, key=lambda name: rivals[name])
         row = {
             "arm": arm, "metric": data.claim.primary, "n_seeds": len(data.registered_seeds),
-            "seeds": " ".join(map(str, data.registered_seeds)), "n_test": data.n_test, "quality": means[arm],
+            "seeds": " ".join(map(str, data.registered_seeds)), "n_test": data.n_tested, "quality": means[arm],
             "is_best": arm == best, "rival": rival, "p": rivals[rival], "margin": data.claim.margin,
         }  # fmt: skip
         if arm != best:

@@ -67,6 +67,12 @@ def test_a_primary_metric_that_few_images_have(study):
     assert "10 of 200 test images; difference from the baseline" in page
 
 
+def test_every_frame_of_the_primary_metric_counts_its_images(study):
+    loaded = study(ALL, claim=Claim(CLAIM.statement, "box_iou", 0.02, 0.05, 3))
+    for frame in (loaded.pareto(), loaded.fronts(), loaded.importance(), loaded.replicates(), loaded.simplification()):
+        assert set(frame["n_test"]) == {N_BOXED}
+
+
 def test_a_secondary_metric_of_the_page_names_its_images(study):
     page = render_report(study(ALL), [])
     assert "fraction, 10 of 200 test images" in page
