@@ -21,7 +21,7 @@ from foresight.metrics import METRICS, RELATIVE_METRICS
 
 EFFICIENCY_COLUMNS = (
     "basis", "arm", "metric", "reference", "params_trained", "reference_params", "n_seeds", "seeds", "n_test",
-    "efficiency", "low", "high", "warnings",
+    "efficiency", "low", "high", "warnings", "keys",
 )  # fmt: skip
 CLAIMED, CAPACITY = "claim", "capacity"  # a row of the claim's reference; one of a pair of sizes
 LABEL_ALLOWANCE = 0.05  # of the label: a size may be this far off before it is named
@@ -52,6 +52,7 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
                 "n_seeds": found.n, "seeds": " ".join(map(str, values.index)),
                 "n_test": data.n_test_of(metric=source.removeprefix("test/")),
                 "efficiency": found.mean, "low": found.low, "high": found.high,
+                "keys": data.keys_at((arm, reference), values.index),
             }  # fmt: skip
             rows.append(row | {"warnings": " ".join(_warnings(data, table, row))})
     efficiency = pd.DataFrame(rows, columns=list(EFFICIENCY_COLUMNS))

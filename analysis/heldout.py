@@ -14,7 +14,7 @@ from foresight.compare import compute_estimate
 from foresight.metrics import METRICS
 
 PREFIX = "heldout/"
-HELDOUT_COLUMNS = ("kind", "arm", "set", "metric", "n", "n_set", "hash", "n_seeds", "mean", "low", "high")
+HELDOUT_COLUMNS = ("kind", "arm", "set", "metric", "n", "n_set", "hash", "n_seeds", "mean", "low", "high", "keys")
 
 
 def build_heldout(data: StudyData) -> pd.DataFrame:
@@ -28,8 +28,10 @@ def build_heldout(data: StudyData) -> pd.DataFrame:
             for metric in METRICS:
                 values = heldout_values(trials, name, metric)
                 if len(values):
-                    estimate = compute_estimate(values.sort_index().tolist())
+                    values = values.sort_index()
+                    estimate = compute_estimate(values.tolist())
                     row = {"kind": "arm", "arm": arm, "metric": metric, "n_seeds": estimate.n, **hashed}
+                    row |= {"keys": data.keys_at((arm,), values.index)}
                     row |= {"n": data.defined_on.get((name, arm, metric), n_set), "n_set": n_set}
                     rows.append(row | {"mean": estimate.mean, "low": estimate.low, "high": estimate.high})
         rows += [row | hashed for row in _trivial_rows(data, name)]
@@ -70,7 +72,7 @@ def _trivial_rows(data: StudyData, name: str) -> list[dict[str, object]]:
         predictor, metric = column.removeprefix(start).split("/")
         values = data.complete[column].dropna().astype(float)
         if len(values) and metric in METRICS:
-            row = {"kind": "trivial", "arm": predictor, "metric": metric, "n_seeds": 0}
+            row = {"kind": "trivial", "arm": predictor, "metric": metric, "n_seeds": 0, "keys": ""}
             row |= {"n": heldout_size(data, name, metric=metric), "n_set": heldout_size(data, name)}
             rows.append(row | {"mean": float(values.median()), "low": math.nan, "high": math.nan})
     return rows

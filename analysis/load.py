@@ -5,6 +5,7 @@ sweep.json, were scored on the same test images, which none of them was trained 
 every metric's range (`analysis.refusals`, `analysis.unseen`). Numbers are not changed here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -98,6 +99,18 @@ class StudyData(TestedRows):
         """
         seeds = self.registered_seeds
         return self.complete[self.complete["seed"].isin(seeds)] if seeds else self.complete
+
+    def keys_at(self, arms: Iterable[str], seeds: Iterable[int]) -> str:
+        """The keys of the registered trials of the arms at the seeds, with a space between: what a frame's `keys` holds."""
+        arms = list(dict.fromkeys(arms))
+        return " ".join(
+            key for seed in seeds for arm in arms if (key := self._key_of.get((arm, int(seed)))) is not None
+        )
+
+    @cached_property
+    def _key_of(self) -> dict[tuple[str, int], str]:
+        rows = self.registered
+        return dict(zip(zip(rows["arm"], rows["seed"], strict=True), rows["key"], strict=True))
 
     @cached_property
     def described(self) -> dict[str, dict[str, str]]:

@@ -50,7 +50,7 @@ from analysis.wording import interval, metric_phrase, n_range, number, whole_per
 
 PARETO_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
-    "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated", "n_rivals",
+    "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated", "n_rivals", "keys",
 )  # fmt: skip
 FRONT_COLUMNS = (
     "objectives", "phrases", "left_out", "n_arms", "n_judged", "n_seeds", "n_test", "n_on_front", "hypervolume", "low", "high",
