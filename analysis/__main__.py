@@ -80,7 +80,10 @@ def analyse(
             with writable(folder):
                 write_without_numbers(path, folder)
             raise
-        loaded.pareto()  # objectives that no arm has are refused before anything is written
+        (
+            loaded.pareto(),
+            loaded.cautions(),
+        )  # what they refuse, objectives and curves, is refused before anything is written
         recommendation = loaded.recommendation()
     # matplotlib: a second that a wrong request need not wait for
     from analysis.findings import write_findings

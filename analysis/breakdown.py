@@ -12,7 +12,7 @@ from analysis.load import StudyData
 from analysis.reading import read_checked
 from foresight.compare import compute_estimate
 
-BREAKDOWN_COLUMNS = ("arm", "scene", "metric", "n_images", "n_seeds", "mean", "low", "high")
+BREAKDOWN_COLUMNS = ("arm", "scene", "metric", "n_images", "n_seeds", "mean", "low", "high", "keys")
 
 
 def build_breakdown(data: StudyData) -> pd.DataFrame:
@@ -30,8 +30,10 @@ def build_breakdown(data: StudyData) -> pd.DataFrame:
         return empty
     rows = []
     for (arm, scene, metric), group in values.groupby(["arm", "scene", "metric"], sort=False):
-        estimate = compute_estimate(group.sort_values("seed")["value"].tolist())
+        group = group.sort_values("seed")
+        estimate = compute_estimate(group["value"].tolist())
         row = {"arm": arm, "scene": scene, "metric": metric, "n_images": int(group["n_images"].iloc[0])}
+        row |= {"keys": " ".join(group["key"])}
         rows.append(row | {"n_seeds": estimate.n, "mean": estimate.mean, "low": estimate.low, "high": estimate.high})
     table = pd.DataFrame(rows, columns=list(BREAKDOWN_COLUMNS))
     order = {"arm": data.arms, "metric": list(data.metrics), "scene": sorted(table["scene"].unique())}

@@ -1,11 +1,11 @@
 """How a value of any frame reads in a table of the page, decided by its column's name, its kind and its row's metric.
 
 In: a frame and its columns to show. Out: a grid of Cells. An interval stands small under the number it belongs to, the
-seeds under their count, so that no number can be read without them.
+seeds under their count, so that no number can be read without them, and the trials of a row fold under its first cell.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -20,19 +20,21 @@ SHARES_OF_A_COST = (
 )
 ARM_NAMES = ("arm", "name", "reference")
 KEPT_AS_CODE = ("key", "hash")
+MOST_WITH_TRIALS = 200  # rows of a table that name their trials on the page; the CSV names those of any
 
 
 @dataclass(frozen=True)
 class Cell:
     """One value: `text` as it reads, `note` small under it, `sort` what a click on the head sorts by.
 
-    `kind` is `number`, `text`, `wrap` (a long text), `arm`, `verdict`, `code` or `keys`.
+    `kind` is `number`, `text`, `wrap` (a long text), `arm`, `verdict` or `code`. `keys` are the trials behind the row.
     """
 
     text: str
     sort: str
     kind: str
     note: str = ""
+    keys: str = ""
 
 
 def shown_columns(frame: pd.DataFrame, columns: list[str]) -> list[str]:
@@ -47,6 +49,7 @@ def build_cells(frame: pd.DataFrame, columns: list[str]) -> list[list[Cell]]:
         column: pair for column in columns if (pair := interval_of(names, column)) and not set(pair) & set(columns)
     }
     lists_seeds = "seeds" in frame and "seeds" not in columns
+    names_trials = "keys" in frame and len(frame) <= MOST_WITH_TRIALS
     grid = []
     for row in frame.to_dict("records"):
         cells = []
@@ -57,6 +60,8 @@ def build_cells(frame: pd.DataFrame, columns: list[str]) -> list[list[Cell]]:
                 written = [_number(column, limit, False, row) for limit in (low, high)]
                 note = "" if math.isnan(low) else f"[{written[0]}, {written[1]}]"
             cells.append(_cell(column, row, note))
+        if names_trials and isinstance(row["keys"], str):
+            cells[0] = replace(cells[0], keys=row["keys"])
         grid.append(cells)
     return grid
 
@@ -114,8 +119,6 @@ def _text_kind(column: str, value: str) -> str:
         return "arm"
     if column == "verdict":
         return "verdict"
-    if column == "keys":
-        return "keys"
     if column in KEPT_AS_CODE:
         return "code"
     return "wrap" if len(value) > LONGEST_LINE else "text"

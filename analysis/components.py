@@ -13,7 +13,7 @@ from foresight.compare import compute_estimate
 
 COMPONENTS = {"vlm": "VLM", "dinov2": "DINOv2", "fusion": "fusion or adapter", "decoder": "decoder"}
 COMPONENT_COLUMNS = (
-    "arm", "component", "n_seeds", "latency_ms", "low", "high", "share_frac", "weights_mb", "peak_mb",
+    "arm", "component", "n_seeds", "latency_ms", "low", "high", "share_frac", "weights_mb", "peak_mb", "keys",
 )  # fmt: skip
 
 
@@ -39,6 +39,7 @@ def build_components(data: StudyData) -> pd.DataFrame:
                     "share_frac": float((times / total_ms).mean()),
                     "weights_mb": _mean(trials, f"latency/{name}_weights_mb"),
                     "peak_mb": _mean(trials, f"latency/{name}_peak_mb"),
+                    "keys": " ".join(trials.loc[times.index, "key"]),
                 }
             )
     return pd.DataFrame(rows, columns=list(COMPONENT_COLUMNS))

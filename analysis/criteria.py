@@ -52,7 +52,7 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
     who = "the baseline" if arm == BASELINE else arm
     row: dict[str, object] = {
         "kind": "criterion", "name": arm, "factor": "", "level": "", "metric": metric, "on": criterion.on, "n_seeds": 0,
-        "seeds": "", "n_test": data.n_test_of(arm), "target": criterion.target, "acceptable": criterion.acceptable,
+        "seeds": "", "n_test": data.n_test_of(arm, metric), "target": criterion.target, "acceptable": criterion.acceptable,
         "failure": criterion.failure, "keys": "",
     }  # fmt: skip
     if not data.is_of_test_rows(metric):
@@ -67,7 +67,7 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
         return row | {"verdict": "not measured", "sentence": sentence}
     tested = data.tested_on(arm, metric)
     if criterion.on:
-        row["n_test"] = heldout_size(data.complete, criterion.on)
+        row["n_test"] = heldout_size(data, criterion.on, arm, metric)
         tested = f"{row['n_test']} of the further set {criterion.on}"
     values = values[values["seed"].isin(data.registered_seeds)]
     estimate, higher = (

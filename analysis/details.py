@@ -10,11 +10,15 @@ from itertools import chain
 import pandas as pd
 
 from analysis.reading import read_checked
+from analysis.refusals import check_curve_ranges, check_sample_ranges
 from foresight.runlog import RunLog
 
 
 def read_curves(log: RunLog, finished: Mapping[str, str], complete: pd.DataFrame) -> pd.DataFrame:
-    """The epochs of the complete trials, trial by trial, with their arm (categorical) and seed; empty without any."""
+    """The epochs of the complete trials, trial by trial, with their arm (categorical) and seed; empty without any.
+
+    Raises RequestError for an epoch whose validation is outside its metric's range.
+    """
     epochs = _read(log, "epochs", "trials/*/epochs.parquet", partial(log.epochs, finished))
     if epochs.empty:
         return pd.DataFrame()
@@ -24,13 +28,19 @@ def read_curves(log: RunLog, finished: Mapping[str, str], complete: pd.DataFrame
     rows = row_of_epoch[is_complete]
     arms = pd.Categorical(complete["arm"], categories=complete["arm"].unique())
     curves = epochs if is_complete.all() else epochs[is_complete].reset_index(drop=True)
+    check_curve_ranges(curves)
     return curves.assign(arm=arms.take(rows), seed=complete["seed"].to_numpy()[rows])
 
 
 def read_sample_summaries(log: RunLog, finished: Mapping[str, str], complete: pd.DataFrame) -> pd.DataFrame:
-    """A row per complete trial, split and metric of its samples: `foresight.sample_summary`."""
+    """A row per complete trial, split and metric of its samples: `foresight.sample_summary`.
+
+    Raises RequestError for a sample whose value is outside its metric's range.
+    """
     samples = _read(log, "samples", "trials/*/samples.parquet", partial(log.sample_summaries, finished))
-    return samples[pd.Index(complete["key"]).get_indexer(samples["key"]) >= 0].reset_index(drop=True)
+    samples = samples[pd.Index(complete["key"]).get_indexer(samples["key"]) >= 0].reset_index(drop=True)
+    check_sample_ranges(samples)
+    return samples
 
 
 def read_latency(log: RunLog, planned: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from foresight.metrics import METRICS, RELATIVE_METRICS
 
 EFFICIENCY_COLUMNS = (
     "basis", "arm", "metric", "reference", "params_trained", "reference_params", "sizes", "pairing", "n_seeds", "seeds", "n_test",
-    "efficiency", "low", "high", "warnings",
+    "efficiency", "low", "high", "warnings", "keys",
 )  # fmt: skip
 CLAIMED, CAPACITY = "claim", "capacity"  # a row of the claim's reference; one of a pair of sizes
 COUNTED, PUBLISHED = "counted", "published"  # where parameters are from
@@ -55,8 +55,10 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
                 "basis": basis, "arm": arm, "metric": metric, "reference": reference,
                 "params_trained": params.get(arm), "reference_params": params.get(reference),
                 "sizes": PUBLISHED if imported & {arm, reference} else COUNTED, "pairing": pairing,
-                "n_seeds": found.n, "seeds": " ".join(map(str, values.index)), "n_test": data.n_test,
+                "n_seeds": found.n, "seeds": " ".join(map(str, values.index)),
+                "n_test": data.n_test_of(metric=source.removeprefix("test/")),
                 "efficiency": found.mean, "low": found.low, "high": found.high,
+                "keys": data.keys_at((arm, reference), values.index),
             }  # fmt: skip
             rows.append(row | {"warnings": " ".join(_warnings(data, table, row))})
     efficiency = pd.DataFrame(rows, columns=list(EFFICIENCY_COLUMNS))

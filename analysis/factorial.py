@@ -45,7 +45,7 @@ def build_factorial_terms(data: StudyData) -> pd.DataFrame:
     fits = fit_terms(design, values)
     shares = compute_variance_shares(fits, values)
     about = {
-        "metric": data.claim.primary, "n_test": data.n_test, "alpha": data.claim.alpha, "registered": data.claim.verdict_seeds,
+        "metric": data.claim.primary, "n_test": data.n_tested, "alpha": data.claim.alpha, "registered": data.claim.verdict_seeds,
         "n_arms": values["arm"].nunique(),
         "held": "; ".join(f"{name}={level}" for name, level in design.held.items()),
         "unmeasured": "; ".join(f"{name}: {', '.join(levels)}" for name, levels in design.unmeasured.items()),
@@ -101,7 +101,7 @@ def build_factorial_effects(data: StudyData) -> pd.DataFrame:
             row: dict[str, object] = {
                 "term": fit.term.name,
                 "metric": data.claim.primary,
-                "n_test": data.n_test,
+                "n_test": data.n_tested,
                 **named,
             }
             row |= {"n_seeds": found.n, "seeds": " ".join(map(str, fit.seeds))}

@@ -81,6 +81,6 @@ def plot_effects(data: StudyData, verdicts: pd.DataFrame) -> Figure:
     heading(
         figure,
         f"Effects on {metric_phrase(metric)}",
-        f"{n_range(n_pairs, 'paired seed')}, {data.tested_on()}; {with_interval('difference', n_pairs)}",
+        f"{n_range(n_pairs, 'paired seed')}, {data.tested}; {with_interval('difference', n_pairs)}",
     )
     return figure

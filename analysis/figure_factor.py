@@ -66,7 +66,7 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     heading(
         figure,
         f"{capitalised(factor.name)}: {metric_phrase(primary)}",
-        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; {shown}",
+        f"{n_range(n_seeds, 'seed')}, {data.tested}; {shown}",
     )
     main = figure.add_subplot(grid[0, :])
     means = _plot_levels(main, factor, values, radius=4.5)

@@ -65,7 +65,7 @@ def plot_interactions(data: StudyData, terms: pd.DataFrame, effects: pd.DataFram
     heading(
         figure,
         f"Interactions on {metric_phrase(metric)}",
-        f"{seeds}, {data.tested_on()}; what a pair adds to its main effects",
+        f"{seeds}, {data.tested}; what a pair adds to its main effects",
     )
     return figure
 

@@ -59,7 +59,7 @@ def plot_per_image(data: StudyData, pairs: pd.DataFrame, per_image: pd.DataFrame
     heading(
         figure,
         f"Images won and lost: {metric_phrase(data.claim.primary)}",
-        f"{n_range([int(n) for n in whole.loc[arms, 'n_seeds']], 'paired seed')}, {data.tested_on()}; mean over seeds",
+        f"{n_range([int(n) for n in whole.loc[arms, 'n_seeds']], 'paired seed')}, {data.tested}; mean over seeds",
     )
     return figure
 

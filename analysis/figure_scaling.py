@@ -35,7 +35,7 @@ def plot_scaling(data: StudyData, fits: list[ScalingFit], curve: pd.DataFrame) -
     heading(
         figure,
         f"{capitalised(metric_phrase(metric))} against measured size",
-        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; fitted law and 95 % band",
+        f"{n_range(n_seeds, 'seed')}, {data.tested}; fitted law and 95 % band",
     )
     values = seed_values(data, metric)
     for axes, factor in zip(panels, factors, strict=True):

@@ -100,7 +100,7 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
     heading(
         figure,
         f"{capitalised(metric_phrase(metric))} against {against}{more}",
-        f"{n_range(n_seeds, 'seed')}, {data.tested_on()}; {shown}",
+        f"{n_range(n_seeds, 'seed')}, {data.tested}; {shown}",
     )
     drawn = []
     for axes, cost in zip(panels, costs, strict=True):

@@ -186,8 +186,8 @@ def _factorial_rows(data: StudyData) -> list[dict[str, object]]:
     seeds, n_arms = sorted(map(int, values["seed"].unique())), values["arm"].nunique()
     about: dict[str, object] = {
         "metric": data.claim.primary, "n_arms": n_arms, "n_seeds": len(seeds), "seeds": " ".join(map(str, seeds)),
-        "n_test": data.n_test, "repeatable": compute_repeatable(values), "enough_arms": n_arms >= LEAST_ARMS, "aliased": aliased,
-        "importance": math.nan, "low": math.nan, "high": math.nan, "p_holm": math.nan, "state": "",
+        "n_test": data.n_tested, "repeatable": compute_repeatable(values), "enough_arms": n_arms >= LEAST_ARMS,
+        "aliased": aliased, "importance": math.nan, "low": math.nan, "high": math.nan, "p_holm": math.nan, "state": "",
     }  # fmt: skip
     rows: list[dict[str, object]] = []
     for method in ("fanova", "ped_anova"):
@@ -228,7 +228,7 @@ def _range_row(data: StudyData, factor: FactorInfo, verdicts: pd.DataFrame) -> d
     row: dict[str, object] = {
         "method": "range", "factor": factor.name, "metric": data.claim.primary, "n_levels": wide.shape[1],
         "unmeasured": ", ".join(level for arm, level in level_of.items() if arm not in wide),
-        "n_arms": wide.shape[1], "n_seeds": len(wide), "seeds": " ".join(map(str, wide.index)), "n_test": data.n_test,
+        "n_arms": wide.shape[1], "n_seeds": len(wide), "seeds": " ".join(map(str, wide.index)), "n_test": data.n_tested,
         "enough_arms": wide.shape[1] > 1, "aliased": "",
     }  # fmt: skip
     if wide.shape[1] < 2 or wide.empty:

@@ -5,6 +5,7 @@ sweep.json, were scored on the same test images, which none of them was trained 
 every metric's range (`analysis.refusals`, `analysis.unseen`). Numbers are not changed here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +18,8 @@ from analysis.claim import check_trial_claims
 from analysis.details import read_curves, read_latency, read_sample_summaries
 from analysis.reading import read_checked
 from analysis.relative import add_relative_metrics
-from analysis.test_set import TIMED, check_test_set, count_test_rows
+from analysis.test_set import check_test_set
+from analysis.tested_rows import TestedRows
 from analysis.unseen import Unproven, prove_unseen
 from foresight.claim import Claim
 from foresight.declared import (
@@ -43,7 +45,7 @@ class NothingCompleteError(RequestError):
 
 
 @dataclass(frozen=True)
-class StudyData:
+class StudyData(TestedRows):
     """What one run log holds. Frames have one row per trial unless their comment says otherwise."""
 
     log: RunLog
@@ -85,29 +87,6 @@ class StudyData:
         return read_curves(self.log, self.finished, self.complete)
 
     @cached_property
-    def items(self) -> str:
-        """What the test rows are, in the plural: `test images` unless the trials say otherwise."""
-        named = self.complete.get("data/items", pd.Series(dtype=object)).dropna()
-        return str(named.iloc[0]) if len(named) else "test images"
-
-    def tested_on(self, arm: str = "", metric: str = "") -> str:
-        """How many test rows of what: `200 test images`, of the study or of one arm; nothing for a metric of none."""
-        if metric and not self.is_of_test_rows(metric):
-            return ""
-        n_test = self.n_test_of(arm) if arm else self.n_test
-        return f"an unknown number of {self.items}" if n_test is None else f"{n_test} {self.items}"
-
-    def is_of_test_rows(self, metric: str) -> bool:
-        """Whether a metric is measured on the test rows: a time is not, unless these are timed repeats."""
-        return self.items == TIMED or not METRICS[metric].is_time
-
-    def n_test_of(self, arm: str) -> int | None:
-        """The number of test rows that an arm was or will be scored on; None where its trials do not say."""
-        if self.n_test is not None:
-            return self.n_test
-        return count_test_rows(self.complete[self.complete["arm"] == arm])
-
-    @cached_property
     def comparable(self) -> pd.DataFrame:
         """The complete trials that are known to be scored on the same test images: all but imported ones."""
         return self.complete[self.complete["data/test_hash"].notna()]
@@ -120,6 +99,18 @@ class StudyData:
         """
         seeds = self.registered_seeds
         return self.complete[self.complete["seed"].isin(seeds)] if seeds else self.complete
+
+    def keys_at(self, arms: Iterable[str], seeds: Iterable[int]) -> str:
+        """The keys of the registered trials of the arms at the seeds, with a space between: what a frame's `keys` holds."""
+        arms = list(dict.fromkeys(arms))
+        return " ".join(
+            key for seed in seeds for arm in arms if (key := self._key_of.get((arm, int(seed)))) is not None
+        )
+
+    @cached_property
+    def _key_of(self) -> dict[tuple[str, int], str]:
+        rows = self.registered
+        return dict(zip(zip(rows["arm"], rows["seed"], strict=True), rows["key"], strict=True))
 
     @cached_property
     def described(self) -> dict[str, dict[str, str]]:

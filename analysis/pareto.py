@@ -51,7 +51,7 @@ from analysis.wording import interval, metric_phrase, n_range, number, whole_per
 
 PARETO_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
-    "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated", "n_rivals",
+    "objectives", "on_front", "is_knee", "p_front", "state", "dominated_by", "p_dominated", "n_rivals", "keys",
 )  # fmt: skip
 FRONT_COLUMNS = (
     "objectives", "phrases", "left_out", "n_arms", "n_judged", "n_seeds", "n_test", "n_on_front", "hypervolume", "low", "high",
@@ -228,7 +228,7 @@ def _front_row(data: StudyData, names: Sequence[str]) -> dict[str, object]:
     return {
         "objectives": " ".join(o.name for o in found.used), "phrases": " and ".join(o.phrase for o in found.used),
         "left_out": "; ".join(found.left_out), "n_arms": len(arms), "n_judged": len(found.judged),
-        "n_seeds": len(found.seeds), "n_test": data.n_test, "n_on_front": int(on_front(points, maximise).sum()),
+        "n_seeds": len(found.seeds), "n_test": data.n_tested, "n_on_front": int(on_front(points, maximise).sum()),
         "hypervolume": volume, "low": low, "high": high, "reference": reference,
         "knee": "" if knee is None else arms[knee], "p_knee": p_knee,
     }  # fmt: skip

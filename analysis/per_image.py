@@ -16,14 +16,15 @@ from analysis.load import StudyData
 from analysis.wording import count, decimals_of, interval, metric_phrase, signed
 from foresight.compare import Estimate, compute_estimate
 from foresight.metrics import METRICS
+from foresight.space import BASELINE
 
 PER_IMAGE_COLUMNS = (
     "arm", "scene", "metric", "n_images", "n_seeds", "seeds", "wins", "low", "high", "losses", "losses_low", "losses_high",
-    "difference", "difference_low", "difference_high",
+    "difference", "difference_low", "difference_high", "keys",
 )  # fmt: skip
 EXTREME_COLUMNS = (
     "arm", "side", "rank", "sample_hash", "scene", "place", "has_picture", "n_pictured", "metric", "n_images", "n_seeds",
-    "seeds", "wins", "losses", "difference", "low", "high",
+    "seeds", "wins", "losses", "difference", "low", "high", "keys",
 )  # fmt: skip
 ALL = "all"  # in the place of a scene type
 MOST_EXTREME = 3  # images on each side of an arm
@@ -34,7 +35,8 @@ def build_per_image(data: StudyData, pairs: pd.DataFrame) -> pd.DataFrame:
     """PER_IMAGE_COLUMNS per arm: all images, then each scene type where there are several.
 
     `wins` and `losses` are shares of images on which the arm is better and worse than the baseline of the same seed, means
-    over seeds with their 95 % t intervals, cut to [0, 1]; what is missing to 1 is equal.
+    over seeds with their 95 % t intervals, cut to [0, 1]; what is missing to 1 is equal. `keys` are the arm's trials and the
+    baseline's, seed by seed.
     """
     rows = []
     several = pairs["scene"].nunique() > 1
@@ -68,7 +70,12 @@ def build_image_extremes(data: StudyData, pairs: pd.DataFrame) -> pd.DataFrame:
                 row |= {"metric": data.claim.primary, "n_images": n_images, "n_seeds": seen["seed"].nunique()}
                 row |= {"seeds": " ".join(map(str, seen["seed"])), "difference": found.mean}
                 row |= {"wins": int((seen["gain"] > 0).sum()), "losses": int((seen["gain"] < 0).sum())}
-                rows.append(row | {"low": found.low, "high": found.high})
+                row |= {
+                    "low": found.low,
+                    "high": found.high,
+                    "keys": data.keys_at((arm, BASELINE), seen["seed"].unique()),
+                }
+                rows.append(row)
     return pd.DataFrame(rows, columns=list(EXTREME_COLUMNS))
 
 
@@ -132,7 +139,7 @@ def _share_row(data: StudyData, arm: str, scene: str, mine: pd.DataFrame) -> dic
     row |= {"losses": losses.mean} | dict(zip(("losses_low", "losses_high"), _cut(losses), strict=True))
     difference = compute_estimate(means["difference"].tolist())
     limits = {"difference_low": difference.low, "difference_high": difference.high}
-    return row | {"difference": difference.mean} | limits
+    return row | {"difference": difference.mean, "keys": data.keys_at((arm, BASELINE), means.index)} | limits
 
 
 def _cut(share: Estimate) -> tuple[float, float]:

@@ -172,6 +172,41 @@ def check_ranges(complete: pd.DataFrame) -> None:
             )
 
 
+def check_sample_ranges(samples: pd.DataFrame) -> None:
+    """As `check_ranges`, of single samples: a mean inside the range may be of values that no metric can have."""
+    known = samples[samples["metric"].isin(list(METRICS))]
+    lowest, highest = known["minimum"].to_numpy(float), known["maximum"].to_numpy(float)
+    low = known["metric"].map({name: metric.low for name, metric in METRICS.items()}).to_numpy(float)
+    high = known["metric"].map({name: metric.high for name, metric in METRICS.items()}).to_numpy(float)
+    too_low = (lowest < low - RANGE_TOLERANCE) | np.isinf(lowest)
+    outside = too_low | (highest > high + RANGE_TOLERANCE) | np.isinf(highest)
+    if outside.any():
+        at = int(outside.argmax())
+        row, metric = known.iloc[at], METRICS[known["metric"].iloc[at]]
+        value = lowest[at] if too_low[at] else highest[at]
+        raise RequestError(
+            f"trial {row['key']} has {metric.name} = {value:g} on a sample of its {row['split']} split, outside the range "
+            f"[{metric.low:g}, {metric.high:g}] of {metric.id}; that is a bug in the measurement, not a result"
+        )
+
+
+def check_curve_ranges(curves: pd.DataFrame) -> None:
+    """As `check_ranges`, of each epoch's validation; a diverging epoch's infinity is no bug, and a caution names it."""
+    for column in map(str, curves.columns):
+        metric = METRICS.get(column.removeprefix("val/")) if column.startswith("val/") else None
+        if metric is None or curves[column].dtype.kind not in "fiu":
+            continue
+        values = curves[column].to_numpy(float)
+        outside = (values < metric.low - RANGE_TOLERANCE) | (values > metric.high + RANGE_TOLERANCE)
+        outside &= np.isfinite(values)
+        if outside.any():
+            row = curves.iloc[int(outside.argmax())]
+            raise RequestError(
+                f"trial {row['key']} has {column} = {row[column]:g} in epoch {row['epoch']}, outside the range "
+                f"[{metric.low:g}, {metric.high:g}] of {metric.id}; that is a bug in the measurement, not a result"
+            )
+
+
 def check_definitions(complete: pd.DataFrame) -> None:
     """Refuses one metric measured by two definitions, or one LPIPS measured with two trunks."""
     stored = complete.get("env/metric_ids", pd.Series(dtype=object)).dropna()

@@ -46,7 +46,7 @@ def build_replicates(data: StudyData) -> pd.DataFrame:
     rows += _model_rows(values, fit := fit_blocks(values), data.claim.seeds)
     rows += [] if data.is_factorial else _arm_rows(data, values, fit)
     frame = pd.DataFrame(rows, columns=list(REPLICATE_COLUMNS))
-    return frame.assign(metric=data.claim.primary, margin=data.claim.margin, n_test=data.n_test)
+    return frame.assign(metric=data.claim.primary, margin=data.claim.margin, n_test=data.n_tested)
 
 
 def read_repeats(data: StudyData) -> tuple[pd.DataFrame, list[str]]:

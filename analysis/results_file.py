@@ -152,8 +152,8 @@ def _finding(data: StudyData, arm: str, status: str, found: dict[str, Evidence])
     shown = number(mine.value, decimals)
     if mine.low is not None and mine.high is not None:
         shown += f" {interval(mine.low, mine.high, decimals)}"
-    scored = f"{metric_phrase(data.claim.primary)} {shown} ({count(mine.n_seeds, 'seed')}, {data.tested_on(arm)})"
-    return f"{arm}: {scored}.{state}"
+    basis = f"{count(mine.n_seeds, 'seed')}, {data.tested_on(arm, data.claim.primary)}"
+    return f"{arm}: {metric_phrase(data.claim.primary)} {shown} ({basis}).{state}"
 
 
 def _criteria(verdicts: pd.DataFrame, gate: pd.DataFrame) -> list[CriterionResult]:

@@ -23,7 +23,7 @@ from foresight.metrics import METRICS
 
 SCALING_COLUMNS = (
     "factor", "where", "metric", "law", "is_chosen", "formula", "gain", "low", "high", "smallest", "largest", "n_sizes", "n_arms",
-    "n_seeds", "seeds", "n_test", "aicc", "delta_aicc", "exponent", "exponent_low", "exponent_high", "reason",
+    "n_seeds", "seeds", "n_test", "aicc", "delta_aicc", "exponent", "exponent_low", "exponent_high", "reason", "keys",
 )  # fmt: skip
 CURVE_COLUMNS = ("factor", "where", "metric", "law", "params_trained", "quality", "low", "high")
 LAWS = {"constant": 1, "log-linear": 2, "power": 3}  # name: free parameters, from the simplest
@@ -95,9 +95,10 @@ def build_scaling(data: StudyData, fits: list[ScalingFit]) -> pd.DataFrame:
                     "low": low, "high": high, "smallest": fit.axis.params[0], "largest": fit.axis.params[-1],
                     "n_sizes": fit.axis.n_sizes, "n_arms": len(fit.axis.arms),
                     "n_seeds": len(fit.seeds), "seeds": " ".join(map(str, fit.seeds)),
-                    "n_test": data.n_test, "aicc": law.aicc, "delta_aicc": law.aicc - best, "exponent": law.exponent,
+                    "n_test": data.n_tested, "aicc": law.aicc, "delta_aicc": law.aicc - best, "exponent": law.exponent,
                     **dict(zip(("exponent_low", "exponent_high"), _interval(law.exponent_draws), strict=True)),
                     "reason": fit.reason if law.law == fit.chosen else law.unidentified,
+                    "keys": data.keys_at(fit.axis.arms, fit.seeds),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows, columns=list(SCALING_COLUMNS))

@@ -10,7 +10,7 @@ from analysis.load import StudyData
 from foresight.compare import compute_estimate
 from foresight.metrics import SHARES
 
-SHARE_COLUMNS = ("arm", "share", "n_seeds", "mean", "low", "high", "n_test")
+SHARE_COLUMNS = ("arm", "share", "n_seeds", "mean", "low", "high", "n_test", "keys")
 
 
 def build_shares(data: StudyData) -> pd.DataFrame:
@@ -19,9 +19,10 @@ def build_shares(data: StudyData) -> pd.DataFrame:
     for arm in data.arms:
         trials = data.registered[data.registered["arm"] == arm]
         for name in SHARES:
-            values = trials.get(f"share/{name}", pd.Series(dtype=float)).dropna().astype(float).tolist()
-            if values:
-                found = compute_estimate(values)
+            values = trials.get(f"share/{name}", pd.Series(dtype=float)).dropna().astype(float)
+            if len(values):
+                found = compute_estimate(values.tolist())
                 row = {"arm": arm, "share": name, "n_seeds": found.n, "mean": found.mean}
+                row |= {"keys": " ".join(trials.loc[values.index, "key"])}
                 rows.append(row | {"low": found.low, "high": found.high, "n_test": data.n_test})
     return pd.DataFrame(rows, columns=list(SHARE_COLUMNS))

@@ -25,7 +25,7 @@ from foresight.compare import compute_estimate, compute_holm
 SIMPLIFY_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "is_best", "difference", "low", "high", "rival", "p", "p_holm",
     "margin", "state", "cheapest_in", *(f"saved_{cost}" for cost in COSTS), *(f"saved_{cost}_{end}" for cost in COSTS for end in
-    ("low", "high")), *COSTS,
+    ("low", "high")), *COSTS, "keys",
 )  # fmt: skip
 BEST, SHOWN, NOT_SHOWN = "best mean", "non-inferior", "not shown"
 MOST_ARMS = 100  # every pair of arms is compared
@@ -55,8 +55,9 @@ def build_simplification(data: StudyData) -> pd.DataFrame:
         rival = max(rivals, key=lambda name: rivals[name])
         row = {
             "arm": arm, "metric": data.claim.primary, "n_seeds": len(data.registered_seeds),
-            "seeds": " ".join(map(str, data.registered_seeds)), "n_test": data.n_test, "quality": means[arm],
+            "seeds": " ".join(map(str, data.registered_seeds)), "n_test": data.n_tested, "quality": means[arm],
             "is_best": arm == best, "rival": rival, "p": rivals[rival], "margin": data.claim.margin,
+            "keys": data.keys_at((arm, best), data.registered_seeds),
         }  # fmt: skip
         if arm != best:
             row |= {name: against[best][name][arm] for name in ("difference", "low", "high")}

@@ -20,7 +20,7 @@ def print_summary(study: Study) -> None:
     verdict_of = dict(zip(arms["name"], arms["verdict"], strict=True))
     decimals, names = wording.decimals_of(data.claim.primary), wording.short_arms(data.arms)
     console = Console(highlight=False)
-    console.print(f"{data.name}: {wording.metric_phrase(data.claim.primary)}, {data.tested_on()}, 95 % intervals")
+    console.print(f"{data.name}: {wording.metric_phrase(data.claim.primary)}, {data.tested}, 95 % intervals")
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # 80 columns hold it
     for column in ("arm", "seeds", "mean", "difference", "verdict"):
         table.add_column(column, justify="left" if column in ("arm", "verdict") else "right", no_wrap=True)

@@ -38,8 +38,8 @@ def build_table(data: StudyData, looks: pd.DataFrame) -> pd.DataFrame:
     """TABLE_COLUMNS for every arm, the trivial predictors last; adjusted p-values only for the claim's primary metric.
 
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over the registered seeds that are
-    complete, and so are TRAINING_COLUMNS; differences over those of them that both have, `pair_seeds`, or, where the claim
-    has looks, over the seeds of each arm's test in `looks`.
+    complete, and so are TRAINING_COLUMNS; `n_test` counts the test rows on which the metric has a value. Differences are
+    over those seeds that both have, `pair_seeds`, or, where the claim has looks, over the seeds of each arm's test in `looks`.
     """
     described = pd.DataFrame.from_dict(data.described, orient="index")
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
@@ -47,7 +47,7 @@ def build_table(data: StudyData, looks: pd.DataFrame) -> pd.DataFrame:
     for metric in data.metrics:
         numbers = of_arms.join(_arm_numbers(data, metric, looks)).reset_index().assign(**_metric_fields(data, metric))
         of_rows = data.is_of_test_rows(metric)
-        n_test = [data.n_test_of(arm) if of_rows else None for arm in data.arms]
+        n_test = [data.n_test_of(arm, metric) if of_rows else None for arm in data.arms]
         frames.append(numbers.assign(n_test=pd.array(n_test, dtype="Int64")))
         predicted = pd.DataFrame([_predictor_row(data, predictor, metric) for predictor in data.predictors])
         frames.append(predicted.assign(**_metric_fields(data, metric)))
@@ -146,4 +146,5 @@ def _metric_fields(data: StudyData, metric: str) -> dict[str, Any]:
     declared = METRICS[metric]
     role = "primary" if metric == data.claim.primary else "secondary"
     fields = {"metric": metric, "metric_id": declared.id, "unit": declared.unit, "direction": declared.direction}
-    return fields | {"role": role, "n_test": data.n_test if data.is_of_test_rows(metric) else None}
+    n_test = data.n_test_of(metric=metric) if data.is_of_test_rows(metric) else None
+    return fields | {"role": role, "n_test": n_test}

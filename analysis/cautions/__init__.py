@@ -7,8 +7,11 @@ makes a comparison impossible is not here: `analysis.refusals` and `analysis.uns
 import pandas as pd
 
 from analysis.cautions.caution import Caution
+from analysis.cautions.definitions import definition_cautions
+from analysis.cautions.further_sets import further_set_cautions
 from analysis.cautions.inert import inert_cautions
 from analysis.cautions.log import log_cautions
+from analysis.cautions.resolution import resolution_cautions
 from analysis.cautions.results import result_cautions
 from analysis.cautions.samples import sample_cautions
 from analysis.cautions.times import time_cautions
@@ -22,7 +25,10 @@ def build_cautions(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     """All cautions, the gravest first: where the numbers come from, what they can mean, how they were trained, the log."""
     return [
         *sample_cautions(data),
+        *definition_cautions(data),
         *result_cautions(data, table),
+        *further_set_cautions(data),
+        *resolution_cautions(data),
         *inert_cautions(data),
         *training_cautions(data),
         *time_cautions(data),

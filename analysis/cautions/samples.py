@@ -3,7 +3,9 @@
 import pandas as pd
 
 from analysis.cautions.caution import Caution, listed
+from analysis.heldout import heldout_size
 from analysis.load import StudyData
+from analysis.test_set import TEST
 from analysis.wording import count
 from foresight.metrics import METRICS
 
@@ -17,6 +19,7 @@ def sample_cautions(data: StudyData) -> list[Caution]:
         *_unproven(data),
         *_without_samples(data),
         *_impossible_shares(data),
+        *_fewer_values(data),
         *_other_number(data),
         *_repeated(data),
         *_other_images(data),
@@ -46,12 +49,14 @@ def _impossible_shares(data: StudyData) -> list[Caution]:
     """Values of metrics that are shares of the test images, k of n, for which there is no k."""
     found = []
     for metric in [name for name in data.metrics if METRICS[name].is_share]:
-        stated = data.complete[["key", f"test/{metric}"]].assign(n=data.complete["data/n_test"]).dropna()
+        rows = zip(data.complete["arm"], data.complete["data/n_test"], strict=True)
+        n_shared = [data.defined_on.get((TEST, arm, metric), n) for arm, n in rows]
+        stated = data.complete[["key", f"test/{metric}"]].assign(n=n_shared).dropna()
         values = stated.itertuples(index=False, name=None)
         shown = [
             f"{value:g} in {key} (n = {n:.0f})" for key, value, n in values if not is_share_of(float(value), int(n))
         ]
-        tested_on = data.tested_on() if data.n_test else f"the {data.items}"
+        tested_on = data.tested_on(metric=metric) if data.n_test else f"the {data.items}"
         if shown:
             text = f"{METRICS[metric].label} is a share of {tested_on}, and no number of them gives "
             found.append(Caution("impossible", f"{text}{listed(shown)}."))
@@ -63,6 +68,21 @@ def is_share_of(value: float, n: int) -> bool:
     decimals = len(f"{value:.12g}".partition(".")[2])
     tolerance = 0.5 * 10**-decimals if decimals < MOST_DECIMALS else 10**-MOST_DECIMALS
     return abs(round(value * n) / n - value) <= tolerance * (1 + 1e-9)
+
+
+def _fewer_values(data: StudyData) -> list[Caution]:
+    """Metrics that have no value on some rows of a split, so that their means are of fewer than the split has."""
+    found = []
+    for (split, named, metric), n in data.defined_on.items():
+        if named or metric not in METRICS:
+            continue
+        arms = {arm: of for arm in data.arms if (of := data.defined_on.get((split, arm, metric))) is not None}
+        whole = data.tested_on() if split == TEST else f"{heldout_size(data, split)} of the further set {split}"
+        each = "" if set(arms.values()) == {n} else f" ({listed(f'{arm}: {of}' for arm, of in arms.items())})"
+        where = f"{count(len(arms), 'arm')}{each}" if len(arms) < len(data.arms) or each else "every arm"
+        text = f"{METRICS[metric].label} has a value on {n}{' or more' if each else ''} of {whole} in {where}"
+        found.append(Caution("fewer_values", f"{text}: its mean is of these alone, and says nothing of the others."))
+    return found
 
 
 def _other_number(data: StudyData) -> list[Caution]:
@@ -101,12 +121,11 @@ def _other_images(data: StudyData) -> list[Caution]:
 
 def _other_mean(data: StudyData) -> list[Caution]:
     """Trials whose value is not what their samples give; where not all samples are kept, nothing can be said."""
-    rows = data.samples[data.samples["n_values"] > 0]
     trials = data.complete.set_index("key")
     found = []
-    for (split, metric), mine in rows.groupby(["split", "metric"], sort=False):
+    for (split, metric), mine in data.samples.groupby(["split", "metric"], sort=False):
         column, n_column = f"test/{metric}", "data/n_test"
-        if split != "test":
+        if split != TEST:
             column, n_column = f"heldout/{split}/{metric}", f"heldout/{split}/n"
         if metric not in METRICS or not {column, n_column} <= set(trials):
             continue
@@ -115,13 +134,15 @@ def _other_mean(data: StudyData) -> list[Caution]:
         given = mine[METRICS[metric].over_samples]
         scale = mine[["minimum", "maximum"]].abs().max(axis=1)
         is_whole = mine["n"] == trials[n_column].reindex(mine.index)
-        off = is_whole & ((stored - given).abs() > ROUNDING * scale)
+        off = is_whole & (((stored - given).abs() > ROUNDING * scale) | (stored.notna() & given.isna()))
         if off.any():
-            shown = [f"{key} states {stored[key]:.6g} for {given[key]:.6g}" for key in off.index[off]]
+            shown = [
+                f"{key} states {stored[key]:.6g} for {given[key]:.6g}" for key in off.index[off]
+            ]  # nan: of no value
             text = f"The stored {column} is not the {METRICS[metric].over_samples} of its samples: {listed(shown)}."
             found.append(Caution("other_mean", text))
     return found
 
 
 def _on_test(data: StudyData) -> pd.DataFrame:
-    return data.samples[data.samples["split"] == "test"]
+    return data.samples[data.samples["split"] == TEST]

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
+NAMES = ("chromium", "chromium-browser", "google-chrome")  # that Chromium has on the path
+CHROMIUM = next((found for name in NAMES if (found := shutil.which(name))), None)
+MISSING = f"none of {', '.join(NAMES)} is on the path (install one: apt-get install chromium)"
 ANSWER_S = 40  # a busy machine starts a browser slowly
 COMMANDS_FD, ANSWERS_FD = 3, 4  # as Chromium reads and writes them
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from foresight.claim import Claim, Criterion
 from foresight.config import TrialConfig
+from foresight.metrics import METRICS
 from foresight.runlog import RunLog, config_columns
 from foresight.set_hash import compute_set_hash
 from foresight.space import Factor, SearchSpace, Trial
@@ -49,6 +50,8 @@ CLAIM = Claim(
 # Content hashes of the images of each split.
 SPLITS = {split: [f"{split}-{i:04d}" for i in range(n)] for split, n in (("train", 512), ("val", 64), ("test", 200))}
 SET_HASHES = {f"data/{split}_hash": compute_set_hash(images) for split, images in SPLITS.items()}
+MEASURED = ("mask_iou", "box_iou", "lpips_random_trunk", "ssim", "psnr", "mse")
+METRIC_IDS = " ".join(METRICS[name].id for name in MEASURED)
 SWEEP: dict[str, Any] = {
     "question": "Which choices of the fusion module carry the reconstruction?",
     "scale": "tiny",
@@ -139,6 +142,7 @@ class StudyWriter:
             "cost/params_total": params + 90_000, "cost/params_trained": params, "cost/params_decoder": 90_000,
             "cost/train_s": 20.0 + trial.seed, "cost/gpu_s": 0.0, "cost/peak_memory_mb": 900.0,
             "env/device": "cpu", "env/torch": "2.14.1", "env/claim_hash": self.claim.hash,
+            "env/metric_ids": METRIC_IDS, "env/lpips_trunk": "random seed 0",
         }  # fmt: skip
 
 

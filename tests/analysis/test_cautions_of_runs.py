@@ -92,7 +92,7 @@ def with_curves(study: Path, last: dict[str, tuple[float, ...]], name: str = "va
 
 
 def test_caution_for_training_that_had_not_converged(write_study):
-    last = {"baseline": (0.0, 0.03, 0.05), "fusion.layers=2": (0.0, 0.01, 0.9), "vlm.layer=8": (-0.3, -0.3, -0.3)}
+    last = {"baseline": (0.0, 0.03, 0.05), "fusion.layers=2": (0.0, 0.01, 0.4), "vlm.layer=8": (-0.3, -0.3, -0.3)}
     text = with_curves(write_study(n_seeds=3), last)["not_converged"]
     assert text.endswith("more than the margin of 0.02 between the last two epochs in baseline (by 0.0300).")
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import analysis
 from analysis.__main__ import app
-from analysis.cells import build_cells, interval_of
+from analysis.cells import MOST_WITH_TRIALS, build_cells, interval_of
 from analysis.cost import COST_COLUMNS, build_cost, describe_cost
 from analysis.figure_marks import arm_values, describe_point
 from analysis.figure_style import INK, draw, mark, new_figure
@@ -156,3 +156,12 @@ def test_a_point_names_every_seed_and_trial(complete_study):
     assert all(line.endswith(key) for line, key in zip(lines[3:], values["key"], strict=True))
     many = pd.concat([values] * 3)
     assert describe_point("baseline", "mask_iou", (0.6, 0.5, 0.7), many).endswith("and 5 more")
+
+
+def test_the_trials_of_a_row_fold_under_its_first_cell_where_the_rows_are_not_too_many():
+    frame = pd.DataFrame({"arm": ["a", "b"], "n_seeds": [2, 0], "keys": ["a-s0 a-s1", ""]})
+    first, second = build_cells(frame, ["arm", "n_seeds"])
+    assert [cell.keys for cell in first] == ["a-s0 a-s1", ""]
+    assert second[0].keys == ""
+    many = pd.concat([frame] * MOST_WITH_TRIALS, ignore_index=True)
+    assert build_cells(many, ["arm", "n_seeds"])[0][0].keys == ""

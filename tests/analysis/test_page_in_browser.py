@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM, MISSING, Browser
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page was not opened")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"{MISSING}, so the page was opened in no browser")
 
 DESKTOP, PHONE, PAPER_PX = (1200, 900), (390, 844), 680  # an A4 sheet without its margins, at 96 pixels an inch
 # The mark of a figure that is farthest from all others: its middle on the screen, its distance to them, its text.

@@ -53,6 +53,15 @@ def study(tmp_path_factory):
     return analysis.load(StudyWriter(root, space=adapter_space(), change_row=sized).write())
 
 
+def test_a_law_names_the_trials_of_all_sizes(study):
+    rows = study.scaling()
+    every = set(study.data.complete["key"])
+    assert len(every) == 4 * 5
+    assert all(set(keys.split()) == every for keys in rows["keys"])
+    pairs = study.param_efficiency().query("basis == 'capacity'")
+    assert all(len(keys.split()) == 2 * 5 for keys in pairs["keys"])
+
+
 def test_the_axis_is_ordered_by_what_was_counted(study):
     (axis,) = find_capacity_axes(study.data)
     assert axis.arms == (

@@ -12,6 +12,7 @@ from benchmarks.simulated_log import MEASURED, N_SEEDS, write_simulated_log
 from foresight.runlog import RunLog
 
 REPOSITORY = Path(__file__).parents[2]
+MOST_MB = 1000  # that tables, front, verdicts and cautions may take
 
 
 def test_a_simulated_log_is_read_in_a_process_of_its_own_from_derived_tables(tmp_path):
@@ -33,7 +34,7 @@ def test_a_simulated_log_is_read_in_a_process_of_its_own_from_derived_tables(tmp
     command = [sys.executable, "-m", "benchmarks.analysis_speed", str(study)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
     found = json.loads(shown.stdout)
-    assert found["n_arms"] == 20
-    assert found["n_epochs"] == 300
-    assert found["peak_mb"] > 50
+    assert (found["n_arms"], found["n_epochs"]) == (100 // N_SEEDS, 100 * 3)
+    # Megabytes and no other unit: an interpreter with pandas takes more than 50; the bound is that of 10,000 trials.
+    assert 50 < found["peak_mb"] <= found["peak_of_all_mb"] < MOST_MB
     assert set(COLUMNS) - {"n_trials", "first_s"} <= set(found)
