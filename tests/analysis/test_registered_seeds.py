@@ -29,7 +29,7 @@ def far_off_beyond(trial, row):
     row = row | hidden | {"test/latency_ms": 9.0, "test/latency_vlm_ms": 4.0, "test/lpips": 0.3}
     if trial.seed < 5:
         return row
-    high = {"test/mask_iou": 0.99, "test/lpips": 0.01, "heldout/coco/ssim": 0.99, "share/vlm_influence_object": 0.99}
+    high = {"test/mask_iou": 0.94, "test/lpips": 0.01, "heldout/coco/ssim": 0.99, "share/vlm_influence_object": 0.99}
     return row | high | {"test/latency_ms": 90.0, "test/latency_vlm_ms": 80.0, "cost/train_s": 9000.0}
 
 
