@@ -15,7 +15,7 @@ UNKNOWN_IMAGES = "no verdict (test images unknown)"  # of published numbers
 def comparable_trials(data: StudyData) -> pd.DataFrame:
     """The registered trials with the primary metric that are known to be scored on the same test images."""
     rows = data.registered
-    return rows[rows[f"test/{data.claim.primary}"].notna() & rows["key"].isin(data.comparable["key"])]
+    return rows[rows[f"test/{data.claim.primary}"].notna() & rows.index.isin(data.comparable.index)]
 
 
 def judged_arms(data: StudyData) -> list[str]:

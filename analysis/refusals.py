@@ -69,8 +69,8 @@ def check_planned_identity(trials: pd.DataFrame, planned: pd.DataFrame) -> None:
 
     A field of the configuration that either does not record does not differ.
     """
-    known = trials[trials["key"].isin(planned["key"])]
-    plan = planned.set_index("key").reindex(known["key"])
+    places = pd.Index(planned["key"]).get_indexer(trials["key"])
+    known, plan = trials[places >= 0], planned.iloc[places[places >= 0]]
     for column in ("arm", "seed", *(name for name in _config_columns(trials) if name in plan)):
         mine, theirs = known[column].to_numpy(), plan[column].to_numpy()
         odd = mine != theirs
