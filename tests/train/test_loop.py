@@ -76,9 +76,9 @@ def batches(config: TrialConfig, data: StagedData, monkeypatch) -> list[list[int
     seen = []
     original = Reconstruction.losses
 
-    def record(self, bridge, split, index, done_frac):
+    def record(self, bridge, split, index, *rest):
         seen.append(index.tolist())
-        return original(self, bridge, split, index, done_frac)
+        return original(self, bridge, split, index, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(Reconstruction, "losses", record)
