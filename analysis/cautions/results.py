@@ -62,7 +62,7 @@ def _trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
                 named = [f"{arm} ({number(mean, decimals)})" for arm, mean in zip(low["arm"], low["mean"], strict=True)]
                 score = f"{metric_phrase(metric)} {number(trivial['mean'], decimals)}"
                 text = f"No better than the trivial predictor {trivial['arm']} ({score}): {listed(named)}."
-                found.append(Caution("trivial", text))
+                found.append(Caution("trivial", text, tuple(" ".join(low["keys"]).split())))
     return found
 
 
@@ -99,7 +99,8 @@ def _tied(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     ]
     text = f"No arm is the best by {metric_phrase(metric)}: the interval of {shown[0]} overlaps "
     text += f"{count(len(reach), 'interval')} of others" if len(reach) > 1 else "that of another"
-    return [Caution("tied", f"{text}, first {shown[1]}." if len(reach) > 1 else f"{text}, {shown[1]}.")]
+    keys = tuple(f"{best['keys']} {reach['keys'].iloc[0]}".split())
+    return [Caution("tied", f"{text}, first {shown[1]}." if len(reach) > 1 else f"{text}, {shown[1]}.", keys)]
 
 
 def _seedless_arms(data: StudyData) -> list[Caution]:
