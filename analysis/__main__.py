@@ -16,7 +16,6 @@ from typer.core import TyperGroup
 
 from analysis import load
 from analysis.amendments import describe_amendments
-from analysis.coverage import describe_coverage
 from analysis.gate import closed_by, waived_in
 from analysis.gates import build_gates, build_studies, describe_gates
 from analysis.import_csv import import_csv
@@ -80,10 +79,9 @@ def analyse(
             with writable(folder):
                 write_without_numbers(path, folder)
             raise
-        (
-            loaded.pareto(),
-            loaded.cautions(),
-        )  # what they refuse, objectives and curves, is refused before anything is written
+        # Objectives that no arm has, and curves that no metric can have, are refused before anything is written.
+        loaded.pareto()
+        loaded.cautions()
         recommendation = loaded.recommendation()
     # matplotlib: a second that a wrong request need not wait for
     from analysis.findings import write_findings
@@ -93,8 +91,7 @@ def analyse(
     with one_sentence(), writable(folder):
         report = write_report(loaded, folder, stated)
         recommended = write_recommendation(loaded.data, recommendation, folder)
-        counted = describe_coverage(loaded.coverage())[0]
-        write_findings(write_results(loaded, folder), loaded.data.sweep, counted, folder)
+        write_findings(write_results(loaded, folder), loaded.data.sweep, folder)
     print_summary(loaded)
     for sentence in describe_recommendation(recommendation):
         typer.echo(sentence)

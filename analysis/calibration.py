@@ -1,7 +1,8 @@
 """How far verdicts can be trusted: rates of false ones, and of real differences seen, in simulated studies.
 
 In: calibration.csv beside this file, which `python -m benchmarks.calibration` writes and nobody types. Out: the largest
-rate of false verdicts at each number of seeds, over all patterns of noise and numbers of arms, with its 95 % interval.
+rates of false verdicts at each number of seeds, over all patterns of noise and numbers of arms, with their 95 % intervals:
+of `better` or `worse` where nothing differs, and of `non-inferior` where every arm is worse by the margin.
 """
 
 from pathlib import Path
@@ -21,8 +22,9 @@ POWER = "power"
 CHOSEN, PAIRED_T, POOLED = "this analysis", "paired t", "pooled block"
 METHOD_NAMES = (CHOSEN, PAIRED_T, POOLED)
 SUMMARY_COLUMNS = (
-    "method", "n_seeds", "false_rate", "low", "high", "worst_noise", "n_arms_worst", "power", "power_effect", "n_arms_power",
-    "alpha", "n_studies", "command",
+    "method", "n_seeds", "false_rate", "low", "high", "worst_noise", "n_arms_worst", "noninferior_rate",
+    "noninferior_rate_low", "noninferior_rate_high", "noninferior_noise", "n_arms_noninferior", "power", "power_effect",
+    "n_arms_power", "alpha", "n_studies", "command",
 )  # fmt: skip
 SHOWN_EFFECT = 4.0  # in standard deviations of a seed's noise
 
@@ -33,30 +35,38 @@ def read_calibration() -> pd.DataFrame:
 
 
 def build_calibration(rates: pd.DataFrame) -> pd.DataFrame:
-    """One row per method and number of seeds, SUMMARY_COLUMNS: the worst rate of false verdicts with its 95 %
-    interval, and power at SHOWN_EFFECT.
+    """One row per method and number of seeds, SUMMARY_COLUMNS: the worst rates of false verdicts with their 95 %
+    intervals, and power at SHOWN_EFFECT.
 
     Power is that with equal noise, and missing where it was not simulated.
     """
     rows = []
     power = rates[(rates["kind"] == POWER) & (rates["effect"] == SHOWN_EFFECT) & (rates["noise"] == "equal")]
-    false = rates[rates["kind"] == FALSE]
+    false, noninferior = (rates[rates["kind"] == kind] for kind in (FALSE, FALSE_NONINFERIOR))
     order = [(method, n_seeds) for method in METHOD_NAMES for n_seeds in sorted(false["n_seeds"].unique())]
     for method, n_seeds in order:
-        cell = false[(false["method"] == method) & (false["n_seeds"] == n_seeds)]
-        worst = cell.sort_values("rate").iloc[-1]
-        error = 1.96 * float(worst["standard_error"])
+        worst, low, high = _worst(false, method, n_seeds)
         row = {
-            "method": method, "n_seeds": n_seeds, "false_rate": worst["rate"], "low": worst["rate"] - error,
-            "high": worst["rate"] + error, "worst_noise": worst["noise"], "n_arms_worst": worst["n_arms"],
+            "method": method, "n_seeds": n_seeds, "false_rate": worst["rate"], "low": low, "high": high,
+            "worst_noise": worst["noise"], "n_arms_worst": worst["n_arms"],
             "alpha": worst["alpha"], "n_studies": worst["repetitions"], "command": worst["command"],
         }  # fmt: skip
+        worst, low, high = _worst(noninferior, method, n_seeds)
+        row |= {"noninferior_rate": worst["rate"], "noninferior_rate_low": low, "noninferior_rate_high": high}
+        row |= {"noninferior_noise": worst["noise"], "n_arms_noninferior": worst["n_arms"]}
         seen = power[(power["method"] == method) & (power["n_seeds"] == n_seeds)]
         if len(seen):
             first = seen.iloc[0]
             row |= {"power": first["rate"], "power_effect": SHOWN_EFFECT, "n_arms_power": first["n_arms"]}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def _worst(rates: pd.DataFrame, method: str, n_seeds: int) -> tuple[pd.Series, float, float]:
+    """The row of the largest rate of a method at a number of seeds, and that rate's 95 % interval."""
+    worst = rates[(rates["method"] == method) & (rates["n_seeds"] == n_seeds)].sort_values("rate").iloc[-1]
+    error = 1.96 * float(worst["standard_error"])
+    return worst, float(worst["rate"]) - error, float(worst["rate"]) + error
 
 
 def describe_calibration(summary: pd.DataFrame) -> list[str]:
@@ -69,6 +79,16 @@ def describe_calibration(summary: pd.DataFrame) -> list[str]:
             f"{method[:1].upper()}{method[1:]}: of {worst['n_studies']:,} simulated studies where no arm differs, "
             f"{percent(worst['false_rate'])} had a false verdict (± {percent(error)}; alpha {percent(worst['alpha'])}) "
             f"in the worst of the patterns simulated, noise '{worst['worst_noise']}' with {count(worst['n_seeds'], 'seed')} and "
-            f"{worst['n_arms_worst']} arms."
+            f"{worst['n_arms_worst']} arms. {_describe_noninferior(rows)}"
         )
     return sentences
+
+
+def _describe_noninferior(rows: pd.DataFrame) -> str:
+    worst = rows.sort_values("noninferior_rate").to_dict("records")[-1]
+    error = worst["noninferior_rate_high"] - worst["noninferior_rate"]
+    return (
+        f"Where every arm is worse by the margin, {percent(worst['noninferior_rate'])} had one that was called non-inferior "
+        f"(± {percent(error)}) in the worst, noise '{worst['noninferior_noise']}' with {count(worst['n_seeds'], 'seed')} and "
+        f"{worst['n_arms_noninferior']} arms."
+    )

@@ -1,7 +1,8 @@
 """What was planned and what was done: trials per arm and per level of every factor.
 
 In: the manifest and the recorded trials. Out: a frame with COVERAGE_COLUMNS. `missing` are trials planned and not
-recorded: they wait, run, or died half-way. A level that was declared but never planned has a row with `planned` 0.
+recorded: they wait, run, or died half-way. `keys` are the planned trials that are not complete. A level that was declared
+but never planned has a row with `planned` 0.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ COVERAGE_COLUMNS = (
     "stopped",
     "missing",
     "is_complete",
+    "keys",
 )
 
 
@@ -32,13 +34,17 @@ def build_coverage(data: StudyData) -> pd.DataFrame:
     status_of = data.trials.set_index("key")["status"]
     refused = status_of.index[(status_of == "complete") & ~status_of.index.isin(data.complete["key"])]
     status = data.planned["key"].map(status_of.drop(refused)).fillna("missing")
-    rows = [_row(status, "study")]
+    lacking = data.planned.loc[status != "complete", "key"]
+    rows = [_row(status, lacking, "study")]
     for factor in data.factors:
         for level in factor.levels:
-            rows.append(_row(status[rows_at(data.planned, data, factor, level)], "level", factor.name, str(level)))
+            is_mine = rows_at(data.planned, data, factor, level)
+            rows.append(_row(status[is_mine], lacking[is_mine[lacking.index]], "level", factor.name, str(level)))
     counts = pd.crosstab(data.planned["arm"], status) if len(status) else pd.DataFrame()
+    lacking_of = lacking.groupby(data.planned["arm"]).agg(" ".join).to_dict()
     for arm in data.planned["arm"].unique():
-        rows.append(_counted(counts.loc[arm].to_dict(), "arm", **data.described[arm], arm=str(arm)))
+        row = _counted(counts.loc[arm].to_dict(), "arm", **data.described[arm], arm=str(arm))
+        rows.append(row | {"keys": lacking_of.get(arm, "")})
     return pd.DataFrame(rows, columns=list(COVERAGE_COLUMNS))
 
 
@@ -51,19 +57,25 @@ def rows_at(rows: pd.DataFrame, data: StudyData, factor: FactorInfo, level: obje
 
 def describe_coverage(coverage: pd.DataFrame) -> list[str]:
     """One sentence for the study, one for all levels without a complete trial, one for each factor with incomplete ones."""
+    return [text for text, _ in coverage_with_keys(coverage)]
+
+
+def coverage_with_keys(coverage: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """As `describe_coverage`, each sentence with the keys of the planned trials that are not complete."""
     total = coverage[coverage["scope"] == "study"].iloc[0].to_dict()
-    sentences = [f"{total['completed']} of {total['planned']} planned trials are complete{_shortfall(total)}."]
+    text = f"{total['completed']} of {total['planned']} planned trials are complete{_shortfall(total)}."
+    sentences = [(text, str(total["keys"]).split())]
     levels = coverage[(coverage["scope"] == "level") & ~coverage["is_complete"]]
     empty = levels[levels["completed"] == 0]
     if len(empty):
         named = [f"{row['factor']} = {row['level']}{_why(row)}" for row in empty.to_dict("records")]
-        sentences.append(f"Nothing is known about {'; '.join(named)}.")
+        sentences.append((f"Nothing is known about {'; '.join(named)}.", _keys(empty)))
     for factor, rows in levels[levels["completed"] > 0].groupby("factor", sort=False):
         listed = "; ".join(
             f"{row['level']} has {row['completed']} of {row['planned']}{_shortfall(row)}"
             for row in rows.to_dict("records")
         )
-        sentences.append(f"Incomplete levels of {factor}: {listed}.")
+        sentences.append((f"Incomplete levels of {factor}: {listed}.", _keys(rows)))
     return sentences
 
 
@@ -77,8 +89,13 @@ def _shortfall(row: Mapping[Any, Any]) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _row(status: pd.Series, scope: str, factor: str = "", level: str = "") -> dict[str, object]:
-    return _counted(status.value_counts().to_dict(), scope, factor, level)
+def _keys(rows: pd.DataFrame) -> list[str]:
+    """Of all rows, each once: a trial of a factorial stands at a level of every factor."""
+    return list(dict.fromkeys(" ".join(rows["keys"]).split()))
+
+
+def _row(status: pd.Series, lacking: pd.Series, scope: str, factor: str = "", level: str = "") -> dict[str, object]:
+    return _counted(status.value_counts().to_dict(), scope, factor, level) | {"keys": " ".join(lacking)}
 
 
 def _counted(counts: Mapping[Any, int], scope: str, factor: str, level: str, arm: str = "") -> dict[str, object]:

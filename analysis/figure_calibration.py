@@ -1,7 +1,8 @@
-"""How often verdicts are wrong where nothing differs, and how often a difference is seen: the stored simulation, drawn.
+"""How often verdicts are wrong, and how often a difference is seen: the stored simulation, drawn.
 
 In: the rates of calibration.csv. Drawn: above, a row for each pattern of noise and in it one dot for each method, number of
-seeds and of arms, against alpha and its simulation error; below, power against the size of the difference.
+seeds and of arms, against alpha and its simulation error; on the left where no arm differs, on the right where every arm is
+worse by the margin. Below, power against the size of the difference.
 """
 
 import pandas as pd
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.calibration import CHOSEN, FALSE, PAIRED_T, POOLED, POWER
+from analysis.calibration import CHOSEN, FALSE, FALSE_NONINFERIOR, PAIRED_T, POOLED, POWER
 from analysis.figure_style import BLUE, FAINT, INK, MUTED, ORANGE, SMALL_PT, break_words, heading, new_figure
 
 COLOURS = {CHOSEN: BLUE, PAIRED_T: MUTED, POOLED: ORANGE}
@@ -19,22 +20,30 @@ POWER_NOISE = "equal"
 
 
 def plot_calibration(rates: pd.DataFrame) -> Figure:
-    """Both panels, one under the other."""
+    """The two panels of false verdicts beside each other, on one scale, and power under them."""
     figure = new_figure(6.2)
-    above, below = figure.subplots(2, 1, height_ratios=[1.9, 1])
-    false = rates[rates["kind"] == FALSE]
-    _plot_false(above, false)
+    panels = figure.subplot_mosaic([["left", "right"], ["below", "below"]], height_ratios=[1.9, 1])
+    left, right, below = (panels[name] for name in ("left", "right", "below"))
+    false, noninferior = (rates[rates["kind"] == kind] for kind in (FALSE, FALSE_NONINFERIOR))
+    _plot_false(left, false, "better or worse,\nno arm differs")
+    _plot_false(right, noninferior, "non-inferior,\nall lose the margin")
+    right.set_xlim(left.get_xlim())
+    right.set_yticklabels([])
+    handles = [Line2D([], [], color=COLOURS[m], marker=MARKS[m], linestyle="", markersize=3, label=m) for m in COLOURS]
+    right.legend(
+        handles=handles, frameon=False, fontsize=SMALL_PT, loc="lower right", borderaxespad=0.3, handletextpad=0.2
+    )
     power = rates[(rates["kind"] == POWER) & (rates["noise"] == POWER_NOISE) & rates["n_seeds"].isin(LINES)]
     _plot_power(below, power)
     heading(
         figure,
         "Can the verdicts be trusted?",
-        f"{int(false['repetitions'].min()):,} simulated studies a dot; two-sided, Holm over all arms",
+        f"{int(false['repetitions'].min()):,} simulated studies a dot; Holm over all arms",
     )
     return figure
 
 
-def _plot_false(axes: Axes, false: pd.DataFrame) -> None:
+def _plot_false(axes: Axes, false: pd.DataFrame, title: str) -> None:
     noises = list(dict.fromkeys(false["noise"]))
     alpha, n_studies = float(false["alpha"].iloc[0]), float(false["repetitions"].min())
     error = 1.96 * (alpha * (1 - alpha) / n_studies) ** 0.5
@@ -52,14 +61,8 @@ def _plot_false(axes: Axes, false: pd.DataFrame) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(noises) - 0.5, -1.3)
     axes.set_xlim(left=0)
-    axes.set_xlabel("Studies with a false verdict (less is better)")
-    n_arms, n_seeds = sorted(false["n_arms"].unique()), sorted(false["n_seeds"].unique())
-    arms, seeds = (", ".join(map(str, n)) for n in (n_arms, n_seeds))
-    axes.set_title(f"No arm differs: {arms} arms at {seeds} seeds", fontsize=SMALL_PT)
-    handles = [Line2D([], [], color=COLOURS[m], marker=MARKS[m], linestyle="", markersize=3, label=m) for m in COLOURS]
-    axes.legend(
-        handles=handles, frameon=False, fontsize=SMALL_PT, loc="lower right", borderaxespad=0.3, handletextpad=0.2
-    )
+    axes.set_xlabel("Share of studies ↓")
+    axes.set_title(f"False {title}", fontsize=SMALL_PT)
 
 
 def _plot_power(axes: Axes, power: pd.DataFrame) -> None:

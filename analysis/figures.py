@@ -78,13 +78,17 @@ def draw_figures(study: Study) -> list[Drawing]:
         alt = f"Learning curves of {data.curves['arm'].nunique()} arms over {int(data.curves['epoch'].max())} epochs."
         drawings.append(draw("learning_curves", caption, alt, plot_learning, data, metric))
     drawings += [*_interaction_drawings(study), *_image_drawings(study), *_picture_drawings(data)]
+    rates = read_calibration()
+    n_arms, n_seeds = (", ".join(map(str, sorted(rates[name].unique()))) for name in ("n_arms", "n_seeds"))
     caption = (
-        "Simulated studies. Above: those with any false verdict where no arm differs, a dot for each number of arms and seeds; "
-        "grey: where 95 % of the dots of an exact test would lie. Below: how often a true difference of one arm is found. "
+        "Simulated studies. Above: those with any false verdict, a dot for each number of arms "
+        f"({n_arms}) and of seeds ({n_seeds}); left: better or worse where no arm differs; right: non-inferior where every arm "
+        "is worse by the margin; grey: where 95 % of the dots of an exact test would lie. Below: how often a true difference of "
+        "one arm is found. "
         f"By {study.calibration()['command'].iloc[0]}."
     )
     alt = " ".join(describe_calibration(study.calibration()))
-    return [*drawings, draw("calibration", caption, alt, plot_calibration, read_calibration())]
+    return [*drawings, draw("calibration", caption, alt, plot_calibration, rates)]
 
 
 def _interaction_drawings(study: Study) -> list[Drawing]:

@@ -9,6 +9,7 @@ from analysis.wording import count
 from foresight.storage.local import atomic_write_bytes
 
 FINDINGS_NAME = "FINDINGS.md"
+MOST_KEYS = 100  # trials of one footnote
 MOST_ARMS = 40  # sentences about arms; a factorial has a thousand, and results.yaml all of them
 
 
@@ -23,24 +24,31 @@ class Footnotes:
         return f"[^{self.numbers.setdefault(tuple(keys), len(self.numbers) + 1)}]" if keys else ""
 
     def lines(self) -> list[str]:
-        return [f"[^{n}]: {', '.join(f'`{key}`' for key in keys)}" for keys, n in self.numbers.items()]
+        return [f"[^{n}]: {_listed(keys)}" for keys, n in self.numbers.items()]
 
 
-def write_findings(results: ResultsFile, sweep: Mapping[str, Any], counted: str, folder: Path) -> Path:
+def _listed(keys: tuple[str, ...]) -> str:
+    more = f" and {len(keys) - MOST_KEYS} more, which results.yaml names" if len(keys) > MOST_KEYS else ""
+    return ", ".join(f"`{key}`" for key in keys[:MOST_KEYS]) + more
+
+
+def write_findings(results: ResultsFile, sweep: Mapping[str, Any], folder: Path) -> Path:
     """Writes `folder`/FINDINGS.md and returns its path; arguments as of `render_findings`."""
     path = folder / FINDINGS_NAME
-    atomic_write_bytes(path, render_findings(results, sweep, counted).encode())
+    atomic_write_bytes(path, render_findings(results, sweep).encode())
     return path
 
 
-def render_findings(results: ResultsFile, sweep: Mapping[str, Any], counted: str) -> str:
-    """The whole page as Markdown. `sweep` is the content of sweep.json, `counted` how many trials are complete."""
+def render_findings(results: ResultsFile, sweep: Mapping[str, Any]) -> str:
+    """The whole page as Markdown. `sweep` is the content of sweep.json."""
     detailed, notes = results.detailed_analysis, Footnotes()
+    counted = f"{detailed.coverage.text}{notes.mark(detailed.coverage.keys)}"
     registered = f"registered on {results.started_at}" if results.started_at else "without a date"
     head = [
         f"# {detailed.study}: findings",
         "",
-        f"*Written by `python -m analysis {detailed.study}` from the run log. Footnotes name the trials behind each number.*",
+        f"*Written by `python -m analysis {detailed.study}` from the run log. Footnotes name the trials behind each number; of a "
+        "count of what is complete, those that are not.*",
         "",
         *([f"> {sweep['scale_note']}", ""] if sweep.get("scale_note") else []),
         *([f"**Question.** {sweep['question']}", ""] if sweep.get("question") else []),
@@ -54,11 +62,10 @@ def render_findings(results: ResultsFile, sweep: Mapping[str, Any], counted: str
     ]
     sections = {
         "Criteria": _criteria(results, notes),
-        "Gate": _gate(results),
+        "Gate": _gate(results, notes),
         "Arms beside the baseline": _arms(results, notes),
         "Numbers": _numbers(results, notes),
-        "What to know before believing this": [f"- {issue}" for issue in results.issues]
-        or ["Nothing was found amiss."],
+        "What to know before believing this": _issues(results, notes),
         "Trials": notes.lines() or ["No number rests on a trial."],
     }
     body = [line for title, lines in sections.items() for line in ("", f"## {title}", "", *lines)]
@@ -74,17 +81,21 @@ def _criteria(results: ResultsFile, notes: Footnotes) -> list[str]:
     return lines or ["The claim names no criterion."]
 
 
-def _gate(results: ResultsFile) -> list[str]:
+def _gate(results: ResultsFile, notes: Footnotes) -> list[str]:
+    criteria = results.detailed_analysis.criteria
     if results.blockers:
-        return [
-            f"Closed, for {count(len(results.blockers), 'reason')}:",
-            "",
-            *(f"- {text}" for text in results.blockers),
-        ]
-    waived = [criterion for criterion in results.detailed_analysis.criteria if criterion.waived]
+        keys = {criterion.sentence: criterion.evidence.keys for criterion in criteria if criterion.evidence}
+        reasons = [f"- {text}{notes.mark(keys.get(text, []))}" for text in results.blockers]
+        return [f"Closed, for {count(len(reasons), 'reason')}:", "", *reasons]
+    waived = [criterion for criterion in criteria if criterion.waived]
     if waived:
         return ["Open by waiver, which is no pass:", "", *(f"- {c.name}: {c.waived}" for c in waived)]
     return ["Open: every criterion is met."]
+
+
+def _issues(results: ResultsFile, notes: Footnotes) -> list[str]:
+    found = results.detailed_analysis.issues
+    return [f"- {issue.text}{notes.mark(issue.keys)}" for issue in found] or ["Nothing was found amiss."]
 
 
 def _numbers(results: ResultsFile, notes: Footnotes) -> list[str]:

@@ -79,6 +79,13 @@ class Evidence(Strict):
         return self
 
 
+class Sentence(Strict):
+    """A sentence that is no number of its own, with the keys of the trials that it is about, where it is about some."""
+
+    text: str = Field(min_length=1)
+    keys: list[str] = []
+
+
 class SubExperiment(Strict):
     """One arm: what its registered trials came to, and the mean of each metric over its complete seeds."""
 

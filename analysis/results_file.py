@@ -23,11 +23,11 @@ from analysis.assessment import (
     compute_success,
     describe_recommendation,
 )
-from analysis.coverage import describe_coverage
+from analysis.coverage import coverage_with_keys
 from analysis.gate import closed_by
 from analysis.load import StudyData
 from analysis.relative import partner_keys
-from analysis.results_evidence import Comparison, CriterionResult, Evidence, SubExperiment
+from analysis.results_evidence import Comparison, CriterionResult, Evidence, Sentence, SubExperiment
 from analysis.results_schema import Assessment, DetailedAnalysis, Results, ResultsFile
 from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.storage.local import atomic_write_bytes
@@ -60,6 +60,8 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
     found, states = [c.verdict for c in criteria], [c.state for c in criteria]
     closed = gate.loc[gate["what"] != "criterion", "what"].tolist()
     recommendation = compute_recommendation(closed, states, statuses.get(judged, "skipped"))
+    counted, *issues = (Sentence(text=text, keys=keys) for text, keys in coverage_with_keys(study.coverage()))
+    issues += [Sentence(text=caution.text, keys=list(caution.keys)) for caution in study.cautions()]
     return ResultsFile(
         experiment_id=experiment_id(data.name),
         claim=data.claim.statement,
@@ -77,7 +79,7 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
         recommendation=recommendation,
         recommendation_notes=describe_recommendation(recommendation, status, closed, states),
         blockers=closed_by(gate),
-        issues=[*describe_coverage(study.coverage())[1:], *(caution.text for caution in study.cautions())],
+        issues=[issue.text for issue in issues],
         detailed_analysis=DetailedAnalysis(
             study=data.name,
             primary=data.claim.primary,
@@ -87,6 +89,8 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
             registered_seeds=data.claim.verdict_seeds,
             claim_hash=data.sweep.get("claim_hash"),
             amendments=describe_amendments(study.amendments()),
+            coverage=counted,
+            issues=issues,
             criteria=criteria,
             comparisons=_comparisons(verdicts),
         ),

@@ -30,6 +30,7 @@ from analysis.results_evidence import (
     MetricName,
     Number,
     Provenance,
+    Sentence,
     Strict,
     SubExperiment,
     Time,
@@ -54,6 +55,8 @@ class DetailedAnalysis(Strict):
     registered_seeds: int = Field(ge=2)
     claim_hash: str | None
     amendments: list[str]
+    coverage: Sentence
+    issues: list[Sentence]
     criteria: list[CriterionResult]
     comparisons: list[Comparison]
 
@@ -118,6 +121,7 @@ class ResultsFile(Strict):
         _agree("closed_by 'not complete'", "not complete" in closed, status != "completed")
         _agree("closed_by 'no criterion'", "no criterion" in closed, not criteria)
         _agree("recommendation", self.recommendation, recommended)
+        _agree("issues", self.issues, [issue.text for issue in detailed.issues])
         return self
 
 

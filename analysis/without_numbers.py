@@ -18,7 +18,7 @@ from analysis.assessment import (
     describe_recommendation,
 )
 from analysis.findings import write_findings
-from analysis.results_evidence import CriterionResult, SubExperiment
+from analysis.results_evidence import CriterionResult, Sentence, SubExperiment
 from analysis.results_file import experiment_id, first_error, write_file
 from analysis.results_schema import Assessment, DetailedAnalysis, Results, ResultsFile
 from foresight.claim import Claim
@@ -72,12 +72,14 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
             registered_seeds=claim.verdict_seeds,
             claim_hash=sweep.get("claim_hash"),
             amendments=describe_amendments(build_amendments(sweep)),
+            coverage=Sentence(text=counted, keys=planned["key"].tolist()),
+            issues=[],
             criteria=criteria,
             comparisons=[],
         ),
     )
     write_file(results, folder)
-    write_findings(results, sweep, counted, folder)
+    write_findings(results, sweep, folder)
     return results
 
 

@@ -6,7 +6,7 @@ process computed for: other programs on the machine move the one and hardly the 
 """
 
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,7 +67,9 @@ def read_study_timed(study: Path) -> dict[str, float]:
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
+    """The most that this process has held. The ru_maxrss of getrusage would be its parent's, where that held more."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1]) / 1024
 
 
 def main() -> None:

@@ -33,9 +33,8 @@ def _without_definition(data: StudyData, own: pd.DataFrame) -> Iterator[Caution]
         if keys:
             text = f"{count(len(keys), 'complete trial')} of {len(own)} without the definition of what they measured "
             text += f"(env/metric_ids): nothing shows that {listed(map(metric_phrase, metrics))} of theirs "
-            yield Caution(
-                "no_definition", f"{text}{'is' if len(metrics) == 1 else 'are'} that of others: {listed(keys)}."
-            )
+            text += f"{'is' if len(metrics) == 1 else 'are'} that of others"
+            yield Caution("no_definition", f"{text}: {listed(keys)}.", keys)
 
 
 def _without_trunk(data: StudyData, own: pd.DataFrame) -> Iterator[Caution]:
@@ -45,7 +44,7 @@ def _without_trunk(data: StudyData, own: pd.DataFrame) -> Iterator[Caution]:
         if len(without):
             text = f"{count(len(without), 'complete trial')} of {len(measured)} with {metric_phrase(metric)} and without its "
             text += "trunk (env/lpips_trunk), and values of two trunks cannot be compared"
-            yield Caution("no_trunk", f"{text}: {listed(without)}.")
+            yield Caution("no_trunk", f"{text}: {listed(without)}.", tuple(without))
 
 
 def _column(rows: pd.DataFrame, name: str) -> pd.Series:

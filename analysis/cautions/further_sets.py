@@ -5,7 +5,7 @@ In: the `heldout/<set>/*` columns of a study's complete trials. The test images 
 
 from collections.abc import Iterator
 
-from analysis.cautions.caution import Caution, listed
+from analysis.cautions.caution import Caution, keys_of, listed
 from analysis.heldout import PREFIX, heldout_sets, trivial_scores
 from analysis.load import StudyData
 from analysis.wording import decimals_of, metric_phrase, number
@@ -26,7 +26,7 @@ def _trivial(data: StudyData, name: str) -> Iterator[Caution]:
             told = f"{metric_phrase(metric)} {number(score, decimals)}"
             text = f"On the further set {name}, no better than the trivial predictor {predictor} ({told}): {listed(named)}."
             if named:
-                yield Caution("trivial", text)
+                yield Caution("trivial", text, keys_of(data, low.index))
 
 
 def _judged_on(data: StudyData, name: str) -> list[str]:

@@ -51,14 +51,16 @@ def _unfinished_trials(data: StudyData) -> list[Caution]:
         message = " ".join(str(error).split()) if pd.notna(error) and str(error) else "no message was recorded"
         if len(message) > MESSAGE_CHARACTERS:
             message = message[:MESSAGE_CHARACTERS] + " …"
-        found.append(Caution("failed", f"Trial {row['key']} ({row['arm']}, seed {row['seed']}) failed: {message}"))
+        found.append(
+            Caution("failed", f"Trial {row['key']} ({row['arm']}, seed {row['seed']}) failed: {message}", (row["key"],))
+        )
     if len(failed) > MOST_NAMES:
         per_arm = [f"{arm} ({n})" for arm, n in failed["arm"].value_counts().items()]
         text = f"{len(failed)} trials failed, {len(failed) - MOST_NAMES} of them not named here; most in "
-        found.append(Caution("failed", f"{text}{listed(per_arm)}."))
-    n_stopped = int((data.trials["status"] == "stopped").sum())
-    if n_stopped:
-        found.append(Caution("stopped", f"{count(n_stopped, 'trial')} stopped early and in no table."))
+        found.append(Caution("failed", f"{text}{listed(per_arm)}.", tuple(failed["key"])))
+    stopped = tuple(data.trials.loc[data.trials["status"] == "stopped", "key"])
+    if stopped:
+        found.append(Caution("stopped", f"{count(len(stopped), 'trial')} stopped early and in no table.", stopped))
     return found
 
 
@@ -70,13 +72,15 @@ def _provenance(data: StudyData) -> list[Caution]:
         text = f"All {len(data.complete)} complete trials are simulated: no model was trained, so what the tables show was "
         found.append(Caution("simulated", f"{text}put in by whoever wrote them, and opens no gate."))
     if "imported" in counts:
-        found.append(Caution("imported", f"{counts['imported']} {of_all} were imported, not trained here."))
+        imported = tuple(data.complete.loc[data.complete["provenance"] == "imported", "key"])
+        found.append(Caution("imported", f"{len(imported)} {of_all} were imported, not trained here.", imported))
     finished = data.trials[data.trials["status"] == "complete"]
     left_out = finished[~finished["key"].isin(data.complete["key"])]
     for known, rows in left_out.groupby(left_out["provenance"].isin(PROVENANCES)):
         origins = ", ".join(sorted(set(map(str, rows["provenance"]))))
         text = f"{count(len(rows), 'trial')} of provenance {origins} left out of every table"
-        found.append(Caution("provenance", f"{text}, where others were trained." if known else f"{text}."))
+        text += ", where others were trained." if known else "."
+        found.append(Caution("provenance", text, tuple(rows["key"])))
     return found
 
 
@@ -94,7 +98,7 @@ def _mixed_log(data: StudyData) -> list[Caution]:
     unplanned = data.complete[~data.complete["key"].isin(data.planned["key"])]
     if len(unplanned):
         text = f"{count(len(unplanned), 'complete trial')} not in the manifest, so the plan is not known in full: "
-        found.append(Caution("unplanned", f"{text}{listed(unplanned['key'])}."))
+        found.append(Caution("unplanned", f"{text}{listed(unplanned['key'])}.", tuple(unplanned["key"])))
     return found
 
 
@@ -104,7 +108,8 @@ def _without_claim(data: StudyData) -> list[Caution]:
     text = (
         f"{count(len(found), 'complete trial')} without the hash of a claim, so nothing shows that the claim was fixed "
     )
-    return [Caution("no_claim_hash", f"{text}before them: {listed(found['key'])}.")] if len(found) else []
+    keys = tuple(found["key"])
+    return [Caution("no_claim_hash", f"{text}before them: {listed(keys)}.", keys)] if keys else []
 
 
 def _older_schema(data: StudyData) -> list[Caution]:
@@ -112,11 +117,11 @@ def _older_schema(data: StudyData) -> list[Caution]:
     versions = data.complete.get("schema_version", pd.Series(index=data.complete.index, dtype=float))
     found = []
     for version in sorted(map(int, versions[versions < SCHEMA_VERSION].unique())):
-        n = int((versions == version).sum())
+        keys = tuple(data.complete.loc[versions == version, "key"])
         lacking = "; ".join(columns for brought, columns in BROUGHT_BY.items() if brought > version)
-        text = f"{count(n, 'complete trial')} written with schema version {version:g} of the run log (this code writes "
+        text = f"{count(len(keys), 'complete trial')} written with schema version {version:g} of the run log (this code writes "
         text += f"{SCHEMA_VERSION}) and read as they are: what came later is empty ({lacking})"
-        found.append(Caution("older_schema", f"{text}; only running them again fills it."))
+        found.append(Caution("older_schema", f"{text}; only running them again fills it.", keys))
     n_without = int(versions.isna().sum())
     if n_without:
         text = (
@@ -195,7 +200,7 @@ def _undeclared(data: StudyData) -> list[Caution]:
         without = data.complete.loc[data.complete[f"test/{metric}"].isna(), "key"]
         if len(without):
             text = f"{count(len(without), 'complete trial')} without {METRICS[metric].label}: {listed(without)}."
-            found.append(Caution("no_value", text))
+            found.append(Caution("no_value", text, tuple(without)))
     return found
 
 

@@ -65,7 +65,7 @@ def _trivial(data: StudyData, table: pd.DataFrame) -> list[Caution]:
                 named = [f"{arm} ({number(mean, decimals)})" for arm, mean in zip(low["arm"], low["mean"], strict=True)]
                 score = f"{metric_phrase(metric)} {number(trivial['mean'], decimals)}"
                 text = f"No better than the trivial predictor {trivial['arm']} ({score}): {listed(named)}."
-                found.append(Caution("trivial", text))
+                found.append(Caution("trivial", text, tuple(" ".join(low["keys"]).split())))
     return found
 
 
@@ -107,15 +107,14 @@ def _tied(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         text = (
             f"{shown[str(best.name)]} has the best mean {phrase} and its interval overlaps that of {shown[first]}, but "
         )
-        return [
-            Caution("tied", f"{text}paired by seed they are apart: {first} differs by {difference} [{low}, {high}].")
-        ]
+        text += f"paired by seed they are apart: {first} differs by {difference} [{low}, {high}]."
+        return [Caution("tied", text, _keys(arms, str(best.name), first))]
     text = f"No arm is shown to be the best by {phrase}: the interval of {shown[str(best.name)]} overlaps "
     text += f"{count(len(tied), 'interval')} of others" if len(tied) > 1 else "that of another"
     untold = (
         f"{', first' if len(tied) > 1 else ','} {shown[tied[0]]}, and no difference paired by seed tells them apart"
     )
-    return [Caution("tied", f"{text}{untold}.")]
+    return [Caution("tied", f"{text}{untold}.", _keys(arms, str(best.name), tied[0]))]
 
 
 def _apart_from(data: StudyData, best: str, arms: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
@@ -133,6 +132,10 @@ def _apart_from(data: StudyData, best: str, arms: pd.DataFrame) -> dict[str, tup
         is_apart |= rows.index == BASELINE
     numbers = rows.loc[is_apart, ["difference", "low", "high"]]
     return {str(arm): (d, low, high) for arm, d, low, high in numbers.itertuples()}
+
+
+def _keys(arms: pd.DataFrame, *names: str) -> tuple[str, ...]:
+    return tuple(" ".join(arms.loc[list(names), "keys"]).split())
 
 
 def _seedless_arms(data: StudyData) -> list[Caution]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.cautions.caution import Caution, listed
+from analysis.cautions.caution import Caution, keys_of, listed
 from analysis.heldout import heldout_size
 from analysis.load import StudyData
 from analysis.test_set import TEST
@@ -32,7 +32,7 @@ def _unproven(data: StudyData) -> list[Caution]:
     found = []
     for unproven in data.unproven:
         text = f"Nothing in the run log proves the {unproven.images} of {count(len(unproven.keys), 'trial')} to be "
-        found.append(Caution("unproven", f"{text}unseen in training: {unproven.reason}."))
+        found.append(Caution("unproven", f"{text}unseen in training: {unproven.reason}.", tuple(unproven.keys)))
     return found
 
 
@@ -42,7 +42,7 @@ def _without_samples(data: StudyData) -> list[Caution]:
     trained = data.complete[data.complete["provenance"] == "trained"]
     gone = trained.loc[~trained["key"].isin(kept), "key"].tolist()
     text = f"{count(len(gone), 'complete trial')} without samples.parquet, so nothing shows what the means are of: "
-    return [Caution("without_samples", f"{text}{listed(gone)}.")] if kept and gone else []
+    return [Caution("without_samples", f"{text}{listed(gone)}.", tuple(gone))] if kept and gone else []
 
 
 def _impossible_shares(data: StudyData) -> list[Caution]:
@@ -53,13 +53,12 @@ def _impossible_shares(data: StudyData) -> list[Caution]:
         n_shared = [data.defined_on.get((TEST, arm, metric), n) for arm, n in rows]
         stated = data.complete[["key", f"test/{metric}"]].assign(n=n_shared).dropna()
         values = stated.itertuples(index=False, name=None)
-        shown = [
-            f"{value:g} in {key} (n = {n:.0f})" for key, value, n in values if not is_share_of(float(value), int(n))
-        ]
+        odd = [(key, value, n) for key, value, n in values if not is_share_of(float(value), int(n))]
+        shown = [f"{value:g} in {key} (n = {n:.0f})" for key, value, n in odd]
         tested_on = data.tested_on(metric=metric) if data.n_test else f"the {data.items}"
         if shown:
             text = f"{METRICS[metric].label} is a share of {tested_on}, and no number of them gives "
-            found.append(Caution("impossible", f"{text}{listed(shown)}."))
+            found.append(Caution("impossible", f"{text}{listed(shown)}.", tuple(key for key, _, _ in odd)))
     return found
 
 
@@ -81,7 +80,8 @@ def _fewer_values(data: StudyData) -> list[Caution]:
         each = "" if set(arms.values()) == {n} else f" ({listed(f'{arm}: {of}' for arm, of in arms.items())})"
         where = f"{count(len(arms), 'arm')}{each}" if len(arms) < len(data.arms) or each else "every arm"
         text = f"{METRICS[metric].label} has a value on {n}{' or more' if each else ''} of {whole} in {where}"
-        found.append(Caution("fewer_values", f"{text}: its mean is of these alone, and says nothing of the others."))
+        text += ": its mean is of these alone, and says nothing of the others."
+        found.append(Caution("fewer_values", text, keys_of(data, arms)))
     return found
 
 
@@ -93,7 +93,7 @@ def _other_number(data: StudyData) -> list[Caution]:
         return []
     counts = ", ".join(f"{n:g} in {count(k, 'trial')}" for n, k in odd["n"].value_counts().items())
     text = f"The rows state {data.n_test} {data.items}, and the samples beside them are {counts}"
-    return [Caution("other_number", f"{text}: {listed(odd['key'])}.")]
+    return [Caution("other_number", f"{text}: {listed(odd['key'])}.", tuple(odd["key"]))]
 
 
 def _repeated(data: StudyData) -> list[Caution]:
@@ -104,7 +104,7 @@ def _repeated(data: StudyData) -> list[Caution]:
         return []
     most = int((twice["n"] - twice["n_distinct"]).max())
     text = f"Up to {most} of the test images are copies of others in {count(len(twice), 'trial')}"
-    return [Caution("repeated", f"{text}: {listed(twice['key'])}.")]
+    return [Caution("repeated", f"{text}: {listed(twice['key'])}.", tuple(twice["key"]))]
 
 
 def _other_images(data: StudyData) -> list[Caution]:
@@ -116,7 +116,7 @@ def _other_images(data: StudyData) -> list[Caution]:
     trained = per_trial[per_trial["key"].map(named["data/train_hash"]).notna() & (per_trial["n"] == data.n_test)]
     odd = trained[trained["set_hash"] != trained["key"].map(named["data/test_hash"])]
     text = f"The samples are other images than the row's data/test_hash names in {count(len(odd), 'trial')}"
-    return [Caution("other_images", f"{text}: {listed(odd['key'])}.")] if len(odd) else []
+    return [Caution("other_images", f"{text}: {listed(odd['key'])}.", tuple(odd["key"]))] if len(odd) else []
 
 
 def _other_mean(data: StudyData) -> list[Caution]:
@@ -140,7 +140,7 @@ def _other_mean(data: StudyData) -> list[Caution]:
                 f"{key} states {stored[key]:.6g} for {given[key]:.6g}" for key in off.index[off]
             ]  # nan: of no value
             text = f"The stored {column} is not the {METRICS[metric].over_samples} of its samples: {listed(shown)}."
-            found.append(Caution("other_mean", text))
+            found.append(Caution("other_mean", text, tuple(off.index[off])))
     return found
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.cautions.caution import Caution, listed
+from analysis.cautions.caution import Caution, keys_of, listed
 from analysis.load import StudyData
 from analysis.wording import count, decimals_of, metric_phrase, number, quantity, whole_percent
 from foresight.metrics import METRICS
@@ -38,7 +38,7 @@ def _still_improving(data: StudyData) -> list[Caution]:
     ]
     text = f"Training had not converged: the median validation {metric_phrase(data.claim.primary)} over seeds improved "
     text += f"by more than the margin of {data.claim.margin:g} between the last two epochs in {listed(named)}."
-    return [Caution("not_converged", text)] if named else []
+    return [Caution("not_converged", text, keys_of(data, over.index))] if named else []
 
 
 def _cut_short(data: StudyData) -> list[Caution]:
@@ -48,7 +48,7 @@ def _cut_short(data: StudyData) -> list[Caution]:
     rows = data.complete[data.complete["train/converged"].astype(float) == 0]
     named = [f"{arm} ({count(n, 'trial')})" for arm, n in rows["arm"].value_counts(sort=False).items()]
     text = f"Training ended at the most epochs allowed and not by its criterion in {listed(named)}."
-    return [Caution("cut_short", text)] if named else []
+    return [Caution("cut_short", text, tuple(rows["key"]))] if named else []
 
 
 def _other_length(data: StudyData) -> list[Caution]:
@@ -63,7 +63,7 @@ def _other_length(data: StudyData) -> list[Caution]:
     odd = rows[fixed & ran.notna() & declared.notna() & (ran != declared)]
     named = [f"{key} ({ran[i]:.0f} of {declared[i]:.0f})" for i, key in zip(odd.index, odd["key"], strict=True)]
     text = f"Trained for another number of epochs than the config declares: {listed(named)}."
-    return [Caution("other_length", text)] if named else []
+    return [Caution("other_length", text, tuple(odd["key"]))] if named else []
 
 
 def _broken_curves(data: StudyData) -> list[Caution]:
@@ -86,7 +86,7 @@ def _broken_curves(data: StudyData) -> list[Caution]:
     text = (
         f"Epochs with a loss or a validation value that is no finite number in {count(len(keys), 'complete trial')}: "
     )
-    return [Caution("not_finite", f"{text}{listed(keys)}.")] if len(keys) else []
+    return [Caution("not_finite", f"{text}{listed(keys)}.", tuple(keys))] if len(keys) else []
 
 
 def _off_its_label(data: StudyData) -> list[Caution]:
@@ -95,12 +95,13 @@ def _off_its_label(data: StudyData) -> list[Caution]:
         return []
     sizes = data.complete.groupby("arm", sort=False)[["cost/params_trained", "cost/budget_params"]].mean()
     off = sizes["cost/params_trained"] / sizes["cost/budget_params"] - 1
+    arms = off.index[off.abs() > SIZE_ALLOWANCE]
     named = [
         f"{arm} ({quantity(sizes.loc[arm, 'cost/params_trained'])} for {quantity(sizes.loc[arm, 'cost/budget_params'])})"
-        for arm in off.index[off.abs() > SIZE_ALLOWANCE]
+        for arm in arms
     ]
     text = f"Trained parameters miss the size that was asked for by more than {whole_percent(SIZE_ALLOWANCE)} in {listed(named)}."
-    return [Caution("off_label", text)] if named else []
+    return [Caution("off_label", text, keys_of(data, arms))] if named else []
 
 
 def _several_sizes(data: StudyData) -> list[Caution]:
@@ -108,4 +109,4 @@ def _several_sizes(data: StudyData) -> list[Caution]:
     sizes = data.complete.groupby("arm", sort=False)["cost/params_trained"].nunique()
     arms = sizes.index[sizes > 1]
     text = f"Trials of one arm differ in trained parameters, so they are not one model: {listed(arms)}."
-    return [Caution("several_sizes", text)] if len(arms) else []
+    return [Caution("several_sizes", text, keys_of(data, arms))] if len(arms) else []

@@ -164,15 +164,16 @@ def _epochs(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _samples(row: dict[str, Any]) -> pd.DataFrame:
-    """The test images, half of them above the trial's mask IoU by what the others are below it."""
-    images = SPLITS["test"]
-    around = np.tile([-0.05, 0.05], len(images) // 2)
+    """The test images, half of them above the trial's mask IoU by what the others are below it, inside its range."""
+    images, iou = SPLITS["test"], row.get("test/mask_iou") or 0.5
+    spread = min(0.05, iou, 1 - iou)
+    around = np.tile([-spread, spread], len(images) // 2)
     return pd.DataFrame(
         {
             "sample_hash": images,
             "split": "test",
             "scene": np.arange(len(images)) % 4,
-            "mask_iou": (row.get("test/mask_iou") or 0.5) + around,
+            "mask_iou": iou + around,
         }
     )
 

@@ -19,7 +19,6 @@ from analysis.assessment import (
     compute_status,
     compute_success,
 )
-from analysis.coverage import describe_coverage
 from analysis.findings import render_findings
 from analysis.results_file import build_results, write_results
 from analysis.results_schema import read_results
@@ -237,7 +236,7 @@ def test_what_is_recommended_and_how_surely(closed_by, states, judged, recommend
 
 def test_findings_say_what_the_file_says_and_name_its_trials(met):
     results = build_results(met)
-    page = render_findings(results, met.data.sweep, describe_coverage(met.coverage())[0])
+    page = render_findings(results, met.data.sweep)
     (criterion,) = results.detailed_analysis.criteria
     assert f"- {criterion.sentence}[^1]" in page
     assert f"[^1]: {', '.join(f'`{key}`' for key in criterion.evidence.keys)}" in page

@@ -19,6 +19,7 @@ from analysis.calibration import (
 )
 from analysis.figure_calibration import plot_calibration
 from analysis.figure_style import draw
+from analysis.sections import SECTIONS
 from benchmarks.calibration import ALPHA, ARMS, NOISES, SEEDS, adjust_holm, contrast_pooled, simulate_cell
 from foresight.compare import compute_holm
 from foresight.moderation import LEAST_ARMS
@@ -137,3 +138,27 @@ def test_summary_sentences_and_figure():
     assert f"{100 * worst['false_rate']:.2g} % had a false verdict" in mine
     assert f"noise '{worst['worst_noise']}' with {worst['n_seeds']} seeds and {worst['n_arms_worst']} arms" in mine
     assert draw("calibration", "", "", plot_calibration, rates).svg.startswith("<?xml")
+
+
+def test_false_non_inferior_verdicts_are_shown_as_well():
+    rates = read_calibration()
+    summary = build_calibration(rates)
+    mine = summary[summary["method"] == CHOSEN]
+    for n_seeds, row in mine.set_index("n_seeds").iterrows():
+        cell = rates[(rates["kind"] == FALSE_NONINFERIOR) & (rates["method"] == CHOSEN) & (rates["n_seeds"] == n_seeds)]
+        worst = cell.sort_values("rate").iloc[-1]
+        assert (row["noninferior_rate"], row["noninferior_noise"]) == (worst["rate"], worst["noise"])
+        half_width = 1.96 * worst["standard_error"]
+        assert row["noninferior_rate_high"] - row["noninferior_rate"] == pytest.approx(half_width)
+    largest = mine["noninferior_rate"].max()
+    told = f"Where every arm is worse by the margin, {100 * largest:.2g} % had one that was called non-inferior (± "
+    assert told in describe_calibration(summary)[0]
+    section = next(section for section in SECTIONS if section.anchor == "calibration")
+    assert "noninferior_rate" in section.columns
+    left, right, _ = plot_calibration(rates).axes
+    assert (left.get_title(), right.get_title()) == (
+        "False better or worse,\nno arm differs",
+        "False non-inferior,\nall lose the margin",
+    )
+    drawn = {float(x) for line in right.lines for x in line.get_xdata()}
+    assert set(rates.loc[rates["kind"] == FALSE_NONINFERIOR, "rate"]) <= drawn

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from foresight.metrics.baselines import TRIVIAL_PREDICTORS, centred_disc, mean_image
+from foresight.metrics.baselines import TRIVIAL_PREDICTORS, centred_disc, copied_image, mean_image
 
 
 def disc(radius: float, px: int = 32) -> torch.Tensor:
@@ -55,6 +55,29 @@ def test_colours_are_the_mean_ones_of_objects_and_of_backgrounds():
     picture = centred_disc(targets, masks).picture_3HW
     assert picture[:, 16, 16].tolist() == pytest.approx([0.7] * 3)
     assert picture[:, 0, 0].tolist() == pytest.approx([0.1] * 3)
+
+
+def test_the_copied_image_is_the_one_with_the_least_squared_error_against_all():
+    generator = torch.Generator().manual_seed(3)
+    targets, masks = torch.rand(9, 3, 8, 8, generator=generator), torch.rand(9, 8, 8, generator=generator) > 0.5
+    best = int(torch.stack([(image - targets).square().sum() for image in targets]).argmin())
+    prediction = copied_image(targets, masks)
+    assert torch.equal(prediction.picture_3HW, targets[best])
+    assert torch.equal(prediction.mask_prob_HW, masks[best].float())
+
+
+def test_a_copied_image_is_as_sharp_as_an_image_and_the_mean_is_not():
+    masks = torch.stack([disc(6).roll(shift, dims=1) for shift in (-6, -3, 0, 3, 6)])
+    targets = coloured(masks, 0.0, 1.0)
+    copied, mean = copied_image(targets, masks).picture_3HW, mean_image(targets, masks).picture_3HW
+    assert set(copied.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(copied, targets[2])
+    assert len(mean.unique()) > 2
+
+
+def test_of_images_without_annotation_the_copy_has_an_empty_mask():
+    prediction = copied_image(torch.rand(3, 3, 4, 4), torch.zeros(3, 0, 0))
+    assert prediction.mask_prob_HW.tolist() == [[0.0] * 4] * 4
 
 
 @pytest.mark.parametrize("name", TRIVIAL_PREDICTORS)
