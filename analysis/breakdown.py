@@ -9,8 +9,8 @@ from functools import partial
 import pandas as pd
 
 from analysis.load import StudyData
+from analysis.mean_interval import estimate_mean
 from analysis.reading import read_checked
-from foresight.compare import compute_estimate
 
 BREAKDOWN_COLUMNS = ("arm", "scene", "metric", "n_images", "n_seeds", "mean", "low", "high")
 
@@ -30,7 +30,7 @@ def build_breakdown(data: StudyData) -> pd.DataFrame:
         return empty
     rows = []
     for (arm, scene, metric), group in values.groupby(["arm", "scene", "metric"], sort=False):
-        estimate = compute_estimate(group.sort_values("seed")["value"].tolist())
+        estimate = estimate_mean(str(metric), group.sort_values("seed")["value"].tolist())
         row = {"arm": arm, "scene": scene, "metric": metric, "n_images": int(group["n_images"].iloc[0])}
         rows.append(row | {"n_seeds": estimate.n, "mean": estimate.mean, "low": estimate.low, "high": estimate.high})
     table = pd.DataFrame(rows, columns=list(BREAKDOWN_COLUMNS))

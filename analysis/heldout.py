@@ -9,7 +9,7 @@ import math
 import pandas as pd
 
 from analysis.load import StudyData
-from foresight.compare import compute_estimate
+from analysis.mean_interval import estimate_mean
 from foresight.metrics import METRICS
 
 PREFIX = "heldout/"
@@ -25,7 +25,7 @@ def build_heldout(data: StudyData) -> pd.DataFrame:
             for metric in METRICS:
                 values = heldout_values(trials, name, metric)
                 if len(values):
-                    estimate = compute_estimate(values.sort_index().tolist())
+                    estimate = estimate_mean(metric, values.sort_index().tolist())
                     row = {"kind": "arm", "arm": arm, "set": name, "metric": metric, **_identity(trials, name)}
                     limits = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
                     rows.append(row | {"n_seeds": estimate.n} | limits)
