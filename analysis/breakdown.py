@@ -9,8 +9,8 @@ from functools import partial
 import pandas as pd
 
 from analysis.load import StudyData
+from analysis.mean_interval import estimate_mean
 from analysis.reading import read_checked
-from foresight.compare import compute_estimate
 
 BREAKDOWN_COLUMNS = ("arm", "scene", "metric", "n_images", "n_seeds", "mean", "low", "high", "keys")
 
@@ -31,7 +31,7 @@ def build_breakdown(data: StudyData) -> pd.DataFrame:
     rows = []
     for (arm, scene, metric), group in values.groupby(["arm", "scene", "metric"], sort=False):
         group = group.sort_values("seed")
-        estimate = compute_estimate(group["value"].tolist())
+        estimate = estimate_mean(str(metric), group["value"].tolist())
         row = {"arm": arm, "scene": scene, "metric": metric, "n_images": int(group["n_images"].iloc[0])}
         row |= {"keys": " ".join(group["key"])}
         rows.append(row | {"n_seeds": estimate.n, "mean": estimate.mean, "low": estimate.low, "high": estimate.high})

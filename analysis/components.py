@@ -8,8 +8,8 @@ its peak.
 import pandas as pd
 
 from analysis.load import StudyData
+from analysis.mean_interval import estimate_mean
 from analysis.wording import interval, number, whole_percent
-from foresight.compare import compute_estimate
 
 COMPONENTS = {"vlm": "VLM", "dinov2": "DINOv2", "fusion": "fusion or adapter", "decoder": "decoder"}
 COMPONENT_COLUMNS = (
@@ -27,7 +27,7 @@ def build_components(data: StudyData) -> pd.DataFrame:
             times = trials.get(f"test/latency_{name}_ms", pd.Series(dtype=float)).dropna().astype(float)
             if times.empty:
                 continue
-            found = compute_estimate(times.tolist())
+            found = estimate_mean(f"latency_{name}_ms", times.tolist())
             rows.append(
                 {
                     "arm": arm,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.heldout import heldout_size, heldout_values
 from analysis.load import StudyData
+from analysis.mean_interval import cut_to_range
 from analysis.missing_seeds import count_failed, seed_share
 from analysis.relative import partner_keys
 from analysis.table import seed_values
@@ -76,8 +77,8 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
     )
     enough = estimate.n >= data.claim.verdict_seeds
     verdict = decide_criterion(estimate.low, estimate.high, criterion.acceptable, higher) if enough else "undecided"
-    decimals = decimals_of(metric)
-    shown = f"{number(estimate.mean, decimals)} {interval(estimate.low, estimate.high, decimals)}".strip()
+    decimals, (low, high) = decimals_of(metric), cut_to_range(metric, [estimate.low, estimate.high])
+    shown = f"{number(estimate.mean, decimals)} {interval(low, high, decimals)}".strip()
     if shown.endswith("]") and 1 - data.claim.alpha != CONFIDENCE:
         shown += f" at {1 - data.claim.alpha:.4g} confidence"
     n_failed = count_failed(data, {arm}, set(values["seed"]))
@@ -89,7 +90,7 @@ def _criterion_row(data: StudyData, criterion: Criterion) -> dict[str, object]:
     keys = [*values["key"], *partner_keys(data.complete, data.claim.reference, metric, values["seed"])]
     return row | {
         "verdict": verdict, "n_seeds": estimate.n, "seeds": " ".join(map(str, values["seed"])),
-        "estimate": estimate.mean, "low": estimate.low, "high": estimate.high, "keys": " ".join(keys),
+        "estimate": estimate.mean, "low": float(low), "high": float(high), "keys": " ".join(keys),
         "band": _band(estimate.mean, criterion, higher) if estimate.n else "", "sentence": sentence,
     }  # fmt: skip
 

@@ -14,10 +14,10 @@ import pandas as pd
 from analysis.capacity import find_capacity_axes
 from analysis.convergence import describe_unconverged
 from analysis.load import StudyData
+from analysis.mean_interval import estimate_mean
 from analysis.objectives import SAME_COST, read_costs
 from analysis.relative import FORMULAS, compute_param_efficiency, efficiency_by_seed
 from analysis.wording import decimals_of, metric_phrase, number, quantity, whole_percent
-from foresight.compare import compute_estimate
 from foresight.metrics import METRICS, RELATIVE_METRICS
 
 EFFICIENCY_COLUMNS = (
@@ -50,7 +50,7 @@ def build_efficiency(data: StudyData, table: pd.DataFrame) -> pd.DataFrame:
             values = efficiency_by_seed(data.registered, arm, reference, source)
             if values.empty:
                 continue
-            found = compute_estimate(values.tolist())
+            found = estimate_mean(metric, values.tolist())
             row = {
                 "basis": basis, "arm": arm, "metric": metric, "reference": reference,
                 "params_trained": params.get(arm), "reference_params": params.get(reference),

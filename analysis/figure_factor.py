@@ -28,6 +28,7 @@ from analysis.figure_style import (
     new_figure,
 )
 from analysis.load import StudyData
+from analysis.mean_interval import estimate_mean
 from analysis.table import predictor_score
 from analysis.wording import (
     better_arrow,
@@ -39,7 +40,7 @@ from analysis.wording import (
     number,
     with_interval,
 )
-from foresight.compare import Estimate, compute_estimate
+from foresight.compare import Estimate
 from foresight.declared import FactorInfo
 from foresight.metrics import METRICS
 
@@ -69,10 +70,10 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
         f"{n_range(n_seeds, 'seed')}, {data.tested}; {shown}",
     )
     main = figure.add_subplot(grid[0, :])
-    means = _plot_levels(main, factor, values, radius=4.5)
+    means = _plot_levels(main, factor, primary, values, radius=4.5)
     for i, point in means.items():
         of_level = values[values["level"] == i]
-        estimate = compute_estimate(of_level["value"].tolist())
+        estimate = estimate_mean(primary, of_level["value"].tolist())
         title = f"{factor.field}={factor.levels[i]}"
         mark(point, describe_point(title, primary, (estimate.mean, estimate.low, estimate.high), of_level))
     _mark_trivial(main, data)
@@ -88,7 +89,7 @@ def plot_factor(data: StudyData, factor: FactorInfo) -> Figure:
     )
     for i, metric in enumerate(others):
         panel = figure.add_subplot(grid[1 + i // PANELS_PER_ROW, i % PANELS_PER_ROW])
-        _plot_levels(panel, factor, level_values(data, factor, metric), radius=SMALL_RADIUS)
+        _plot_levels(panel, factor, metric, level_values(data, factor, metric), radius=SMALL_RADIUS)
         name = break_words(f"{METRICS[metric].label}\N{NO-BREAK SPACE}{better_arrow(metric)}", PANEL_CHARACTERS)
         unit = break_words(METRICS[metric].unit, PANEL_CHARACTERS)
         panel.set_title(f"{name}\n{unit}", fontsize=SMALL_PT)
@@ -116,14 +117,14 @@ def level_values(data: StudyData, factor: FactorInfo, metric: str) -> pd.DataFra
     return pd.DataFrame(rows, columns=["level", "seed", "value", "key"])
 
 
-def _plot_levels(axes: Axes, factor: FactorInfo, values: pd.DataFrame, radius: float) -> dict[int, Line2D]:
+def _plot_levels(axes: Axes, factor: FactorInfo, metric: str, values: pd.DataFrame, radius: float) -> dict[int, Line2D]:
     """Draws the seeds and each level's mean with its interval; returns the means that there are."""
     means = {}
     for _, block in values.groupby("seed"):
         axes.plot(block["level"], block["value"], color=FAINT, linewidth=0.6, zorder=1)
     axes.plot(values["level"], values["value"], "o", color=FAINT, markersize=radius * 0.6, markeredgewidth=0, zorder=2)
     for i, level in enumerate(factor.levels):
-        estimate = compute_estimate(values.loc[values["level"] == i, "value"].tolist())
+        estimate = estimate_mean(metric, values.loc[values["level"] == i, "value"].tolist())
         if estimate.n:
             means[i] = _plot_estimate(axes, i, estimate, INK if level == factor.baseline_level else BLUE, radius)
             continue

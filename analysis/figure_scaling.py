@@ -15,10 +15,10 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from analysis.figure_marks import arm_values, describe_point
 from analysis.figure_style import BLUE, CYCLE, FAINT, SMALL_PT, heading, mark, new_figure
 from analysis.load import StudyData
+from analysis.mean_interval import estimate_mean
 from analysis.scaling_law import ScalingFit
 from analysis.table import seed_values
 from analysis.wording import better_arrow, capitalised, metric_axis, metric_phrase, n_range, quantity
-from foresight.compare import compute_estimate
 from foresight.space import BASELINE
 
 DODGE = 1.03  # marks of curves at the same sizes stand this factor apart
@@ -73,7 +73,7 @@ def _plot_axis(
     label = f"{fit.axis.where}: {fit.chosen}" if fit.axis.where else f"{fit.chosen}: {law.formula}"
     axes.plot(curve["params_trained"], curve["quality"], color=colour, linewidth=1.2, zorder=2, label=label)
     for arm, size in zip(fit.axis.arms, fit.axis.params, strict=True):
-        found, at = compute_estimate(wide[arm].tolist()), size * dodge
+        found, at = estimate_mean(data.claim.primary, wide[arm].tolist()), size * dodge
         if not math.isnan(found.low):
             axes.plot([at, at], [found.low, found.high], color=colour, linewidth=1.0, zorder=3)
         marker = "s" if arm == BASELINE else "o"

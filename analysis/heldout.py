@@ -10,7 +10,7 @@ import math
 import pandas as pd
 
 from analysis.load import StudyData
-from foresight.compare import compute_estimate
+from analysis.mean_interval import estimate_mean
 from foresight.metrics import METRICS
 
 PREFIX = "heldout/"
@@ -29,7 +29,7 @@ def build_heldout(data: StudyData) -> pd.DataFrame:
                 values = heldout_values(trials, name, metric)
                 if len(values):
                     values = values.sort_index()
-                    estimate = compute_estimate(values.tolist())
+                    estimate = estimate_mean(metric, values.tolist())
                     row = {"kind": "arm", "arm": arm, "metric": metric, "n_seeds": estimate.n, **hashed}
                     row |= {"keys": data.keys_at((arm,), values.index)}
                     row |= {"n": data.defined_on.get((name, arm, metric), n_set), "n_set": n_set}

@@ -4,6 +4,7 @@ In: the trials of a study at the registered seeds. Out: a frame with SHARE_COLUM
 it has no verdict and enters no claim.
 """
 
+import numpy as np
 import pandas as pd
 
 from analysis.load import StudyData
@@ -24,5 +25,6 @@ def build_shares(data: StudyData) -> pd.DataFrame:
                 found = compute_estimate(values.tolist())
                 row = {"arm": arm, "share": name, "n_seeds": found.n, "mean": found.mean}
                 row |= {"keys": " ".join(trials.loc[values.index, "key"])}
-                rows.append(row | {"low": found.low, "high": found.high, "n_test": data.n_test})
+                low, high = np.clip([found.low, found.high], 0.0, 1.0)  # no mean of shares lies outside
+                rows.append(row | {"low": low, "high": high, "n_test": data.n_test})
     return pd.DataFrame(rows, columns=list(SHARE_COLUMNS))

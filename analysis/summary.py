@@ -27,7 +27,9 @@ def print_summary(study: Study) -> None:
     rows = study.table()
     for _, row in rows[rows["role"] == "primary"].iterrows():
         is_arm = row["kind"] == "arm"
-        half, difference_half = (row["high"] - row["low"]) / 2, (row["difference_high"] - row["difference_low"]) / 2
+        # Of an interval that is cut at the metric's range, the longer side is the whole half.
+        half = max(row["high"] - row["mean"], row["mean"] - row["low"])
+        difference_half = (row["difference_high"] - row["difference_low"]) / 2
         table.add_row(
             names[row["arm"]] if is_arm else row["arm"],
             str(row["n_seeds"]) if is_arm else "",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.load import StudyData
 from analysis.looks import compare_at_looks
+from analysis.mean_interval import cut_to_range
 from foresight.compare import compute_differences
 from foresight.estimates import compute_estimates
 from foresight.metrics import CEILINGS, METRICS
@@ -37,9 +38,10 @@ TRAINING_COLUMNS = {
 def build_table(data: StudyData, looks: pd.DataFrame) -> pd.DataFrame:
     """TABLE_COLUMNS for every arm, the trivial predictors last; adjusted p-values only for the claim's primary metric.
 
-    Means and their 95 % t interval (`low`, `high`, empty with fewer than two) are over the registered seeds that are
-    complete, and so are TRAINING_COLUMNS; `n_test` counts the test rows on which the metric has a value. Differences are
-    over those seeds that both have, `pair_seeds`, or, where the claim has looks, over the seeds of each arm's test in `looks`.
+    Means and their 95 % t interval (`low`, `high`, empty with fewer than two, cut at the metric's range) are over the
+    registered seeds that are complete, and so are TRAINING_COLUMNS; `n_test` counts the test rows on which the metric has a
+    value. Differences are over those seeds that both have, `pair_seeds`, or, where the claim has looks, over the seeds of
+    each arm's test in `looks`.
     """
     described = pd.DataFrame.from_dict(data.described, orient="index")
     of_arms = pd.DataFrame(index=pd.Index(data.arms, name="arm")).join(described).join(arm_costs(data))
@@ -73,8 +75,8 @@ def _arm_numbers(data: StudyData, metric: str, looks: pd.DataFrame) -> pd.DataFr
         "n_seeds": found.n,
         "seeds": list(seeds.values()),
         "mean": found.mean,
-        "low": found.low,
-        "high": found.high,
+        "low": cut_to_range(metric, found.low),
+        "high": cut_to_range(metric, found.high),
         "keys": list(keys.values()),
     }
     differences = _compare_metric(data, metric, values, looks).drop(columns="factor").set_index("arm")
