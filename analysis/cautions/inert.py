@@ -1,9 +1,11 @@
 """Cautions about factors that provably cannot act: arms whose numbers are the same to the last digit."""
 
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 
-from analysis.cautions.caution import Caution, listed
+from analysis.cautions.caution import Caution, keys_of, listed
 from analysis.load import StudyData
 from analysis.wording import count
 from foresight.declared import FactorInfo
@@ -62,7 +64,7 @@ def _never_acts(data: StudyData, numbers: pd.DataFrame, factor: FactorInfo, iner
 def _inert_arms(data: StudyData, inert: dict[str, int]) -> list[Caution]:
     named = [f"{arm} ({count(inert[arm], 'seed')})" for arm in data.arms if arm in inert]
     text = f"Exactly the baseline's numbers in every shared seed, so the factor changes nothing: {listed(named)}."
-    return [Caution("inert", text)] if named else []
+    return [Caution("inert", text, keys_of(data, inert))] if named else []
 
 
 def _equal_arms(data: StudyData, numbers: pd.DataFrame, inert: set[str]) -> list[Caution]:
@@ -71,11 +73,12 @@ def _equal_arms(data: StudyData, numbers: pd.DataFrame, inert: set[str]) -> list
     per_arm = rest.groupby("arm", sort=False)[["seed", "numbers"]].agg(tuple)
     per_arm = per_arm.reindex([arm for arm in data.arms if arm in per_arm.index])
     groups = per_arm.groupby([per_arm["seed"], per_arm["numbers"]], sort=False).groups.values()
-    named = [" = ".join(map(str, group)) for group in groups if len(group) > 1]
+    equal = [list(map(str, group)) for group in groups if len(group) > 1]
+    named = [" = ".join(group) for group in equal]
     text = (
         f"Arms with the same numbers in every seed, so that what distinguishes them changes nothing: {listed(named)}."
     )
-    return [Caution("equal_arms", text)] if named else []
+    return [Caution("equal_arms", text, keys_of(data, chain(*equal)))] if named else []
 
 
 def _insensitive(data: StudyData) -> list[Caution]:

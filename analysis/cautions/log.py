@@ -122,12 +122,10 @@ def _older_schema(data: StudyData) -> list[Caution]:
         text = f"{count(len(keys), 'complete trial')} written with schema version {version:g} of the run log (this code writes "
         text += f"{SCHEMA_VERSION}) and read as they are: what came later is empty ({lacking})"
         found.append(Caution("older_schema", f"{text}; only running them again fills it.", keys))
-    n_without = int(versions.isna().sum())
-    if n_without:
-        text = (
-            f"{count(n_without, 'complete trial')} that state no schema version are read as version {SCHEMA_VERSION}."
-        )
-        found.append(Caution("no_schema", text))
+    without = tuple(data.complete.loc[versions.isna(), "key"])
+    if without:
+        text = f"{count(len(without), 'complete trial')} that state no schema version are read as version {SCHEMA_VERSION}."
+        found.append(Caution("no_schema", text, without))
     return found
 
 

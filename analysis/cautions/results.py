@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.capacity import MOST_AXES, list_capacity_axes
-from analysis.cautions.caution import Caution, listed
+from analysis.cautions.caution import Caution, keys_of, listed
 from analysis.load import StudyData
 from analysis.rivals import compare_with, confidence_of_chosen, judged_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, whole_percent
@@ -42,9 +42,14 @@ def _extra_seeds(data: StudyData) -> list[Caution]:
     extra = sorted(set(data.complete["seed"].astype(int)) - set(registered))
     if not extra:
         return []
+    keys = tuple(data.complete.loc[data.complete["seed"].isin(extra), "key"])
     text = f"Means, differences and verdicts use the registered seeds alone ({', '.join(map(str, registered))}): "
     text += f"{count(len(extra), 'further complete seed')} ({listed(extra)}) {'enters' if len(extra) == 1 else 'enter'} none"
-    return [Caution("extra_seeds", f"{text}, since looking again after more seeds would raise the false-verdict rate.")]
+    return [
+        Caution(
+            "extra_seeds", f"{text}, since looking again after more seeds would raise the false-verdict rate.", keys
+        )
+    ]
 
 
 def _judged_metrics(data: StudyData) -> list[str]:
@@ -143,7 +148,7 @@ def _seedless_arms(data: StudyData) -> list[Caution]:
     constant = set(found.index[(found["count"] > 1) & (found["nunique"] == 1)])
     same = [arm for arm in data.arms if arm in constant]
     text = f"The same {metric_phrase(data.claim.primary)} in every seed, so the seed may not reach the trial: "
-    return [Caution("same_in_every_seed", f"{text}{listed(same)}.")] if same else []
+    return [Caution("same_in_every_seed", f"{text}{listed(same)}.", keys_of(data, same))] if same else []
 
 
 def _constant_metrics(data: StudyData) -> list[Caution]:
@@ -179,9 +184,10 @@ def _saturated_images(data: StudyData) -> list[Caution]:
         for side, bound in (("minimum", METRICS[metric].low), ("maximum", METRICS[metric].high)):
             share = (mine[f"n_at_{side}"] / mine["n_values"]).where(mine[side] == bound, 0.0)
             per_arm = share.groupby(mine["key"].map(arm_of)).mean()
-            named = [f"{arm} ({whole_percent(per_arm[arm])})" for arm in data.arms if per_arm.get(arm, 0.0) > 0.5]
+            arms = [arm for arm in data.arms if per_arm.get(arm, 0.0) > 0.5]
+            named = [f"{arm} ({whole_percent(per_arm[arm])})" for arm in arms]
             text = f"{METRICS[metric].label} is at its bound of {bound:g} on most {data.items} in {listed(named)}."
-            found += [Caution("saturated", text)] if named else []
+            found += [Caution("saturated", text, keys_of(data, arms))] if named else []
     return found
 
 

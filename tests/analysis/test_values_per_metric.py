@@ -64,7 +64,7 @@ def test_a_primary_metric_that_few_images_have(study):
     assert "10 test images" in loaded.verdicts()["sentence"].iloc[0]
     assert "(3 seeds, 10 of 200 test images)" in build_results(loaded).results.experiments["baseline"].finding
     page = render_report(loaded, [])
-    assert "10 of 200 test images; difference from the baseline" in page
+    assert "10 of 200 test images; intervals of means" in page
 
 
 def test_every_frame_of_the_primary_metric_counts_its_images(study):
