@@ -1,9 +1,11 @@
 """Noise, measured: trials of one configuration that were run twice, the spread over seeds, and what arms leave unexplained.
 
 In: the complete trials of a study, and those with the same key in the studies beside it. Out: a frame with
-REPLICATE_COLUMNS on the primary metric. Three noises: whether a configuration at one seed gives its number again (`same
-seed`), how far arms differ beyond what a seed does to all of them (`residual`, the noise to plan with; `block` is what
-the seed does to all), and how far one arm moves from seed to seed (`over seeds`).
+REPLICATE_COLUMNS on the primary metric. Four noises: whether a configuration at one seed gives its number again (`same
+seed`), how far an arm's difference from the baseline moves from seed to seed (`paired`, that of the arm in the middle: the
+noise to plan with, and what `--plan` takes), how far arms differ beyond what a seed does to all of them (`residual`, pooled,
+so that one noisy arm moves it; `block` is what the seed does to all), and how far one arm moves from seed to seed (`over
+seeds`).
 """
 
 import math
@@ -13,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis.blocks import BlockFit, compute_sd_interval, fit_blocks
+from analysis.blocks import compute_sd_interval, fit_blocks
 from analysis.load import StudyData
 from analysis.reading import read_checked
 from analysis.table import seed_values
@@ -21,6 +23,7 @@ from analysis.wording import count, decimals_of, interval, metric_phrase, number
 from foresight.errors import RequestError
 from foresight.estimates import CONFIDENCE
 from foresight.manifest import ADDED, read_manifest
+from foresight.power import estimate_noise
 from foresight.runlog import RunLog
 
 REPLICATE_COLUMNS = (
@@ -37,14 +40,15 @@ def build_replicates(data: StudyData) -> pd.DataFrame:
 
     `sd` has its 95 % interval, of normal noise. `largest` is the largest difference of two trials that should be equal.
     `residual_sd` of an arm is its spread after the blocks are taken out. `half_width` is that of a 95 % interval of a
-    paired difference at the claimed seeds, if both arms have the residual noise. A factorial has no rows per arm.
+    paired difference at the claimed seeds, at the paired noise. A factorial has no rows per arm. Only trials that are known
+    to be scored on the same images have blocks, and differences, in common.
     """
     values = seed_values(data, data.claim.primary)
     repeats, unread = read_repeats(data)
     rows = [_same_seed_row(str(name), mine) for name, mine in repeats.groupby("name", sort=False)]
     rows += [{"kind": UNREAD, "name": study, "n_trials": 0, "n_seeds": 0, "df": 0} for study in unread]
-    rows += _model_rows(values, fit := fit_blocks(values), data.claim.seeds)
-    rows += [] if data.is_factorial else _arm_rows(data, values, fit)
+    rows += _model_rows(shared := values[values["key"].isin(data.comparable["key"])], data.claim.seeds)
+    rows += [] if data.is_factorial else _arm_rows(data, values, shared)
     frame = pd.DataFrame(rows, columns=list(REPLICATE_COLUMNS))
     return frame.assign(metric=data.claim.primary, margin=data.claim.margin, n_test=data.n_tested)
 
@@ -116,15 +120,21 @@ def _repeat_sentences(same: pd.DataFrame, metric: str, decimals: int) -> list[st
 
 
 def _residual_sentences(frame: pd.DataFrame, metric: str, decimals: int) -> list[str]:
-    residual, block = frame[frame["kind"] == "residual"], frame[frame["kind"] == "block"]
-    if residual.empty:
+    kinds = {row["kind"]: row for row in frame.to_dict("records") if row["kind"] in ("paired", "residual", "block")}
+    if "residual" not in kinds:
         return ["With one seed, or one arm, there is no residual noise to plan with."]
-    row = residual.iloc[0]
+    sentences = []
+    if "paired" in kinds:
+        row = kinds["paired"]
+        text = f"The noise to plan with, and what --plan takes: {metric} of an arm, as a difference from the baseline, moves "
+        text += f"from seed to seed by sd {number(row['sd'], decimals)} ({row['name'].split(', ', 1)[1]})"
+        wide = f"{number(row['half_width'], decimals)} to either side, with a margin of {row['margin']:g}"
+        sentences.append(f"{text}. So a paired difference over the claimed seeds has a 95 % interval of {wide}.")
+    row, block = kinds["residual"], kinds["block"]
     shown = f"{number(row['sd'], decimals)} {interval(row['low'], row['high'], decimals)}"
-    text = f"The noise to plan with, {metric} of a trial after its arm and its seed, has sd {shown} (df {row['df']})"
-    text += f", and the seeds shift all arms by sd {number(block['sd'].iloc[0], decimals)}, which pairing takes out"
-    wide = f"{number(row['half_width'], decimals)} to either side, with a margin of {row['margin']:g}"
-    return [f"{text}. At that noise a paired difference over the claimed seeds has a 95 % interval of {wide}."]
+    text = f"Pooled over all arms, {metric} of a trial has sd {shown} (df {row['df']}) after its arm and its seed, and the seeds"
+    shift = f"{number(block['sd'], decimals)}, which pairing takes out"
+    return [*sentences, f"{text} shift all arms by sd {shift}."]
 
 
 def _arm_sentences(arms: pd.DataFrame, metric: str, decimals: int) -> list[str]:
@@ -141,7 +151,8 @@ def _arm_sentences(arms: pd.DataFrame, metric: str, decimals: int) -> list[str]:
         listed = ", ".join(
             f"{r['name']} ({number(r['residual_sd'], decimals)})" for _, r in noisy.head(MOST_NAMED).iterrows()
         )
-        text = f"More than {NOISIER:g} times as noisy as the median arm, so pooled noise does not speak for them: {listed}."
+        text = f"More than {NOISIER:g} times as noisy as the median arm after the blocks (sd {number(typical, decimals)}), so "
+        text += f"they swell the pooled noise and it does not speak for them: {listed}."
         sentences.append(text)
     return sentences
 
@@ -153,32 +164,33 @@ def _same_seed_row(name: str, mine: pd.DataFrame) -> dict[str, object]:
     return row | {"sd": sd, "low": low, "high": high, "largest": largest, "keys": " ".join(dict.fromkeys(mine["key"]))}
 
 
-def _model_rows(values: pd.DataFrame, fit: BlockFit, n_claimed: int) -> list[dict[str, object]]:
-    n_seeds = values["seed"].nunique()
-    if fit.df < 1:
+def _model_rows(values: pd.DataFrame, n_claimed: int) -> list[dict[str, object]]:
+    if values.empty or (fit := fit_blocks(values)).df < 1:
         return []
-    half_width = float(stdtrit(n_claimed - 1, 0.5 + CONFIDENCE / 2)) * fit.sd * math.sqrt(2 / n_claimed)
-    shift = float(fit.block_effects.std(ddof=1))
-    rows = []
+    n_seeds, shift, rows = values["seed"].nunique(), float(fit.block_effects.std(ddof=1)), list[dict[str, object]]()
+    if (paired := estimate_noise(values)) is not None:
+        half_width = float(stdtrit(n_claimed - 1, 0.5 + CONFIDENCE / 2)) * paired.paired_sd / math.sqrt(n_claimed)
+        name = f"differences from the baseline, the middle one of {count(paired.n_arms, 'arm')}"
+        row = {"kind": "paired", "name": name, "n_trials": len(values), "n_seeds": n_seeds, "sd": paired.paired_sd}
+        rows.append(row | {"df": n_seeds - 1, "half_width": half_width})
     for kind, name, sd, df in (
         ("residual", "all arms, arm and seed taken out", fit.sd, fit.df),
         ("block", "what a seed does to all arms", shift, n_seeds - 1),
     ):
         low, high = compute_sd_interval(sd, df)
-        row: dict[str, object] = {"kind": kind, "name": name, "n_trials": len(values), "n_seeds": n_seeds, "df": df}
-        rows.append(row | {"sd": sd, "low": low, "high": high})
-    rows[0]["half_width"] = half_width
+        row = {"kind": kind, "name": name, "n_trials": len(values), "n_seeds": n_seeds, "sd": sd}
+        rows.append(row | {"df": df, "low": low, "high": high})
     return rows
 
 
-def _arm_rows(data: StudyData, values: pd.DataFrame, fit: BlockFit) -> list[dict[str, object]]:
-    rows = []
-    n_arms = values["arm"].nunique()
+def _arm_rows(data: StudyData, values: pd.DataFrame, shared: pd.DataFrame) -> list[dict[str, object]]:
+    rows, n_arms = [], shared["arm"].nunique()
+    residuals = fit_blocks(shared).residuals if n_arms > 1 else pd.Series(dtype=float)
     for arm in data.arms:
         mine = values[values["arm"] == arm]
         n = len(mine)
         sd = float(mine["value"].std(ddof=1)) if n > 1 else math.nan
-        squares = float((fit.residuals[mine.index] ** 2).sum())
+        squares = float((residuals.reindex(mine.index) ** 2).sum(skipna=False))
         # Of A arms, the block effects take 1 / A of each residual's variance with them.
         own = math.sqrt(squares / ((n - 1) * (1 - 1 / n_arms))) if n > 1 and n_arms > 1 else math.nan
         low, high = compute_sd_interval(sd, n - 1)

@@ -102,8 +102,7 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
             sentences.append(f"In {phrase} no arm is surely cheaper than it by more than {whole_percent(SAME_COST)}.")
         elif chosen.empty:
             sentences.append(
-                f"In {phrase} no cheaper arm is shown to be non-inferior to the best at a margin of {margin:g} "
-                f"({len(cheaper)} tried)."
+                f"In {phrase} {_none_of(len(cheaper))} to be non-inferior to the best at a margin of {margin:g}."
             )
         for _, row in chosen.iterrows():
             low, high = row[f"saved_{cost}_low"], row[f"saved_{cost}_high"]
@@ -116,6 +115,10 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
                 "has the best mean)."
             )
     return sentences
+
+
+def _none_of(n_cheaper: int) -> str:
+    return "the one cheaper arm is not shown" if n_cheaper == 1 else f"none of the {n_cheaper} cheaper arms is shown"
 
 
 def _savings(data: StudyData, arm: str, best: str) -> dict[str, float]:

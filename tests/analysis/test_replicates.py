@@ -9,6 +9,7 @@ from study_writer import CLAIM, FACTORS, StudyWriter, space
 
 import analysis
 from analysis.replicates import compute_pooled_sd, describe_replicates
+from foresight.power import estimate_noise
 from foresight.runlog import RunLog
 
 SPACE = space((FACTORS[1],))  # the baseline of 4 layers, and 2, 6, 8
@@ -39,8 +40,6 @@ def test_residual_block_and_seed_noise_by_hand(tmp_path):
     # residuals: 3/4 of 0.03, -0.06, 0.03 in arm 8 and -1/4 in the three others: squares (9 + 3) / 16 * 0.0054
     assert residual["sd"] == pytest.approx(math.sqrt(12 / 16 * 0.0054 / 6))
     assert (residual["df"], residual["n_trials"], residual["n_seeds"]) == (6, 12, 3)
-    # t(0.975, 2) = 4.302653
-    assert residual["half_width"] == pytest.approx(4.302653 * residual["sd"] * math.sqrt(2 / 3), rel=1e-6)
     effects = [-0.01 + 0.03 / 4, -0.06 / 4, 0.01 + 0.03 / 4]  # of the seeds, as the model sees them
     mean = sum(effects) / 3
     assert block["sd"] == pytest.approx(math.sqrt(sum((e - mean) ** 2 for e in effects) / 2))
@@ -50,9 +49,52 @@ def test_residual_block_and_seed_noise_by_hand(tmp_path):
     sentences = describe_replicates(frame)
     assert sentences[0].startswith("No configuration was run twice at one seed")
     assert "0.0260" in sentences[1]
-    assert sentences[-1].endswith("so pooled noise does not speak for them: fusion.layers=8 (0.0450).") == (
-        arms.loc["fusion.layers=8", "residual_sd"] > 3 * arms.iloc[2:]["residual_sd"].median()
-    )
+    assert "as a difference from the baseline" not in sentences[1]  # those of the middle arm do not move
+
+
+def test_the_noise_to_plan_with_is_that_of_the_arm_in_the_middle_as_the_plan_takes_it(tmp_path):
+    # differences from the baseline: of arm 2 -0.01, 0, 0.01; of arm 6 twice that; arm 8 diverges
+    slope = {"fusion.layers=2": 0.01, "fusion.layers=6": 0.02, "fusion.layers=8": 0.2}
+    path = write(tmp_path / "s", lambda a, s: 0.6 + 0.001 * s**2 + slope.get(a, 0.0) * (s - 1))
+    frame = analysis.load(path).replicates()
+    paired, residual = (frame[frame["kind"] == kind].iloc[0] for kind in ("paired", "residual"))
+    # the median of a chi-squared variable of 2 degrees is 2 ln 2
+    assert paired["sd"] == pytest.approx(0.02 / math.sqrt(math.log(2)))
+    complete = RunLog(path).trials()
+    planned = estimate_noise(complete[["arm", "seed"]].assign(value=complete["test/mask_iou"]))
+    assert paired["sd"] == pytest.approx(planned.paired_sd)
+    # t(0.975, 2) = 4.302653
+    assert paired["half_width"] == pytest.approx(4.302653 * paired["sd"] / math.sqrt(3), rel=1e-6)
+    assert residual["sd"] > 3 * paired["sd"]
+    sentences = describe_replicates(frame)
+    assert "moves from seed to seed by sd 0.0240 (the middle one of 3 arms)" in sentences[1]
+    assert sentences[2].startswith("Pooled over all arms, mask IoU of a trial has sd 0.0")
+
+
+def test_a_diverging_arm_is_named(tmp_path):
+    def diverge(trial, row):
+        slope = 0.2 if trial.arm.name == "fusion.layers=8" else 0.0
+        return row | {"test/mask_iou": 0.6 + slope * (trial.seed - 1)}
+
+    root = StudyWriter(tmp_path / "s", change_row=diverge, space=space(FACTORS), claim=CLAIM_OF_3, n_seeds=3).write()
+    frame = analysis.load(root).replicates()
+    arms = frame[frame["kind"] == "over seeds"].set_index("name")
+    # Of A arms the blocks take 1 / A of what one of them moves, so of its variance (A - 1)^2 / A^2, and A / (A - 1) of that.
+    own = 0.2 * math.sqrt((len(arms) - 1) / len(arms))
+    assert arms.loc["fusion.layers=8", "residual_sd"] == pytest.approx(own)
+    text = f"so they swell the pooled noise and it does not speak for them: fusion.layers=8 ({own:.4f})."
+    assert describe_replicates(frame)[-1].endswith(text)
+
+
+def test_published_numbers_share_no_blocks(tmp_path):
+    root = write(tmp_path / "s", lambda a, s: 0.6 + 0.01 * s)
+    log = RunLog(root)
+    for key in log.statuses():
+        log.write_trial(log.read_trial(key) | {"provenance": "imported", "data/test_hash": None})
+    frame = analysis.load(root).replicates()
+    assert set(frame["kind"]) == {"over seeds"}
+    assert frame["residual_sd"].isna().all()
+    assert frame.set_index("name").loc["baseline", "sd"] == pytest.approx(0.01)
 
 
 def test_the_same_key_in_a_study_beside_it_is_a_repeat(tmp_path):

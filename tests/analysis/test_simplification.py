@@ -63,12 +63,12 @@ def test_the_cheapest_that_is_as_good_and_what_it_saves(study):
         "(adjusted p "
     )
     assert (
-        "In training seconds no cheaper arm is shown to be non-inferior to the best at a margin of 0.02 (2 tried)."
+        "In training seconds none of the 2 cheaper arms is shown to be non-inferior to the best at a margin of 0.02."
         in (sentences)
     )
     # With 90,000 more for each, `as good` saves less than 5 %, which is no saving; `poor` is left.
     assert (
-        "In parameters in all no cheaper arm is shown to be non-inferior to the best at a margin of 0.02 (1 tried)."
+        "In parameters in all the one cheaper arm is not shown to be non-inferior to the best at a margin of 0.02."
         in (sentences)
     )
 
