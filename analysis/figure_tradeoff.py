@@ -3,7 +3,7 @@
 In: the Pareto table. Drawn: every arm's mean and 95 % interval over seeds, the quartiles of its latency, the two-objective
 front of the means as a step line, and by shape and colour how surely the arm is on the front over all objectives together,
 which can hold arms that are on neither line. Arms surely on it and the baseline always have their name; others where there
-is room.
+is room. Arms far behind all others stand at the edge with their number (`analysis.far_arms`).
 """
 
 import math
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
+from analysis.far_arms import FarArms, place_far_arms
 from analysis.figure_marks import arm_values, describe_point
 from analysis.figure_style import (
     BLUE,
@@ -39,6 +40,7 @@ from analysis.objectives import COSTS, LATENCY_QUARTILES
 from analysis.wording import (
     better_arrow,
     capitalised,
+    decimals_of,
     metric_axis,
     metric_phrase,
     n_range,
@@ -102,31 +104,51 @@ def plot_tradeoff(data: StudyData, pareto: pd.DataFrame) -> Figure:
         f"{capitalised(metric_phrase(metric))} against {against}{more}",
         f"{n_range(n_seeds, 'seed')}, {data.tested}; {shown}",
     )
+    required = (pareto["arm"] == BASELINE) | (pareto["state"] == ON_FRONT)
+    for cost in costs:
+        required |= _pair_front(pareto[pareto[cost].notna()], cost, higher).reindex(pareto.index, fill_value=False)
+    far = place_far_arms(pareto, higher, required)
+    placed = pareto.assign(at=pareto["quality"] if far is None else pareto["quality"].mask(far.is_far, far.edge))
     drawn = []
     for axes, cost in zip(panels, costs, strict=True):
-        rows = pareto[pareto[cost].notna()].reset_index(drop=True)
+        rows = placed[placed[cost].notna()].reset_index(drop=True)
         drawn.append(_plot_panel(axes, data, rows, cost, higher))
+        if far is not None:
+            _point_to_far(axes, rows, cost, far)
         axes.set_xlabel(AXIS_LABELS[cost] + " ↓")
         axes.set_ylabel(f"{metric_axis(metric)} {better_arrow(metric)}")
     figure.legend(
         handles=_legend(pareto), loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL_PT,
         handletextpad=0.2, columnspacing=1.0,
     )  # fmt: skip
-    names = short_arms(pareto["arm"])
+    names = _names(pareto, far)
     figure.draw_without_rendering()  # names can be placed only once the axes have their final size
     for axes, cost, lines in zip(panels, costs, drawn, strict=True):
-        rows = pareto[pareto[cost].notna()]
+        rows = placed[placed[cost].notna()]
         required = (rows["arm"] == BASELINE) | (rows["state"] == ON_FRONT) | _pair_front(rows, cost, higher)
-        points = list(zip(rows[cost].astype(float), rows["quality"], strict=True))
+        required |= rows["at"] != rows["quality"]
+        points = list(zip(rows[cost].astype(float), rows["at"], strict=True))
         _name_front(axes, lines[-1], points)
-        place_labels(
-            axes,
-            points,
-            [names[arm] if len(names[arm]) <= LONGEST_NAME else "" for arm in rows["arm"]],
-            required.tolist(),
-            lines,
-        )
+        place_labels(axes, points, [names[arm] for arm in rows["arm"]], required.tolist(), lines)
     return figure
+
+
+def _names(pareto: pd.DataFrame, far: FarArms | None) -> dict[str, str]:
+    """Arm to what stands beside its mark: a short name, of far arms also their number; nothing for long ones."""
+    names = {arm: name if len(name) <= LONGEST_NAME else "" for arm, name in short_arms(pareto["arm"]).items()}
+    if far is not None:
+        decimals = decimals_of(pareto["metric"].iloc[0])
+        for arm, quality in pareto.loc[far.is_far, ["arm", "quality"]].itertuples(index=False):
+            names[arm] = f"{names[arm]} {number(quality, decimals)}".strip()
+    return names
+
+
+def _point_to_far(axes: Axes, rows: pd.DataFrame, cost: str, far: FarArms) -> None:
+    """Ends the axis behind the edge, and draws an arrow there from every far arm."""
+    axes.set_ylim(far.limits)
+    end = min(far.limits, key=lambda limit: abs(limit - far.edge))
+    for x in rows.loc[rows["at"] != rows["quality"], cost].astype(float):
+        axes.annotate("", (x, end), (x, far.edge), arrowprops={"arrowstyle": "->", "linewidth": 0.8, "color": MUTED})
 
 
 def _name_front(axes: Axes, front: Line2D, points: list[tuple[float, float]]) -> None:
@@ -170,17 +192,17 @@ def _mark(state: str) -> dict[str, Any]:
 
 def _plot_panel(axes: Axes, data: StudyData, rows: pd.DataFrame, cost: str, higher: bool) -> list[Line2D]:
     """Draws one panel and returns the lines that names should not stand on."""
-    x, y = rows[cost].astype(float), rows["quality"]
+    x, y = rows[cost].astype(float), rows["at"]
     front = _pair_front(rows, cost, higher)
     lines = []
     for i, row in enumerate(rows.to_dict("records")):
         look = _mark(str(row["state"]))
-        if not math.isnan(row["low"]) and len(rows) <= MOST_INTERVALS:
+        if y[i] == row["quality"] and not math.isnan(row["low"]) and len(rows) <= MOST_INTERVALS:
             ends = [row["low"], row["high"]]
             lines += axes.plot([x[i]] * 2, ends, color=look["color"], linewidth=0.8, alpha=0.5, zorder=2)
         if cost == "latency_ms" and not math.isnan(row[LATENCY_QUARTILES[0]]) and len(rows) <= MOST_INTERVALS:
             ends = [row[name] for name in LATENCY_QUARTILES]
-            lines += axes.plot(ends, [row["quality"]] * 2, color=look["color"], linewidth=0.8, alpha=0.5, zorder=2)
+            lines += axes.plot(ends, [y[i]] * 2, color=look["color"], linewidth=0.8, alpha=0.5, zorder=2)
         look["markeredgecolor"] = INK if row["arm"] == BASELINE else look["color"]
         (point,) = axes.plot(x[i], y[i], linestyle="none", markeredgewidth=0.9, zorder=4 if front[i] else 3, **look)
         at = f"{AXIS_LABELS[cost]}: {quantity(x[i]) if cost in COUNTS else number(x[i], 1)}"
@@ -188,7 +210,9 @@ def _plot_panel(axes: Axes, data: StudyData, rows: pd.DataFrame, cost: str, high
             "" if math.isnan(row["p_front"]) else f" (on it in {whole_percent(row['p_front'])} of the draws)"
         )
         values = arm_values(data, row["arm"], data.claim.primary)
-        mark(point, describe_point(row["arm"], data.claim.primary, (y[i], row["low"], row["high"]), values, at))
+        mark(
+            point, describe_point(row["arm"], data.claim.primary, (row["quality"], row["low"], row["high"]), values, at)
+        )
     if x.min() > 0 and x.max() / x.min() > WIDE_RANGE:
         axes.set_xscale("log")
     if cost in COUNTS:

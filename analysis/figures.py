@@ -60,7 +60,8 @@ def draw_figures(study: Study) -> list[Drawing]:
             "front in 95 % or more of the draws of all arms' means. Grey triangles: surely dominated. Orange "
             "rings: ambiguous. The baseline's mark has the outline of the text. Upright: 95 % intervals; level: quartiles of the "
             "latency. The line is the front of the means of this "
-            "pair; arms without a name stand in the Pareto table."
+            "pair; arms without a name stand in the Pareto table. An arm far behind all others stands at the edge, with its mean "
+            "and an arrow."
         )
         alt = f"Scatter of {len(pareto)} arms. {' '.join(describe_pareto(pareto))}"
         drawings.append(draw("tradeoff", caption, alt, plot_tradeoff, data, pareto))

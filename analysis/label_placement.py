@@ -12,16 +12,19 @@ from itertools import pairwise
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
-from analysis.figure_style import MUTED, SMALL_PT
+from analysis.figure_style import MUTED, PAPER, SMALL_PT
 
 RINGS_PT = (5, 10, 16, 23, 31, 40, 50, 61, 73, 86, 100)
 DIRECTIONS = 16
 NEAR_PT = 6  # a name this close needs no line to its point
 POINT_PT = 2.5  # half the side of the square that a point keeps free
 # What a place costs, in points of distance: a pixel of overlap outweighs any walk; a name nearer to another point than
-# to its own would be read as that point's; a line through a name is ugly but legible.
+# to its own would be read as that point's; a line through a name, a mark or another line is ugly but legible.
 OVERLAP_COST, MISREAD_COST, CROSSING_COST = 50.0, 40.0, 60.0
+# A name on a thin line has a halo and is legible, so that it need not walk across the figure to be free of every interval.
+LINE_COST, HALO_PT = 0.5, 1.5
 CLEAR_COST = 26.0  # a place cheaper than this is beside its point and in nobody's way
 
 
@@ -32,7 +35,7 @@ def place_labels(
     required: Sequence[bool],
     lines: Sequence[Line2D] = (),
 ) -> None:
-    """Adds `names` beside `points` (data coordinates), clear of the `lines` that are already drawn.
+    """Adds `names` beside `points` (data coordinates), where possible clear of the `lines` that are already drawn.
 
     An empty name is passed over; one that is not `required` is left out where no clear place exists. The figure must
     have been drawn once, so that its axes have their final place.
@@ -47,7 +50,7 @@ def place_labels(
         [1, 1, -1, -1]
     )  # clear of the spines
     taken = [np.array([x - half, y - half, x + half, y + half]) for x, y in pixels]
-    taken += [box for line in lines for box in _boxes_along(axes.transData.transform(line.get_xydata()))]
+    thin = [box for line in lines for box in _boxes_along(axes.transData.transform(line.get_xydata()))]
     taken += [np.asarray(text.get_window_extent(renderer).extents) for text in axes.texts]
     distance = np.hypot(*(pixels[:, None, :] - pixels[None, :, :]).transpose(2, 0, 1))
     crowding = np.sort(distance, axis=1)[:, : min(5, len(points))].sum(axis=1)
@@ -57,10 +60,11 @@ def place_labels(
         if not names[i]:
             continue
         text = axes.annotate(
-            names[i], points[i], (0, 0), textcoords="offset points", fontsize=SMALL_PT, va="center", zorder=5
-        )
+            names[i], points[i], (0, 0), textcoords="offset points", fontsize=SMALL_PT, va="center", zorder=5,
+            path_effects=[withStroke(linewidth=HALO_PT, foreground=PAPER)],
+        )  # fmt: skip
         size = np.asarray(text.get_window_extent(renderer).size)
-        cost, box = _cheapest_place(i, pixels, size, scale, inside, np.array(taken), n_fixed, leaders)
+        cost, box = _cheapest_place(i, pixels, size, scale, inside, np.array(taken), n_fixed, np.array(thin), leaders)
         if not required[i] and cost > CLEAR_COST:
             text.remove()
             continue
@@ -75,7 +79,7 @@ def place_labels(
 
 def _cheapest_place(
     i: int, pixels: np.ndarray, size: np.ndarray, scale: float, inside: np.ndarray, taken: np.ndarray,
-    n_fixed: int, leaders: list[tuple[np.ndarray, np.ndarray]],
+    n_fixed: int, thin: np.ndarray, leaders: list[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[float, np.ndarray]:  # fmt: skip
     """The least cost of the name of point `i`, and the box in pixels (x0, y0, x1, y1) that has it."""
     point, (width, height) = pixels[i], size
@@ -95,8 +99,12 @@ def _cheapest_place(
             others = np.delete(pixels, i, axis=0)
             nearest = float(np.hypot(*(np.clip(others, box[:2], box[2:]) - others).T).min(initial=math.inf))
             crossings = sum(_crosses(box, *leader) for leader in leaders)
-            crossings += sum(_crosses(other, point, end) for other in taken[n_fixed:] if own > NEAR_PT * scale)
+            if own > NEAR_PT * scale:  # its own line
+                in_its_way = [*np.delete(taken[: len(pixels)], i, axis=0), *taken[n_fixed:]]
+                crossings += sum(_crosses(other, point, end) for other in in_its_way)
+                crossings += sum(_meet(point, end, *leader) for leader in leaders)
             cost = ring + 0.05 * step + OVERLAP_COST * _overlap(box, taken) + CROSSING_COST * crossings
+            cost += LINE_COST * _overlap(box, thin)
             cost += MISREAD_COST * (nearest < own)
             if cost < best_cost:
                 best_cost, best = cost, box
@@ -108,6 +116,8 @@ def _nearest_in(box: np.ndarray, point: np.ndarray) -> np.ndarray:
 
 
 def _overlap(box: np.ndarray, others: np.ndarray) -> float:
+    if not len(others):
+        return 0.0
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     return float(np.clip(sides, 0, None).prod(axis=1).sum())
 
@@ -116,6 +126,15 @@ def _crosses(box: np.ndarray, start: np.ndarray, end: np.ndarray) -> bool:
     """Whether the line from `start` to `end` goes through the box, looked at in twenty places."""
     along = start + np.linspace(0.05, 0.95, 20)[:, None] * (end - start)
     return bool(((along > box[:2]) & (along < box[2:])).all(axis=1).any())
+
+
+def _meet(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> bool:
+    """Whether the line from `a` to `b` and that from `c` to `d` have a point in common: each parts the other's ends."""
+
+    def side(p: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
+        return float(np.sign((end[0] - start[0]) * (p[1] - start[1]) - (end[1] - start[1]) * (p[0] - start[0])))
+
+    return side(a, c, d) != side(b, c, d) and side(c, a, b) != side(d, a, b)
 
 
 def _boxes_along(corners: np.ndarray) -> list[np.ndarray]:
