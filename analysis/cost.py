@@ -1,7 +1,8 @@
 """What a study has cost: seconds and GPU-hours of every recorded trial, and money where the reader names a price.
 
-In: the recorded trials, failed and stopped ones included. Out: a frame with COST_COLUMNS. A GPU-hour is an hour in
-which a trial's training held a GPU (`cost/gpu_s`); no run log knows what an hour costs, so money needs a stated price.
+In: the recorded trials, failed and stopped ones included, and what the study took to compute features. Out: a frame with
+COST_COLUMNS. A GPU-hour is an hour in which a trial's training, or computing features, held a GPU; no run log knows what an
+hour costs, so money needs a stated price.
 """
 
 import math
@@ -10,16 +11,21 @@ import pandas as pd
 
 from analysis.load import StudyData
 from analysis.wording import count, duration, number
+from foresight.feature_costs import read_feature_time
 from foresight.price import SECONDS_PER_HOUR, Price, compute_money
 
 COST_COLUMNS = (
     "arm", "n_trials", "n_failed", "n_stopped", "n_unmeasured", "train_s", "trial_s", "gpu_s", "gpu_hours",
     "price", "currency", "money",
 )  # fmt: skip
+FEATURES = "computing features"  # stands where an arm would
 
 
 def build_cost(data: StudyData, price: Price | None = None) -> pd.DataFrame:
-    """One row per arm with a recorded trial; `money` is empty without a price. Sums skip trials that recorded none."""
+    """One row per arm with a recorded trial; `money` is empty without a price. Sums skip trials that recorded none.
+
+    A row FEATURES stands for the GPU-hours of features that this study's commands have computed, where there are any.
+    """
     rows = []
     for arm in data.arms:
         trials = data.trials[data.trials["arm"] == arm]
@@ -32,11 +38,15 @@ def build_cost(data: StudyData, price: Price | None = None) -> pd.DataFrame:
             "train_s": _sum(trials, "cost/train_s"), "trial_s": _sum(trials, "cost/trial_s"), "gpu_s": gpu_s,
             "gpu_hours": gpu_s / SECONDS_PER_HOUR,
         }  # fmt: skip
-        if price:
-            row |= {"price": price.per_gpu_hour, "currency": price.currency}
-            row |= {"money": compute_money(gpu_s, price.per_gpu_hour)}
         rows.append(row)
-    return pd.DataFrame(rows, columns=list(COST_COLUMNS))
+    if features_s := read_feature_time(data.log.root).gpu_s:
+        counts = {"n_trials": 0, "n_failed": 0, "n_stopped": 0, "n_unmeasured": 0}
+        rows.append({"arm": FEATURES, "gpu_s": features_s, "gpu_hours": features_s / SECONDS_PER_HOUR} | counts)
+    cost = pd.DataFrame(rows, columns=list(COST_COLUMNS))
+    if price is None:
+        return cost
+    money = [compute_money(gpu_s, price.per_gpu_hour) for gpu_s in cost["gpu_s"]]
+    return cost.assign(price=price.per_gpu_hour, currency=price.currency, money=money)
 
 
 def describe_cost(cost: pd.DataFrame) -> list[str]:
@@ -52,7 +62,9 @@ def describe_cost(cost: pd.DataFrame) -> list[str]:
     hours = _total(cost, "gpu_hours")
     if math.isnan(hours) or hours == 0:
         return [*sentences, "No GPU was used." if hours == 0 else "GPU time was not recorded."]
-    took = f"They held GPUs for {number(hours, 2)} GPU-hours"
+    of_features = cost.loc[cost["arm"] == FEATURES, "gpu_hours"].sum()
+    and_features = f", and computing features for {number(of_features, 2)} of them," if of_features else ""
+    took = f"They{and_features} held GPUs for {number(hours, 2)} GPU-hours"
     if cost["money"].isna().all():
         return [*sentences, f"{took}. No price was given, so no money is named (--price '2.10 EUR')."]
     priced = cost[cost["price"].notna()].iloc[0]

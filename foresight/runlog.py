@@ -5,18 +5,18 @@
       manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
       manifest_added.parquet      of a search: what it has planned since manifest.parquet was written
       looks.json                  of a claim that spends its alpha: one row per arm and look at which it was tested
-      latency/<arm_key>.parquet   one row per arm: latency, measured alone on the machine after the training trials
-      memory/<arm_key>.parquet    one row per arm whose trials share GPUs: what it needs of a GPU's memory
+      feature_costs.json          GPU-seconds that its commands took to compute features
+      latency/  memory/           <arm_key>.parquet, one row per arm: its latency, measured alone on the machine after the
+                                  training trials; of arms whose trials share GPUs, what it needs of a GPU's memory
       trials/<key>/
         config.json  epochs.parquet  samples.parquet  examples.png (and other pictures)
         weights.safetensors     of studies whose trained models others continue
         trial.parquet             one row, written last: a trial exists if and only if this file does
       splits/<set hash>.parquet   the content hashes of one split's images, once however many trials use it
-      consolidated*.parquet       derived, for fast reading: trials, epochs, summaries of samples, latency, memory
+      consolidated*.parquet       derived, for fast reading; may be deleted: trials, epochs, samples, latency, memory
 
-Every file is written under a temporary name, flushed to the disk and renamed, and a trial's files appear together with its
-row last, so a process may die and the disk may be full at any line (`foresight.storage`). No two processes write one file,
-but for a split's, whose name says its content. Derived files can be deleted and come back.
+Files are written under a temporary name and renamed, a trial's files together with its row last, so a process may die and
+the disk be full at any line (`foresight.storage`). No two processes write one file, but a split's, named by its content.
 """
 
 import json

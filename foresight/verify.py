@@ -19,6 +19,7 @@ import pyarrow as pa
 import typer
 
 from foresight.errors import RequestError, describe_damage
+from foresight.feature_costs import read_feature_time
 from foresight.looks import from_json_rows
 from foresight.manifest import ADDED, MANIFEST
 from foresight.redaction import redact
@@ -56,6 +57,7 @@ def _all_checks(log: RunLog) -> Iterator[tuple[str, Iterator[str]]]:
     yield "splits", _faults_of_splits(log)
     if (log.root / "looks.json").exists():
         yield "looks.json", _faults_of_looks(log)
+    yield "feature_costs.json", _faults_of_costs(log)
     yield ".driver", _faults_of_claims(log)
     yield "consolidated.parquet", _faults_of_consolidation(log, directories)
 
@@ -103,6 +105,13 @@ def _faults_of_entries(entries: list[Path]) -> Iterator[str]:
     for path in entries:
         if not path.is_dir():
             yield f"trials/{path.name} is a file where the folder of a trial should be"
+
+
+def _faults_of_costs(log: RunLog) -> Iterator[str]:
+    try:
+        read_feature_time(log.root)
+    except RequestError as error:
+        yield str(error)
 
 
 def _faults_of_claims(log: RunLog) -> Iterator[str]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from foresight.claim import Claim
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError, find_disk_error, find_ended
+from foresight.feature_costs import FeatureCosts
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.runlog import RunLog
@@ -58,13 +59,13 @@ class Runner:
         discard_corrupt(configs, store)
         if any(request.kind == "ltx" for stage in missing_requests(configs, store) for request in stage):
             self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
-            fill_cache(self.ray, configs, self.placement, self.console, kinds=("ltx",))
+            fill_cache(self.ray, configs, self.placement, self.console, ("ltx",), FeatureCosts(self.log))
 
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
         discard_corrupt(configs, self.placement.store())
-        fill_cache(self.ray, configs, self.placement, self.console)
+        fill_cache(self.ray, configs, self.placement, self.console, costs=FeatureCosts(self.log))
 
     def plan_packing(self, arms: Sequence[Arm]) -> Packing:
         """Which shares of GPUs trials get. Measures those of the arms whose need of memory is not on record."""

@@ -4,6 +4,7 @@ A process stays with one encoder as long as that has shards, so that it is loade
 an interrupt or a death the same command goes on with the first unfinished shard.
 """
 
+import time
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from rich.progress import TaskID
 
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
+from foresight.feature_costs import FeatureCosts
 from foresight.features.keys import KINDS
 from foresight.features.requests import Request, missing_requests, needed_entries
 from foresight.features.shards import is_finished, request_shards, tidy_shards
@@ -28,16 +30,21 @@ MOST_DEATHS = 2  # of processes at one step: a machine may be lost once, a secon
 
 
 def fill_cache(
-    ray: Any, configs: Sequence[TrialConfig], placement: Placement, console: Console, kinds: Collection[str] = KINDS
+    ray: Any,
+    configs: Sequence[TrialConfig],
+    placement: Placement,
+    console: Console,
+    kinds: Collection[str] = KINDS,
+    costs: FeatureCosts | None = None,
 ) -> None:
     """Computes every entry that these trials read and the cache lacks, `placement.processes` at once.
 
-    `kinds` are those of Request to compute.
+    `kinds` are those of Request to compute; what it took is added to `costs`, the account of a study.
     Raises RequestError for data that cannot be read, RunEndedError for a full disk or a step that kills its process.
     """
     store = placement.store()
     tidy_shards(needed_entries(configs), store)
-    pool = FeaturePool(ray, placement, console)
+    pool = FeaturePool(ray, placement, console, costs)
     try:
         for stage in missing_requests(configs, store):
             pool.run([request for request in stage if request.kind in kinds])
@@ -103,8 +110,9 @@ class Work:
 class FeaturePool:
     """Deals the steps of requests to processes, which it starts when there is work for them."""
 
-    def __init__(self, ray: Any, placement: Placement, console: Console):
-        self.ray, self.placement, self.console = ray, placement, console
+    def __init__(self, ray: Any, placement: Placement, console: Console, costs: FeatureCosts | None = None):
+        self.ray, self.placement, self.console, self.costs = ray, placement, console, costs
+        self.counted_at = time.monotonic()
         self.store = placement.store()
         self.idle: list[Any] = []
         self.working: dict[Any, tuple[Any, Work, Step]] = {}  # by the reference of the call's result
@@ -124,9 +132,20 @@ class FeaturePool:
                 for reference in done:
                     self._collect(reference, progress)
                 progress.tick()
+                self._count()
+
+    def _count(self) -> None:
+        """Adds the time since the last count: each process holds its GPU, on CPUs its slot, whether it has work or not."""
+        now = time.monotonic()
+        if self.costs is not None:
+            self.costs.add((len(self.idle) + len(self.working)) * (now - self.counted_at), self.placement.gpus)
+        self.counted_at = now
 
     def close(self) -> None:
         """Ends the processes, and with them what they hold of memory."""
+        self._count()
+        if self.costs is not None:
+            self.costs.write()
         for process in [*self.idle, *(process for process, _, _ in self.working.values())]:
             self.ray.kill(process)
         self.idle, self.working = [], {}

@@ -9,6 +9,7 @@ is asked for again.
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from foresight.config import TrialConfig
@@ -17,7 +18,7 @@ from foresight.proposal_space import ProposalSpace
 from foresight.space import BASELINE, Arm, Trial
 from foresight.tuning.outcome import Outcome
 from foresight.tuning.preflight import check_budgets
-from foresight.tuning.recorded import Recorded, lacking, outcome_elsewhere, outcome_of
+from foresight.tuning.recorded import Recorded, lacking, measured_by, outcome_elsewhere, outcome_of
 from foresight.tuning.search import Objective, Search
 from foresight.tuning.search_record import number_of
 from foresight.tuning.search_study import SearchStudy
@@ -76,13 +77,13 @@ class Proposals:
 
     def tell_known(self, arms: Mapping[str, Sequence[Recorded]]) -> Told:
         """Tells the sampler of the configurations of another run log that lie in this space: a warm start."""
-        told = Told()
+        told, measured = Told(), measured_by(chain.from_iterable(arms.values()), self.objectives)
         for trials in arms.values():
             config, rows = trials[0].config, [trial.row for trial in trials]
             if self.space.why_outside(config):
                 told.n_outside += 1
                 continue
-            outcome = outcome_elsewhere(rows, self.objectives)
+            outcome = outcome_elsewhere(rows, self.objectives, measured)
             if outcome is None:
                 told.n_unmeasured += 1
                 told.unmeasured |= {name for row in rows for name in lacking(row, self.objectives)}

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,13 +97,23 @@ def outcome_of(rows: Sequence[Mapping[str, Any]], n_seeds: int, objectives: Sequ
     return Outcome("complete", tuple(means))
 
 
-def outcome_elsewhere(rows: Sequence[Mapping[str, Any]], objectives: Sequence[Objective]) -> Outcome | None:
+def outcome_elsewhere(
+    rows: Sequence[Mapping[str, Any]], objectives: Sequence[Objective], measured: Set[str]
+) -> Outcome | None:
     """As `outcome_of`, of the trials that another study has run at seeds of its own; None where it measured something else.
 
-    A trial without a value in every objective says nothing here: that study had no use for what it lacks.
+    A trial that has come to nothing by a validation metric `measured` in others of its study has failed, as one that
+    diverged has. One that lacks anything else says nothing here: that study had no use for it, or has not timed it yet.
     """
-    telling = [row for row in rows if row["status"] == "failed" or not lacking(row, objectives)]
+    telling = [row for row in rows if row["status"] == "failed" or set(lacking(row, objectives)) <= measured]
     return outcome_of(telling, len(telling), objectives) if telling else None
+
+
+def measured_by(trials: Iterable[Recorded], objectives: Sequence[Objective]) -> frozenset[str]:
+    """The objectives on validation images of which some complete trial of a study has a value: each one should."""
+    complete = [trial.row for trial in trials if trial.row["status"] == "complete"]
+    validated = [objective for objective in objectives if objective.column.startswith("val/")]
+    return frozenset(goal.name for goal in validated if any(not lacking(row, [goal]) for row in complete))
 
 
 def lacking(row: Mapping[str, Any], objectives: Sequence[Objective]) -> list[str]:

@@ -56,15 +56,18 @@ class BudgetMeter:
         estimate = estimate_cost(pending, measure_sizes(pending, placement.cache), log, placement)
         return self.lack(self.need(estimate), estimate.gpus > 0)
 
-    def need(self, estimate: Estimate) -> Need:
-        """What is expected, or where speeds are assumed the least that is likely."""
+    def need(self, estimate: Estimate, with_features: bool = True) -> Need:
+        """What is expected, or where speeds are assumed the least that is likely; that of features is always assumed."""
 
         def pick(found: Range) -> float:
             return found.expected if estimate.is_measured else found.low
 
         # Starting Ray, computing features and waiting for a block's last trial are in no trial's own time.
         overhead = self.wall_s / (self.slot_s / estimate.slots) if self.slot_s else 1.0
-        return Need(pick(estimate.wall_s) * overhead, pick(estimate.trials_s) * (estimate.gpus or 1.0))
+        wall_s, features_s = pick(estimate.wall_s), estimate.extraction_s.low
+        if not with_features:
+            wall_s, features_s = wall_s - pick(estimate.extraction_s) / estimate.slots, 0.0
+        return Need(wall_s * overhead, (pick(estimate.trials_s) + features_s) * (estimate.gpus or 1.0))
 
     def lack(self, need: Need, on_gpus: bool, before: Need | None = None) -> str | None:
         """Which limit `need` would break, in words, after `before` has been spent besides."""
@@ -106,7 +109,7 @@ class BudgetMeter:
         before, n = Need(0.0, 0.0), 0
         for block in blocks(pending):
             estimate = estimate_cost(block, measure_sizes(block, placement.cache), log, placement)
-            need = self.need(estimate)
+            need = self.need(estimate, with_features=n == 0)  # every block reads the same images
             if self.lack(need, estimate.gpus > 0, before):
                 break
             before, n = Need(before.wall_s + need.wall_s, before.gpu_s + need.gpu_s), n + 1

@@ -1,9 +1,11 @@
 """The pool that fills the feature cache; Ray itself is played here, everything else is real."""
 
+import dataclasses
 import io
 import os
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from played_ray import PlayedRay
@@ -12,12 +14,14 @@ from rich.console import Console
 from foresight.config import DataConfig, DecoderConfig, FusionConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.errors import RequestError, RunEndedError
+from foresight.feature_costs import FeatureCosts, read_feature_time
 from foresight.features import extract
 from foresight.features.extract import compute, load_encoder
 from foresight.features.keys import ltx_entry
 from foresight.features.requests import Request, missing_requests, needed_entries
 from foresight.features.shards import parts_of, request_shards
 from foresight.features.store import ArrayStore
+from foresight.runlog import RunLog
 from foresight.tuning import feature_pool, feature_progress
 from foresight.tuning.feature_pool import fill_cache
 from foresight.tuning.sweep import Placement
@@ -55,6 +59,21 @@ def files_of(store: ArrayStore) -> dict[str, dict[str, bytes]]:
 
 def placement(tmp_path: Path, slots: int = 2, **roots: Path) -> Placement:
     return Placement(tmp_path / "runs", slots, cache=tmp_path / "cache", roots=roots)
+
+
+@pytest.mark.parametrize(("gpus", "field"), [(0, "cpu_s"), (1, "gpu_s")])
+def test_the_time_that_processes_are_held_is_the_studys(tmp_path, console, monkeypatch, gpus, field):
+    clock = iter(range(10_000))  # every look at it is a second later
+    monkeypatch.setattr(feature_pool.time, "monotonic", lambda: float(next(clock)))
+    log = RunLog(tmp_path / "runs" / "s")
+    place = dataclasses.replace(placement(tmp_path), gpus=gpus, accelerator=SimpleNamespace(device="cpu"))
+    fill_cache(PlayedRay(), ARMS, place, console, costs=FeatureCosts(log))
+    spent = dataclasses.asdict(read_feature_time(log.root))
+    assert spent.pop(field) > 10
+    assert list(spent.values()) == [0.0]
+    before = (log.root / "feature_costs.json").read_bytes()
+    fill_cache(PlayedRay(), ARMS, place, console, costs=FeatureCosts(log))  # all of it is there
+    assert (log.root / "feature_costs.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5])

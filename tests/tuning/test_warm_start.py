@@ -62,6 +62,21 @@ def test_a_study_that_did_not_measure_an_objective_tells_nothing(latency):
     )
 
 
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_a_complete_trial_that_came_to_no_value_is_told_as_a_failure(value):
+    diverged = elsewhere((INSIDE, {"val/mask_iou": value}), (INSIDE.at_seed(1), {}), (SPACE.baseline, {}))
+    played = Played()
+    proposals = played.open(4, diverged)
+    assert sorted(states(proposals)[:2]) == [TrialState.COMPLETE, TrialState.FAIL]
+    assert played.told.describe() == "the sampler was told of 2 of 2 configurations (1 complete, 1 failed)"
+
+
+def test_where_no_trial_has_a_value_the_study_did_not_measure_it():
+    played = Played()
+    played.open(4, elsewhere((INSIDE, {"val/mask_iou": math.nan}), (SPACE.baseline, {"val/mask_iou": None})))
+    assert played.told.describe() == "the sampler was told of 0 of 2 configurations; not of 2 without mask_iou"
+
+
 def test_one_that_failed_at_a_seed_is_told_as_a_failure_and_a_stopped_one_as_stopped():
     stopped = {"status": "stopped", "train/epochs_run": 2, "val/mask_iou": 0.1}
     other = SPACE.baseline.with_fields({"fusion.layers": 7})

@@ -10,6 +10,7 @@ from driver import Study
 from pretended import Pretended
 from typer.testing import CliRunner, Result
 
+from foresight.feature_costs import FeatureCosts
 from foresight.price import Money, Price
 from foresight.runlog import RunLog
 from foresight.space import Trial
@@ -170,6 +171,21 @@ def test_the_plan_says_how_many_blocks_fit(trials, command):
     result = command("--plan", "--budget-gpu-hours", "0.1", "--budget-hours", "9")
     said = "budget: 9 hours of a command, 0.1 slot-hours, of which the run log has spent 0.03 slot-hours; "
     assert said + "2 of the 4 blocks that are left should fit" in result.output
+
+
+def test_what_features_take_is_needed_once_and_spent(trials, command, tmp_path, monkeypatch):
+    command("--limit", "3")
+    plan = ("--plan", "--budget-gpu-hours", "0.101")
+    assert "has spent 0.03 slot-hours; 2 of the 4 blocks that are left should fit" in command(*plan).output
+    monkeypatch.setattr("foresight.tuning.estimate.ASSUMED_FACTOR", 1.0)  # the low end of what is assumed is all of it
+    monkeypatch.setattr("foresight.tuning.estimate.ASSUMED_EXTRACTION_FLOPS", 1.0)
+    monkeypatch.setattr("foresight.tuning.estimate.missing_flops", lambda configs, store: 36.0)  # 0.01 hours, once
+    assert "2 of the 4 blocks" in command(*plan).output
+    assert "1 of the 4 blocks" in command("--plan", "--budget-gpu-hours", "0.099").output
+    costs = FeatureCosts(RunLog(tmp_path / "runs" / "small_study"))
+    costs.add(36.0, gpus=0.0)
+    costs.write()
+    assert "has spent 0.04 slot-hours; 1 of the 4 blocks" in command(*plan).output
 
 
 def test_what_needed_studies_took_counts_as_well(trials, command, tmp_path):
