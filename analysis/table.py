@@ -38,6 +38,8 @@ TRAINING_COLUMNS = {
 def build_table(data: StudyData, looks: pd.DataFrame) -> pd.DataFrame:
     """TABLE_COLUMNS for every arm, the trivial predictors last; adjusted p-values only for the claim's primary metric.
 
+    An exploration has no p-values.
+
     Means and their 95 % t interval (`low`, `high`, empty with fewer than two, cut at the metric's range) are over the
     registered seeds that are complete, and so are TRAINING_COLUMNS; `n_test` counts the test rows on which the metric has a
     value. Differences are over those seeds that both have, `pair_seeds`, or, where the claim has looks, over the seeds of
@@ -81,6 +83,8 @@ def _arm_numbers(data: StudyData, metric: str, looks: pd.DataFrame) -> pd.DataFr
     }
     differences = _compare_metric(data, metric, values, looks).drop(columns="factor").set_index("arm")
     differences = differences.rename(columns={"low": "difference_low", "high": "difference_high"})
+    if data.claim.exploratory:
+        differences[["p", *ADJUSTED]] = math.nan  # nothing is tested: the arms were chosen by what they score
     differences["pair_seeds"] = [" ".join(map(str, pairs)) for pairs in differences["pair_seeds"]]
     return pd.DataFrame(columns, index=by_seed.index).join(differences)
 

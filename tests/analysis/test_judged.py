@@ -12,7 +12,7 @@ from analysis.import_csv import import_csv
 from analysis.judged import EXPLORATION, UNKNOWN_IMAGES
 from analysis.pareto import describe_fronts, describe_pareto
 from analysis.recommend import describe_recommendation
-from analysis.report import write_report
+from analysis.report import render_report, write_report
 from analysis.simplify import describe_simplification
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
@@ -75,6 +75,16 @@ def test_an_exploration_simplifies_and_recommends_by_numbers_that_it_says_are_un
     assert describe_recommendation(exploring.recommendation())[1] == (
         "An exploration: nothing is tested, so it is not told apart from any other arm."
     )
+
+
+def test_an_exploration_has_differences_and_no_p_value(tmp_path):
+    exploring = analysis.load(write(tmp_path / "x"))
+    table = exploring.table().query("role == 'primary' and kind == 'arm'").set_index("arm")
+    assert table["difference"].notna().any()
+    assert table[["p", "p_holm", "p_noninferior", "p_noninferior_holm"]].isna().all(axis=None)
+    page = render_report(exploring, [])
+    assert "An exploration: nothing is tested, and no arm has a verdict." in page
+    assert "adjusted by Holm" not in page
 
 
 def test_an_exploration_shows_no_main_effect(tmp_path):
