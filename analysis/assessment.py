@@ -99,9 +99,9 @@ def describe_recommendation(recommendation: str, status: str, closed_by: Collect
     if recommendation == "block":
         return "Trials of the judged arm failed, so nothing can be judged until they run."
     because = {
-        "not complete": f"The study is {status.replace('_', ' ')}, so there is no verdict yet.",
         "simulated": "Numbers that this system did not measure give no verdict.",
         "imported": "Numbers that this system did not measure give no verdict.",
+        "not complete": f"The study is {status.replace('_', ' ')}, so there is no verdict yet.",
         "unproven": "Test images that are not proved unseen give no verdict.",
         "no hash": "A claim that is not shown to be older than its trials gives no verdict.",
         "toy scale": "Toy encoders show nothing of pretrained ones, so there is no verdict.",

@@ -82,10 +82,9 @@ def _criteria(results: ResultsFile, notes: Footnotes) -> list[str]:
 
 
 def _gate(results: ResultsFile, notes: Footnotes) -> list[str]:
-    criteria = results.detailed_analysis.criteria
-    if results.blockers:
-        keys = {criterion.sentence: criterion.evidence.keys for criterion in criteria if criterion.evidence}
-        reasons = [f"- {text}{notes.mark(keys.get(text, []))}" for text in results.blockers]
+    blockers, criteria = results.detailed_analysis.blockers, results.detailed_analysis.criteria
+    if blockers:
+        reasons = [f"- {blocker.text}{notes.mark(blocker.keys)}" for blocker in blockers]
         return [f"Closed, for {count(len(reasons), 'reason')}:", "", *reasons]
     waived = [criterion for criterion in criteria if criterion.waived]
     if waived:

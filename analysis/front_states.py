@@ -63,6 +63,16 @@ def compute_p_not_apart(
     return found
 
 
+def p_of_not_ahead(ahead_SO: np.ndarray) -> np.ndarray:
+    """One-sided p-value of each objective's differences [n_seeds, n_objectives] being 0 or less; 1 with fewer than two seeds."""
+    n_seeds = len(ahead_SO)
+    if n_seeds < 2:
+        return np.ones(ahead_SO.shape[1])
+    mean, error = ahead_SO.mean(axis=0), ahead_SO.std(axis=0, ddof=1) / np.sqrt(n_seeds)
+    exact = np.where(mean > 0, 0.5**n_seeds, 1.0)
+    return np.where(error > 0, stdtr(n_seeds - 1, -mean / np.where(error > 0, error, 1.0)), exact)
+
+
 def _p_against(
     values: np.ndarray, spread: np.ndarray, maximise: Sequence[bool], point: int, better: bool
 ) -> np.ndarray:

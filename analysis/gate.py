@@ -13,7 +13,7 @@ from analysis.gate_reasons import find_reasons
 from analysis.load import StudyData
 from analysis.waivers import Waiver
 
-GATE_COLUMNS = ("what", "metric", "on", "verdict", "state", "opens", "waived_by", "date", "reason", "sentence")
+GATE_COLUMNS = ("what", "metric", "on", "verdict", "state", "opens", "waived_by", "date", "reason", "sentence", "keys")
 OPEN_STATES = ("met", "waived")
 
 
@@ -37,20 +37,27 @@ def build_gate(
             "state": state,
         }
         found |= {"opens": state in OPEN_STATES, "waived_by": "", "date": "", "reason": "", "sentence": row["sentence"]}
+        found["keys"] = row["keys"]
         if needed:
             found |= {"waived_by": needed.name, "date": needed.date.isoformat(), "reason": needed.reason}
             where = f"{row['metric']} on {row['on']}" if row["on"] else row["metric"]
             found["sentence"] = f"Criterion {where} is {needed.text}. {row['sentence']}"
         rows.append(found)
-    for what, sentence in find_reasons(data, verdicts, status):
+    for what, sentence, keys in find_reasons(data, verdicts, status):
         empty = dict.fromkeys(("metric", "on", "verdict", "waived_by", "date", "reason"), "")
-        rows.append(empty | {"what": what, "state": what, "opens": False, "sentence": sentence})
+        rows.append(empty | {"what": what, "state": what, "opens": False, "sentence": sentence, "keys": keys})
     return pd.DataFrame(rows, columns=list(GATE_COLUMNS))
 
 
 def closed_by(gate: pd.DataFrame) -> list[str]:
     """The sentences of everything that keeps the gate closed; empty for an open one."""
     return gate.loc[~gate["opens"].astype(bool), "sentence"].tolist()
+
+
+def closed_with_keys(gate: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """As `closed_by`, each sentence with the keys of the trials that it is about."""
+    closed = gate[~gate["opens"].astype(bool)]
+    return [(row["sentence"], str(row["keys"]).split()) for row in closed.to_dict("records")]
 
 
 def waived_in(gate: pd.DataFrame) -> list[str]:

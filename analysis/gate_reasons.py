@@ -1,6 +1,7 @@
 """What closes a gate whatever its criteria come to: numbers that are not ours, not proved, not whole, or that show nothing.
 
-In: a study, its verdicts and its status. Out: pairs of one of `assessment.ClosedBy` and a sentence.
+In: a study, its verdicts and its status. Out: one of `assessment.ClosedBy`, a sentence, and the keys of the trials behind it,
+with a space between.
 """
 
 from typing import Any
@@ -16,12 +17,14 @@ from analysis.table import predictor_score
 from analysis.wording import count, decimals_of, metric_phrase, number
 from foresight.metrics import CEILINGS, METRICS
 
+Reason = tuple[str, str, str]
 
-def find_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list[tuple[str, str]]:
-    """What closes a gate whatever the numbers are, each with its sentence."""
-    found = []
+
+def find_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list[Reason]:
+    """What closes a gate whatever the numbers are."""
+    found: list[Reason] = []
     if not (verdicts["kind"] == "criterion").any():
-        found.append(("no criterion", "The claim names no criterion, so nothing was shown."))
+        found.append(("no criterion", "The claim names no criterion, so nothing was shown.", ""))
     behind = _trials_behind(data, verdicts)
     copied = _not_our_own(data, behind)
     found += copied + _unproven(data, verdicts, behind)
@@ -31,19 +34,21 @@ def find_reasons(data: StudyData, verdicts: pd.DataFrame, status: str) -> list[t
         and (data.sweep.get("scale") != "full" or data.sweep.get("scale_note"))
     ):
         text = "Toy scale: opens no gate, since toy encoders show nothing of pretrained ones."
-        found.append(("toy scale", text))
+        found.append(("toy scale", text, ""))
     found += _trivial(data, verdicts) + _ratios(data, verdicts)
     if status != "completed":
-        found.append(("not complete", f"The study is {status.replace('_', ' ')}: {_what_lacks(data)}."))
+        found.append(("not complete", f"The study is {status.replace('_', ' ')}: {_what_lacks(data)}.", ""))
     if not data.sweep.get("claim_hash"):
         text = "No hash was stored with the claim, so nothing shows that it was fixed before the trials."
-        found.append(("no hash", text))
+        found.append(("no hash", text, ""))
     unclaimed = behind[behind["key"].isin(without_claim(data.complete)["key"])]
     if data.sweep.get("claim_hash") and len(unclaimed):
         text = (
             f"{count(len(unclaimed), 'trial')} of the judged arm, or behind a criterion, without the hash of the claim"
         )
-        found.append(("no hash", f"{text}, so nothing shows that it was fixed before them."))
+        found.append(
+            ("no hash", f"{text}, so nothing shows that it was fixed before them.", " ".join(unclaimed["key"]))
+        )
     return found
 
 
@@ -54,20 +59,20 @@ def _trials_behind(data: StudyData, verdicts: pd.DataFrame) -> pd.DataFrame:
     return data.complete[(data.complete["arm"] == judged) | data.complete["key"].isin(keys)]
 
 
-def _unproven(data: StudyData, verdicts: pd.DataFrame, behind: pd.DataFrame) -> list[tuple[str, str]]:
+def _unproven(data: StudyData, verdicts: pd.DataFrame, behind: pd.DataFrame) -> list[Reason]:
     """One reason for each thing that is missing to prove that the images which criteria are judged on were not trained on."""
     own, found = set(behind.loc[behind["provenance"] == "trained", "key"]), []
     judged_on = {"", *verdicts.loc[verdicts["kind"] == "criterion", "on"]}
     for unproven in data.unproven:
-        n = len(own & set(unproven.keys))
-        if n and unproven.on in judged_on:
-            whose = f"{count(n, 'trial')} of the judged arm, or behind a criterion,"
+        keys = [key for key in unproven.keys if key in own]
+        if keys and unproven.on in judged_on:
+            whose = f"{count(len(keys), 'trial')} of the judged arm, or behind a criterion,"
             text = f"Nothing proves the {unproven.images} of {whose} to be unseen in training ({unproven.reason})"
-            found.append(("unproven", f"{text}: such numbers open no gate."))
+            found.append(("unproven", f"{text}: such numbers open no gate.", " ".join(keys)))
     return found
 
 
-def _not_our_own(data: StudyData, behind: pd.DataFrame) -> list[tuple[str, str]]:
+def _not_our_own(data: StudyData, behind: pd.DataFrame) -> list[Reason]:
     """One reason for each arm and provenance but `trained` of the trials that the criteria rest on."""
     judged = data.claim.judged_arm(data.arms)
     found = []
@@ -75,7 +80,7 @@ def _not_our_own(data: StudyData, behind: pd.DataFrame) -> list[tuple[str, str]]
         which = "the judged arm" if arm == judged else f"{arm}, on which a criterion rests,"
         were = "was" if len(trials) == 1 else "were"
         text = f"{count(len(trials), 'trial')} of {which} {were} {provenance}, not run by this system"
-        found.append((str(provenance), f"{text}: such numbers open no gate."))
+        found.append((str(provenance), f"{text}: such numbers open no gate.", " ".join(trials["key"])))
     return found
 
 
@@ -87,7 +92,7 @@ def _what_lacks(data: StudyData) -> str:
     return "not every planned trial is complete"
 
 
-def _trivial(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
+def _trivial(data: StudyData, verdicts: pd.DataFrame) -> list[Reason]:
     """Criteria that are met, and that a predictor which ignores its input would meet as well.
 
     Not asked of a metric without a floor: there such a predictor is good by doing nothing, and no model has to beat it.
@@ -104,11 +109,11 @@ def _trivial(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
                 text = f"{row['name']} has {metric_phrase(metric)} {number(row['estimate'], decimals)}"
                 where = f" on {row['on']}" if row["on"] else ""
                 text += f"{where}, no better than the trivial predictor {name} ({number(score, decimals)})"
-                found.append(("trivial", f"{text}: its criterion shows nothing."))
+                found.append(("trivial", f"{text}: its criterion shows nothing.", str(row["keys"])))
     return found
 
 
-def _ratios(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
+def _ratios(data: StudyData, verdicts: pd.DataFrame) -> list[Reason]:
     """What an efficiency that is met lacks to say anything: a reference that had converged, a limit that is no ratio."""
     ratios = [row for row in _met(verdicts) if FORMULAS.get(row["metric"]) is compute_param_efficiency]
     plain = {(c.metric, c.on) for c in data.claim.criteria}
@@ -117,10 +122,11 @@ def _ratios(data: StudyData, verdicts: pd.DataFrame) -> list[tuple[str, str]]:
         source = str(METRICS[ratio["metric"]].compares).removeprefix("test/")
         unconverged = describe_unconverged(data, data.claim.reference, source)
         if unconverged:
-            found.append(("not converged", f"{unconverged} An efficiency against it opens no gate."))
+            keys = data.keys_at((data.claim.reference,), data.registered_seeds)
+            found.append(("not converged", f"{unconverged} An efficiency against it opens no gate.", keys))
         if (source, ratio["on"]) not in plain:
             text = f"The claim asks for {metric_phrase(ratio['metric'])} and sets no limit to {metric_phrase(source)} itself"
-            found.append(("ratio alone", f"{text}: two bad models have a good ratio."))
+            found.append(("ratio alone", f"{text}: two bad models have a good ratio.", ""))
     return found
 
 

@@ -145,7 +145,7 @@ def _describe_ranges(frame: pd.DataFrame) -> list[str]:
     for rows, text in (
         (
             told[told["state"] == NOT_SHOWN],
-            "No level of these is shown to differ from the baseline, so noise may be all there is",
+            "No level of these is shown to differ from the baseline; levels on its two sides are not tested against each other",
         ),
         (told[~told["state"].isin((SHOWN, NOT_SHOWN))], "No verdict says whether these ranges are more than noise"),
         (of_one_seed, "With one seed nothing says how much of a range is noise, and none is called the widest"),
@@ -160,6 +160,8 @@ def _describe_ranges(frame: pd.DataFrame) -> list[str]:
 def _widest(row: pd.Series, is_only: bool, is_most: bool) -> str:
     """The widest range, as an effect only where a verdict shows one."""
     metric, decimals = metric_phrase(row["metric"]), decimals_of(row["metric"])
+    if row["importance"] == 0:
+        return f"The level means of {row['factor']} in {metric} are all the same, and no range is wider."
     shown = f"{number(row['importance'], decimals)} {interval(row['low'], row['high'], decimals)}".strip()
     ends = f"from {row['lowest']} to {row['highest']}"
     basis = f"{count(row['n_seeds'], 'seed')}, {count(row['n_levels'], 'level')}"

@@ -22,7 +22,8 @@ NEAR_PT = 6  # a name this close needs no line to its point
 POINT_PT = 2.5  # half the side of the square that a point keeps free
 # What a place costs, in points of distance: a pixel of overlap outweighs any walk; a name nearer to another point than
 # to its own would be read as that point's; a line through a name, a mark or another line is ugly but legible.
-OVERLAP_COST, MISREAD_COST, CROSSING_COST = 50.0, 40.0, 60.0
+OVERLAP_COST, MISREAD_COST, CROSSING_COST = 50.0, 40.0, 80.0
+SHORT_PT, SHORT_MISREAD_COST = 12, 150.0  # a line this short hardly says whose the name is
 # A name on a thin line has a halo and is legible, so that it need not walk across the figure to be free of every interval.
 LINE_COST, HALO_PT = 0.5, 1.5
 CLEAR_COST = 26.0  # a place cheaper than this is beside its point and in nobody's way
@@ -71,10 +72,12 @@ def place_labels(
         text.set_position(((box[0] - pixels[i][0]) / scale, ((box[1] + box[3]) / 2 - pixels[i][1]) / scale))
         taken.append(box)
         end = _nearest_in(box, pixels[i])
-        if np.hypot(*(end - pixels[i])) > NEAR_PT * scale:
+        own = np.hypot(*(end - pixels[i]))
+        nearest = _nearest_other(box, i, pixels)
+        if own > NEAR_PT * scale or nearest < own:  # else it could be read as another's
             leaders.append((pixels[i], end))
             x, y = axes.transData.inverted().transform(np.array([pixels[i], end])).T
-            axes.plot(x, y, color=MUTED, linewidth=0.4, zorder=1, scalex=False, scaley=False)
+            axes.plot(x, y, color=MUTED, linewidth=0.4, zorder=2.5, scalex=False, scaley=False)
 
 
 def _cheapest_place(
@@ -96,8 +99,7 @@ def _cheapest_place(
                 continue
             end = _nearest_in(box, point)
             own = float(np.hypot(*(end - point)))
-            others = np.delete(pixels, i, axis=0)
-            nearest = float(np.hypot(*(np.clip(others, box[:2], box[2:]) - others).T).min(initial=math.inf))
+            nearest = _nearest_other(box, i, pixels)
             crossings = sum(_crosses(box, *leader) for leader in leaders)
             if own > NEAR_PT * scale:  # its own line
                 in_its_way = [*np.delete(taken[: len(pixels)], i, axis=0), *taken[n_fixed:]]
@@ -105,10 +107,16 @@ def _cheapest_place(
                 crossings += sum(_meet(point, end, *leader) for leader in leaders)
             cost = ring + 0.05 * step + OVERLAP_COST * _overlap(box, taken) + CROSSING_COST * crossings
             cost += LINE_COST * _overlap(box, thin)
-            cost += MISREAD_COST * (nearest < own)
+            cost += (MISREAD_COST if own > SHORT_PT * scale else SHORT_MISREAD_COST) * (nearest < own)
             if cost < best_cost:
                 best_cost, best = cost, box
     return best_cost, best
+
+
+def _nearest_other(box: np.ndarray, i: int, pixels: np.ndarray) -> float:
+    """How far the nearest point but point `i` is from the box."""
+    others = np.delete(pixels, i, axis=0)
+    return float(np.hypot(*(np.clip(others, box[:2], box[2:]) - others).T).min(initial=math.inf))
 
 
 def _nearest_in(box: np.ndarray, point: np.ndarray) -> np.ndarray:

@@ -265,4 +265,4 @@ def _read_files(log: RunLog, path: Path) -> tuple[dict[str, Any], pd.DataFrame, 
     check_declared(sweep)
     refusals.check_schema(recorded)
     refusals.check_identity(recorded)
-    return sweep, recorded, finished
+    return sweep, recorded.astype({"seed": "int64"}), finished

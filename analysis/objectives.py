@@ -60,6 +60,7 @@ class Objectives:
     seeds: tuple[int, ...]
     values: np.ndarray
     spread: np.ndarray  # [n_arms, n_objectives], standard deviation of what was measured once per arm; else 0
+    trials: pd.DataFrame  # of every arm, indexed by arm and seed, a column per objective used
 
     @property
     def maximise(self) -> list[bool]:
@@ -85,7 +86,9 @@ def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) 
     asked = check_objectives(data, names)
     rows = comparable_trials(data)
     if rows.empty:
-        return Objectives((), (), pd.DataFrame(), (), data.registered_seeds, np.empty((0, 0, 0)), np.empty((0, 0)))
+        return Objectives(
+            (), (), pd.DataFrame(), (), data.registered_seeds, np.empty((0, 0, 0)), np.empty((0, 0)), pd.DataFrame()
+        )
     columns = pd.DataFrame({objective.name: _column(data, rows, objective.name) for objective in asked})
     by_arm = columns.groupby(rows["arm"].to_numpy(), sort=False)
     means = _means(by_arm)
@@ -109,7 +112,8 @@ def read_objectives(data: StudyData, names: Sequence[str] = DEFAULT_OBJECTIVES) 
     kept = [objective.name for objective in used]
     judged, seeds, values = _judged_values(data, rows, columns[kept])
     spread = np.array([_spread(data, name, judged) for name in kept]).T.reshape(len(judged), len(kept))
-    return Objectives(tuple(used), tuple(left_out), means[kept], judged, seeds, values, spread)
+    trials = columns[kept].set_axis(pd.MultiIndex.from_frame(rows[["arm", "seed"]]))
+    return Objectives(tuple(used), tuple(left_out), means[kept], judged, seeds, values, spread, trials)
 
 
 def merge_costs(costs: pd.Series) -> pd.Series:

@@ -34,6 +34,7 @@ from analysis.front_states import (
     compute_p_not_apart,
     compute_p_not_dominated,
     decide_state,
+    p_of_not_ahead,
 )
 from analysis.judged import EXPLORATION, UNKNOWN_IMAGES, why_unjudged
 from analysis.load import StudyData
@@ -47,7 +48,7 @@ from analysis.objectives import (
     read_objectives,
 )
 from analysis.resampling import add_spread, draw_means
-from analysis.wording import interval, metric_phrase, n_range, number, whole_percent
+from analysis.wording import count, interval, metric_phrase, n_range, number, whole_percent
 
 PARETO_COLUMNS = (
     "arm", "metric", "n_seeds", "seeds", "n_test", "quality", "low", "high", *COSTS, *LATENCY_QUARTILES,
@@ -125,6 +126,8 @@ def describe_pareto(pareto: pd.DataFrame) -> list[str]:
         )
         sure = f"; sure is what paired tests also show at {whole_percent(1 - SURE)}, each arm by itself."
         sentences[0] += sure if is_judged.any() else "."
+        if is_judged.any() and not is_judged.all():
+            sentences[0] += f" States are among the {count(int(is_judged.sum()), 'arm')} with every registered seed."
     for state, verb in ((ON_FRONT, "Surely on the front"), (AMBIGUOUS, "Ambiguous"), (DOMINATED, "Surely dominated")):
         rows = pareto[pareto["state"] == state]
         if state == DOMINATED:
@@ -182,14 +185,29 @@ def _states(data: StudyData, found: Objectives) -> dict[str, dict[str, Any]]:
     p_not_apart[likely] = compute_p_not_apart(found.values, found.spread, found.maximise, likely.tolist())
     p_not_dominated = compute_p_not_dominated(found.values, found.spread, found.maximise, by)
     for i, arm in enumerate(found.judged):
+        state = without.get(arm) or decide_state(p_front[i], p_not_apart[i], p_not_dominated[i], n_rivals[i])
         states[arm] = {
             "p_front": p_front[i],
-            "state": without.get(arm) or decide_state(p_front[i], p_not_apart[i], p_not_dominated[i], n_rivals[i]),
+            "state": AMBIGUOUS if state == ON_FRONT and _is_open(found, arm) else state,
             "dominated_by": found.judged[by[i]] if by[i] >= 0 else "",
             "p_dominated": p_dominated[i],
             "n_rivals": n_rivals[i],
         }
     return states
+
+
+def _is_open(found: Objectives, arm: str) -> bool:
+    """Whether an arm that lacks seeds may dominate this one: it costs no more in anything, and is not shown to score less."""
+    costs, scores = ([o.name for o in found.used if o.is_cost is is_cost] for is_cost in (True, False))
+    others = found.means.drop(index=list(found.judged))
+    others = others[(others[costs] <= found.means.loc[arm, costs]).all(axis=1)]
+    signs = [1.0 if objective.higher else -1.0 for objective in found.used if not objective.is_cost]
+    for other in others.index:
+        ahead = (found.trials.loc[arm, scores] - found.trials.loc[other, scores]).dropna() * signs
+        p = p_of_not_ahead(ahead.to_numpy())
+        if p.min(initial=1.0) > (1 - SURE) / max(1, len(scores)):
+            return True
+    return False
 
 
 def _front_of_means(found: Objectives) -> tuple[list[str], str | None]:

@@ -46,6 +46,13 @@ def check_identity(recorded: pd.DataFrame) -> None:
                 f"the trial {key} has no '{name}', so its row is of no use; restore its trial.parquet, or delete it if the "
                 "trial can run again"
             )
+    seeds = pd.to_numeric(recorded["seed"], errors="coerce")
+    odd = recorded[~(seeds % 1 == 0)]
+    if len(odd):
+        first = odd.iloc[0]
+        raise RequestError(
+            f"the trial {first['key']} has the seed {first['seed']!r}, and a seed is a whole number; correct its row"
+        )
     unknown = recorded[~recorded["status"].isin(STATUSES)]
     if len(unknown):
         first = unknown.iloc[0]

@@ -127,9 +127,13 @@ def _residual_sentences(frame: pd.DataFrame, metric: str, decimals: int) -> list
     if "paired" in kinds:
         row = kinds["paired"]
         text = f"The noise to plan with, and what --plan takes: {metric} of an arm, as a difference from the baseline, moves "
-        text += f"from seed to seed by sd {number(row['sd'], decimals)} ({row['name'].split(', ', 1)[1]})"
+        text += f"from seed to seed by sd {number(row['sd'], decimals)} ({row['name'].split(', ', 1)[1]}, brought to "
+        text += "where such a median is expected)"
         wide = f"{number(row['half_width'], decimals)} to either side, with a margin of {row['margin']:g}"
-        sentences.append(f"{text}. So a paired difference over the claimed seeds has a 95 % interval of {wide}.")
+        text += f". By a paired t over the claimed seeds that is a 95 % interval of {wide}"
+        sentences.append(
+            f"{text}; the verdicts' test also learns from the noise of other arms, and its intervals are often narrower."
+        )
     row, block = kinds["residual"], kinds["block"]
     shown = f"{number(row['sd'], decimals)} {interval(row['low'], row['high'], decimals)}"
     text = f"Pooled over all arms, {metric} of a trial has sd {shown} (df {row['df']}) after its arm and its seed, and the seeds"
@@ -170,7 +174,7 @@ def _model_rows(values: pd.DataFrame, n_claimed: int) -> list[dict[str, object]]
     n_seeds, shift, rows = values["seed"].nunique(), float(fit.block_effects.std(ddof=1)), list[dict[str, object]]()
     if (paired := estimate_noise(values)) is not None:
         half_width = float(stdtrit(n_claimed - 1, 0.5 + CONFIDENCE / 2)) * paired.paired_sd / math.sqrt(n_claimed)
-        name = f"differences from the baseline, the middle one of {count(paired.n_arms, 'arm')}"
+        name = f"differences from the baseline, by the median of the variances of {count(paired.n_arms, 'arm')}"
         row = {"kind": "paired", "name": name, "n_trials": len(values), "n_seeds": n_seeds, "sd": paired.paired_sd}
         rows.append(row | {"df": n_seeds - 1, "half_width": half_width})
     for kind, name, sd, df in (
@@ -226,9 +230,9 @@ def _repeats_in(log: RunLog, by_key: pd.DataFrame, keys: list[str], metric: str)
             continue
         other, mine = read_checked(partial(log.read_trial, key), [path]), by_key.loc[key]
         value = other.get(f"test/{metric}")
-        is_run = other["status"] == "complete" and other["provenance"] == "trained"
+        is_run = other.get("status") == "complete" and other.get("provenance") == "trained"
         # Two runs never take the same time to the last digit: a folder that was copied is no second run.
-        is_copy = other["cost/train_s"] is not None and other["cost/train_s"] == mine["cost/train_s"]
+        is_copy = other.get("cost/train_s") is not None and other["cost/train_s"] == mine["cost/train_s"]
         if is_run and not is_copy and pd.notna(value) and other.get("data/test_hash") == mine["data/test_hash"]:
             row = {"name": f"{mine['name']} in {log.root.name}", "group": mine["group"], "seed": mine["seed"]}
             rows.append(row | {"key": key, "value": float(value)})

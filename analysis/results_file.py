@@ -24,7 +24,7 @@ from analysis.assessment import (
     describe_recommendation,
 )
 from analysis.coverage import coverage_with_keys
-from analysis.gate import closed_by
+from analysis.gate import closed_with_keys
 from analysis.load import StudyData
 from analysis.relative import partner_keys
 from analysis.results_evidence import Comparison, CriterionResult, Evidence, Sentence, SubExperiment
@@ -62,6 +62,7 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
     recommendation = compute_recommendation(closed, states, statuses.get(judged, "skipped"))
     counted, *issues = (Sentence(text=text, keys=keys) for text, keys in coverage_with_keys(study.coverage()))
     issues += [Sentence(text=caution.text, keys=list(caution.keys)) for caution in study.cautions()]
+    blockers = [Sentence(text=text, keys=keys) for text, keys in closed_with_keys(gate)]
     return ResultsFile(
         experiment_id=experiment_id(data.name),
         claim=data.claim.statement,
@@ -78,7 +79,7 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
         ),
         recommendation=recommendation,
         recommendation_notes=describe_recommendation(recommendation, status, closed, states),
-        blockers=closed_by(gate),
+        blockers=[blocker.text for blocker in blockers],
         issues=[issue.text for issue in issues],
         detailed_analysis=DetailedAnalysis(
             study=data.name,
@@ -90,6 +91,7 @@ def build_results(study: Study, artifacts: Sequence[str] = ()) -> ResultsFile:
             claim_hash=data.sweep.get("claim_hash"),
             amendments=describe_amendments(study.amendments()),
             coverage=counted,
+            blockers=blockers,
             issues=issues,
             criteria=criteria,
             comparisons=_comparisons(verdicts),
@@ -156,7 +158,9 @@ def _finding(data: StudyData, arm: str, status: str, found: dict[str, Evidence])
     shown = number(mine.value, decimals)
     if mine.low is not None and mine.high is not None:
         shown += f" {interval(mine.low, mine.high, decimals)}"
-    basis = f"{count(mine.n_seeds, 'seed')}, {data.tested_on(arm, data.claim.primary)}"
+    is_seedless = mine.n_seeds == 1 and data.sweep.get("imported", {}).get("without_seed")
+    basis = "1 published value" if is_seedless else count(mine.n_seeds, "seed")
+    basis += f", {data.tested_on(arm, data.claim.primary)}"
     return f"{arm}: {metric_phrase(data.claim.primary)} {shown} ({basis}).{state}"
 
 

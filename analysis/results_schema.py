@@ -56,6 +56,7 @@ class DetailedAnalysis(Strict):
     claim_hash: str | None
     amendments: list[str]
     coverage: Sentence
+    blockers: list[Sentence]
     issues: list[Sentence]
     criteria: list[CriterionResult]
     comparisons: list[Comparison]
@@ -121,6 +122,7 @@ class ResultsFile(Strict):
         _agree("closed_by 'not complete'", "not complete" in closed, status != "completed")
         _agree("closed_by 'no criterion'", "no criterion" in closed, not criteria)
         _agree("recommendation", self.recommendation, recommended)
+        _agree("blockers", self.blockers, [blocker.text for blocker in detailed.blockers])
         _agree("issues", self.issues, [issue.text for issue in detailed.issues])
         return self
 

@@ -87,9 +87,11 @@ def describe_simplification(frame: pd.DataFrame) -> list[str]:
     best, metric = frame[frame["is_best"]].iloc[0], frame["metric"].iloc[0]
     decimals, margin = decimals_of(metric), frame["margin"].iloc[0]
     basis = f"{count(best['n_seeds'], 'paired seed')}, {len(frame)} arms"
-    sentences = [
-        f"{best['arm']} has the best mean {metric_phrase(metric)}, {number(best['quality'], decimals)} ({basis})."
-    ]
+    n_best = int((frame["quality"] == best["quality"]).sum())
+    whose = f"{best['arm']} has" if n_best == 1 else f"{n_best} arms share"
+    sentences = [f"{whose} the best mean {metric_phrase(metric)}, {number(best['quality'], decimals)} ({basis})."]
+    if n_best > 1:
+        sentences[0] += f" {best['arm']}, the first of them in the plan, stands for them."
     if best["state"] == EXPLORATION:
         return [*sentences, "An exploration: nothing is tested, so no arm is shown to be non-inferior to it, or worse."]
     for cost, (_, phrase) in COSTS.items():
@@ -130,11 +132,15 @@ def _savings(data: StudyData, arm: str, best: str) -> dict[str, float]:
         saved[f"saved_{cost}"] = found.mean
         if found.low < found.high:  # else it is the same at every seed, and no interval says more
             saved |= {f"saved_{cost}_low": found.low, f"saved_{cost}_high": found.high}
-        elif cost == "latency_ms" and len(ratio) and arm != best and set(LATENCY_QUARTILES) <= set(data.latency):
+        elif cost == "latency_ms" and len(ratio) and arm != best and _has_quartiles(data, arm, best):
             low, high = (data.latency[name].astype(float) for name in LATENCY_QUARTILES)
             saved["saved_latency_ms_low"] = 1 - high[arm] / low[best]
             saved["saved_latency_ms_high"] = 1 - low[arm] / high[best]
     return saved
+
+
+def _has_quartiles(data: StudyData, *arms: str) -> bool:
+    return set(LATENCY_QUARTILES) <= set(data.latency) and set(arms) <= set(data.latency.index)
 
 
 def _is_cheaper(frame: pd.DataFrame, cost: str) -> pd.Series:

@@ -46,6 +46,7 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
     counted = f"0 of {len(planned)} planned trials at the registered seeds are complete ({n_failed} failed)."
     no_criterion = [] if claim.criteria else ["The claim names no criterion, so nothing was shown."]
     failed = trials[trials["status"] == "failed"]
+    blockers = [*(c.sentence for c in criteria), f"No trial is complete. {counted}", *no_criterion]
     results = ResultsFile(
         experiment_id=experiment_id(path.name),
         claim=claim.statement,
@@ -61,7 +62,7 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
         ),
         recommendation=recommendation,
         recommendation_notes=describe_recommendation(recommendation, status, closed, verdicts),
-        blockers=[*(c.sentence for c in criteria), f"No trial is complete. {counted}", *no_criterion],
+        blockers=blockers,
         issues=[],
         detailed_analysis=DetailedAnalysis(
             study=path.name,
@@ -73,6 +74,7 @@ def write_without_numbers(path: Path, folder: Path) -> ResultsFile:
             claim_hash=sweep.get("claim_hash"),
             amendments=describe_amendments(build_amendments(sweep)),
             coverage=Sentence(text=counted, keys=planned["key"].tolist()),
+            blockers=[Sentence(text=text) for text in blockers],
             issues=[],
             criteria=criteria,
             comparisons=[],

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from foresight.derived import file_identities
 from foresight.errors import RequestError
+from foresight.metrics import METRICS
 from foresight.sample_summary import SUMMARY_SCHEMA, summarise_samples
 
 
@@ -44,6 +45,12 @@ def read_details(folder: Path, name: str, key: str) -> pa.Table:
 def summarise_trial(folder: Path, key: str) -> pa.Table:
     """What the samples of one trial add up to."""
     samples = read_details(folder, "samples", key)
+    for field in samples.schema:
+        if field.name in METRICS and not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
+            raise RequestError(
+                f"samples.parquet of trial {key} has {field.name} of type {field.type}, and a metric is a number; write it "
+                "anew, or delete the file"
+            )
     return summarise_samples(samples.to_pandas()) if len(samples) else SUMMARY_SCHEMA.empty_table()
 
 

@@ -94,7 +94,7 @@ def _mixed_log(data: StudyData) -> list[Caution]:
         column = data.complete.get(f"config/{field}")
         if column is not None and column.nunique() > 1:
             text = f"The tables mix trials with different {field}: {', '.join(map(repr, column.unique()))}."
-            found.append(Caution("mixed", text))
+            found.append(Caution("mixed", text, tuple(data.complete["key"])))
     unplanned = data.complete[~data.complete["key"].isin(data.planned["key"])]
     if len(unplanned):
         text = f"{count(len(unplanned), 'complete trial')} not in the manifest, so the plan is not known in full: "
@@ -135,10 +135,12 @@ def _mixed_environment(data: StudyData) -> list[Caution]:
         counts = data.complete.get(f"env/{name}", pd.Series(dtype=object)).dropna().value_counts()
         shown = "; ".join(f"{_plain(value)} in {count(n, 'trial')}" for value, n in counts.items())
         if len(counts) > 1:
-            found.append(Caution("mixed", f"The complete trials differ in env/{name}: {shown}."))
+            found.append(
+                Caution("mixed", f"The complete trials differ in env/{name}: {shown}.", tuple(data.complete["key"]))
+            )
         if name == "git_commit" and any(str(value).endswith("-dirty") for value in counts.index):
             text = "Code that was never committed made trials of this study, so they cannot be repeated from git"
-            found.append(Caution("dirty", f"{text}: {shown}."))
+            found.append(Caution("dirty", f"{text}: {shown}.", tuple(data.complete["key"])))
     return found
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.capacity import MOST_AXES, list_capacity_axes
 from analysis.cautions.caution import Caution, keys_of, listed
+from analysis.judged import judged_arms
 from analysis.load import StudyData
 from analysis.rivals import compare_with, confidence_of_chosen, judged_values
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, whole_percent
@@ -100,6 +101,7 @@ def _tied(data: StudyData, table: pd.DataFrame) -> list[Caution]:
     reach = others[others["high"] >= best["low"] if higher else others["low"] <= best["high"]]
     if reach.empty:
         return []
+    is_tested = not data.claim.exploratory and {str(best.name), *reach.index.astype(str)} <= set(judged_arms(data))
     apart, decimals, phrase = _apart_from(data, str(best.name), arms), decimals_of(metric), metric_phrase(metric)
     shown = {
         str(arm): f"{arm} ({number(row['mean'], decimals)} {interval(row['low'], row['high'], decimals)})"
@@ -116,9 +118,12 @@ def _tied(data: StudyData, table: pd.DataFrame) -> list[Caution]:
         return [Caution("tied", text, _keys(arms, str(best.name), first))]
     text = f"No arm is shown to be the best by {phrase}: the interval of {shown[str(best.name)]} overlaps "
     text += f"{count(len(tied), 'interval')} of others" if len(tied) > 1 else "that of another"
-    untold = (
-        f"{', first' if len(tied) > 1 else ','} {shown[tied[0]]}, and no difference paired by seed tells them apart"
+    how = (
+        "no difference paired by seed tells them apart"
+        if is_tested
+        else "not all of them are tested against each other"
     )
+    untold = f"{', first' if len(tied) > 1 else ','} {shown[tied[0]]}, and {how}"
     return [Caution("tied", f"{text}{untold}.", _keys(arms, str(best.name), tied[0]))]
 
 
@@ -157,7 +162,8 @@ def _constant_metrics(data: StudyData) -> list[Caution]:
         values = data.complete[f"test/{metric}"].dropna()
         if len(values) > 1 and values.nunique() == 1:
             shown = f"{METRICS[metric].label} is {number(float(values.iloc[0]), decimals_of(metric))}"
-            found.append(Caution("constant", f"{shown} in all {len(values)} trials, so it distinguishes nothing."))
+            text = f"{shown} in all {len(values)} trials, so it distinguishes nothing."
+            found.append(Caution("constant", text, tuple(data.complete.loc[values.index, "key"])))
     return found
 
 
@@ -170,7 +176,8 @@ def _at_a_bound(data: StudyData) -> list[Caution]:
             n = int((values == bound).sum()) if math.isfinite(bound) else 0
             if 2 * n >= len(values) > n:  # all of them: constant, and said so
                 shown = f"{METRICS[metric].label} is at its bound of {bound:g} in {n} of {len(values)} trials"
-                found.append(Caution("saturated", f"{shown}, and cannot tell those apart."))
+                keys = tuple(data.complete.loc[values.index[values == bound], "key"])
+                found.append(Caution("saturated", f"{shown}, and cannot tell those apart.", keys))
     return found
 
 
@@ -214,5 +221,6 @@ def _typed(data: StudyData) -> list[Caution]:
         is_share = np.isclose(counts, np.round(counts), rtol=0, atol=1e-6)
         if len(values) >= LEAST_VALUES and not is_share.all() and (values == np.round(values, MOST_DECIMALS)).all():
             text = f"All {len(values)} values of {metric_phrase(metric)} end after at most {MOST_DECIMALS} decimals, which "
-            found.append(Caution("typed", f"{text}measured means do not; they are marked as trained, not imported."))
+            text += "measured means do not; they are marked as trained, not imported."
+            found.append(Caution("typed", text, tuple(trained.loc[trained[f"test/{metric}"].notna(), "key"])))
     return found

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis.cautions.caution import Caution, listed
+from analysis.cautions.caution import Caution, keys_of, listed
 from analysis.load import StudyData
 from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column
 from analysis.same_work import LATENCY, TIMES, compute_time_noise, group_same_work
@@ -20,10 +20,10 @@ def time_cautions(data: StudyData) -> list[Caution]:
         noise = compute_time_noise(data, time, times["time"])
         same = "FLOPs, parameters and encoders" if time == LATENCY else "FLOPs, parameters, data and epochs"
         text = f"Arms of equal {same} do the same work, and differ in {COSTS[time][1]} by more than their own spread: "
-        text += f"{listed(named)}. Arms are measured one after the other, and the machine was busy in some minute. So a time "
+        text += f"{listed(named)}. Arms are measured one after the other, and a busy minute of the machine does that. So a time "
         text += f"strays by {whole_percent(noise.sd)} from one measurement to the next (sd, df {noise.df}): what an arm saves "
         text += "of it has an interval at least as wide, and arms of the same work save none of each other's."
-        found.append(Caution("strayed_time", text))
+        found.append(Caution("strayed_time", text, keys_of(data, times.index)))
     return found
 
 

@@ -13,6 +13,7 @@ SIZE_ALLOWANCE = 0.05  # of a declared size: a model may be this far off before 
 
 def training_cautions(data: StudyData) -> list[Caution]:
     return [
+        *_without_curves(data),
         *_still_improving(data),
         *_cut_short(data),
         *_other_length(data),
@@ -20,6 +21,17 @@ def training_cautions(data: StudyData) -> list[Caution]:
         *_off_its_label(data),
         *_several_sizes(data),
     ]
+
+
+def _without_curves(data: StudyData) -> list[Caution]:
+    """Trials of a study that keeps its epochs whose own are gone: what is said of training is said of the others."""
+    kept = set(data.curves["key"].unique()) if len(data.curves) else set()
+    trained = data.complete[data.complete["provenance"] == "trained"]
+    if "train/epochs_run" in trained:
+        trained = trained[trained["train/epochs_run"].astype(float) > 0]
+    gone = tuple(trained.loc[~trained["key"].isin(kept), "key"])
+    text = f"{count(len(gone), 'complete trial')} without epochs.parquet, so what is said of training leaves them out: "
+    return [Caution("without_curves", f"{text}{listed(gone)}.", gone)] if kept and gone else []
 
 
 def _still_improving(data: StudyData) -> list[Caution]:

@@ -97,6 +97,17 @@ def test_caution_for_training_that_had_not_converged(write_study):
     assert text.endswith("more than the margin of 0.02 between the last two epochs in baseline (by 0.0300).")
 
 
+def test_caution_for_a_trial_whose_epochs_are_gone(write_study):
+    path = write_study(with_details=True)
+    key = sorted((path / "trials").iterdir())[0].name
+    (path / "trials" / key / "epochs.parquet").unlink()
+    found = [caution for caution in analysis.load(path).cautions() if caution.kind == "without_curves"]
+    assert [caution.keys for caution in found] == [(key,)]
+    assert (
+        f"1 complete trial without epochs.parquet, so what is said of training leaves them out: {key}." == found[0].text
+    )
+
+
 def test_many_arms_that_had_not_converged_are_counted(write_study):
     path = write_study(n_seeds=1)
     arms = analysis.load(path).data.arms

@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from gate_studies import MET
 from odd_logs import LAYERS, ODD
@@ -13,6 +14,7 @@ from analysis.replicates import describe_replicates
 from analysis.results_file import build_results
 from foresight.claim import hash_claim
 from foresight.errors import RequestError
+from foresight.runlog import RunLog
 
 
 def of_the_odd(**changed):
@@ -98,6 +100,52 @@ def test_a_torn_file_of_another_study_is_told_of_and_stops_nothing(write_study):
     frame = analysis.load(write_study("mine", space=LAYERS)).replicates()
     assert frame.loc[frame["kind"] == "not readable", "name"].tolist() == ["torn"]
     assert any("A file of the study torn beside this one is damaged" in text for text in describe_replicates(frame))
+
+
+def test_a_study_beside_it_without_a_time_is_no_error(write_study):
+    path = write_study("mine")
+    other = RunLog(write_study("other"))
+    for key in other.statuses():
+        table = pq.read_table(other.trials_dir / key / "trial.parquet")
+        pq.write_table(table.drop_columns(["cost/train_s"]), other.trials_dir / key / "trial.parquet")
+    assert "same seed" in set(analysis.load(path).replicates()["kind"])
+
+
+@pytest.mark.parametrize("seed", [0.5, "zero"])
+def test_a_seed_that_is_no_whole_number(write_study, seed):
+    path = write_study()
+    log = RunLog(path)
+    key = next(iter(log.statuses()))
+    table = pq.read_table(log.trials_dir / key / "trial.parquet").to_pandas()
+    table.assign(seed=seed).to_parquet(log.trials_dir / key / "trial.parquet")
+    assert "seed" in refused(path)
+
+
+def test_seeds_that_a_table_made_floats_are_the_seeds_they_were(write_study):
+    path = write_study()
+    log = RunLog(path)
+    before = analysis.load(path).verdicts()
+    for key in log.statuses():
+        table = pq.read_table(log.trials_dir / key / "trial.parquet").to_pandas()
+        table.astype({"seed": float}).to_parquet(log.trials_dir / key / "trial.parquet")
+    assert analysis.load(path).verdicts().equals(before)
+
+
+def test_text_among_the_values_of_a_metric(write_study):
+    path = write_study(with_details=True)
+    log = RunLog(path)
+    key = next(iter(log.statuses()))
+    samples = log.read_samples(key)
+    samples.astype({"mask_iou": str}).to_parquet(log.trials_dir / key / "samples.parquet")
+    (path / "consolidated_samples.parquet").unlink(missing_ok=True)
+    assert f"samples.parquet of trial {key} has mask_iou of type" in refused(path)
+
+
+def test_a_latency_that_only_rows_tell_saves_nothing_it_cannot_tell(write_study):
+    path = write_study(change_row=lambda trial, row: row | {"cost/latency_ms": 5.0 + (trial.arm.name == "baseline")})
+    for file in list((path / "latency").iterdir())[:1]:
+        file.unlink()
+    assert len(analysis.load(path).simplification())
 
 
 def test_an_arm_without_any_number_is_no_error_of_the_results(write_study):

@@ -65,7 +65,7 @@ def test_the_figure_tells_the_far_arms_own_number(write_study):
     assert any("perceiver" in text and "mask IoU 0.050" in text for text in drawn.marks)
 
 
-@pytest.mark.parametrize("seed", [4, 7, 10, 23])
+@pytest.mark.parametrize("seed", [4, 7, 10, 14])
 def test_no_line_to_a_name_crosses_another(seed):
     figure = new_figure(3.0)
     axes = figure.subplots()

@@ -163,7 +163,7 @@ def test_a_range_that_no_verdict_stands_behind_may_be_noise(tmp_path):
         assert study.importance()["state"].tolist() == ["not shown"]
         assert sentences[1].startswith("The range of mask IoU is that of layers, ")
         assert sentences[2].startswith(
-            "No level of these is shown to differ from the baseline, so noise may be all there is: lay"
+            "No level of these is shown to differ from the baseline; levels on its two sides are not tested against each other: l"
         )
 
 

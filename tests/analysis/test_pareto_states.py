@@ -119,6 +119,30 @@ def test_an_arm_without_all_registered_seeds_has_no_state(write_study):
     assert frame.loc["baseline", "state"] == "on the front"
 
 
+@pytest.mark.parametrize(("seeds", "state"), [((0,), "ambiguous"), ((0, 1, 2, 3), "ambiguous"), ((), "on the front")])
+def test_no_arm_is_surely_on_the_front_while_one_that_lacks_seeds_may_dominate_it(write_study, seeds, state):
+    """`best` has fewer parameters than `beaten` and scores more; where it lacks a seed it has no state, and may still do so."""
+
+    def change(trial, row):
+        if (
+            trial.arm.name == "fusion.queries=32"
+        ):  # near: as good as small, and dearer, so never on the front for its own sake
+            return None
+        is_best = trial.arm.name == "baseline"
+        row = numbers(trial, row)
+        if trial.arm.name == "fusion.queries=16":  # what might be dominated: as good as the best, to within the noise
+            row["test/mask_iou"] = MEANS["best"] + BLOCK[trial.seed] + OWN["near"][trial.seed]
+            row["cost/params_trained"] = PARAMS["best"] + 100_000
+        if is_best and seeds:
+            return row if trial.seed in seeds else None
+        return None if is_best else row
+
+    frame = analysis.load(write_study(space=SPACE, change_row=change, with_latency=False)).pareto().set_index("arm")
+    assert frame.loc["fusion.queries=16", "state"] == state
+    said = describe_pareto(frame.reset_index())
+    assert ("States are among the 2 arms with every registered seed." in said[0]) == bool(seeds)
+
+
 def test_fewer_seeds_than_claimed_give_no_state(write_study):
     study = analysis.load(write_study(space=SPACE, change_row=numbers, n_seeds=2))
     assert set(study.pareto()["state"]) == {"no verdict (2 of 5 seeds)"}
