@@ -22,6 +22,9 @@ class Extractor:
         self.store = placement.store()
         self.loaded: tuple[Request, Encoder] | None = None
 
+    def ready(self) -> None:
+        """Answers when the process has its place."""
+
     def images(self, request: Request) -> None:
         """Decodes or draws a data set. Raises RequestError for a picture that cannot be read."""
         from foresight.features.extract import compute_images

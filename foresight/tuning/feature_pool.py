@@ -22,8 +22,9 @@ from foresight.features.shards import is_finished, request_shards, tidy_shards
 from foresight.features.store import ArrayStore
 from foresight.tuning.extractor import Extractor
 from foresight.tuning.feature_progress import FeatureProgress
+from foresight.tuning.progress import clock
 from foresight.tuning.ray_runtime import result_of
-from foresight.tuning.sweep import Placement
+from foresight.tuning.sweep import PATIENCE_S, Placement
 
 ONE_STEP = ("images", "ltx")  # reading a data set, pretraining the toy decoder: methods of Extractor
 MOST_DEATHS = 2  # of processes at one step: a machine may be lost once, a second time it is the step
@@ -112,7 +113,12 @@ class FeaturePool:
 
     def __init__(self, ray: Any, placement: Placement, console: Console, costs: FeatureCosts | None = None):
         self.ray, self.placement, self.console, self.costs = ray, placement, console, costs
-        self.counted_at = time.monotonic()
+        self.starting: dict[
+            Any, Any
+        ] = {}  # processes that Ray has not placed yet, by the reference of their first answer
+        self.n_lost = 0  # of those, one after the other
+        self.counted_at = self.since = time.monotonic()  # `since` when no process has come
+        self.has_said = False
         self.store = placement.store()
         self.idle: list[Any] = []
         self.working: dict[Any, tuple[Any, Work, Step]] = {}  # by the reference of the call's result
@@ -128,11 +134,15 @@ class FeaturePool:
                 work.bar = progress.add(work.request.label, work.n_pictures, work.n_left, work.is_counted)
             while not all(work.is_done for work in works):
                 self._deal([work for work in works if work.waiting], progress)
-                done, _ = self.ray.wait(list(self.working), timeout=1.0)
-                for reference in done:
-                    self._collect(reference, progress)
-                progress.tick()
+                done, _ = self.ray.wait([*self.working, *self.starting], timeout=1.0)
                 self._count()
+                for reference in done:
+                    if reference in self.starting:
+                        self._begin(reference)
+                    else:
+                        self._collect(reference, progress)
+                progress.tick()
+                self._watch()
 
     def _count(self) -> None:
         """Adds the time since the last count: each process holds its GPU, on CPUs its slot, whether it has work or not."""
@@ -146,14 +156,17 @@ class FeaturePool:
         self._count()
         if self.costs is not None:
             self.costs.write()
-        for process in [*self.idle, *(process for process, _, _ in self.working.values())]:
+        for process in [*self.idle, *(process for process, _, _ in self.working.values()), *self.starting.values()]:
             self.ray.kill(process)
-        self.idle, self.working = [], {}
+        self.idle, self.working, self.starting = [], {}, {}
 
     def _deal(self, works: list[Work], progress: FeatureProgress) -> None:
-        """Gives every process something to do, and starts more while there are free slots."""
-        while works and (self.idle or len(self.working) < self.placement.processes):
-            process = self.idle.pop() if self.idle else self.extractor.remote(self.placement)
+        """Gives every process that has come something to do, and asks for more while there are free slots.
+
+        One that has no place yet holds no step: where a machine was lost, those that are there do all of it.
+        """
+        while works and self.idle:
+            process = self.idle.pop()
             work = self.last_work.get(process)
             if work not in works:
                 work = max(works, key=self._urgency)
@@ -162,6 +175,44 @@ class FeaturePool:
             self.last_work[process] = work
             self.working[getattr(process, step.method).remote(*step.arguments)] = (process, work, step)
             works = [work for work in works if work.waiting]
+        n_free = self.placement.processes - len(self.working) - len(self.starting)
+        for _ in range(min(n_free, sum(len(work.waiting) for work in works) - len(self.starting))):
+            process = self.extractor.remote(self.placement)
+            self.starting[process.ready.remote()] = process
+
+    def _begin(self, reference: Any) -> None:
+        """A process has come, or was lost on its way."""
+        process = self.starting.pop(reference)
+        try:
+            result_of(self.ray, reference)
+        except self.ray.exceptions.RayActorError as error:
+            self.ray.kill(process)
+            self.n_lost += 1
+            if self.n_lost >= MOST_DEATHS:
+                raise RunEndedError(
+                    f"{MOST_DEATHS} processes that were to compute features died before they began "
+                    f"({str(error).splitlines()[0]}); what is finished is kept, and the same command goes on here"
+                ) from error
+            return
+        self.n_lost = 0
+        self.idle.append(process)
+
+    def _watch(self) -> None:
+        """Says when no process has got a place for long. Raises RunEndedError when none ever does."""
+        now = time.monotonic()
+        if self.idle or self.working:
+            self.since, self.has_said = now, False
+            return
+        waited = now - self.since
+        each = f"{self.placement.gpus:g} GPU and 1 CPU" if self.placement.gpus else "1 CPU"
+        text = f"no process that computes features has got a place for {clock(round(waited))}: each takes {each}"
+        if waited > self.placement.wait_s:
+            raise RunEndedError(
+                f"{text}; what is finished is kept, and the same command goes on once there are machines"
+            )
+        if waited > PATIENCE_S and not self.has_said:
+            self.has_said = True
+            self.console.print(f"{text}; this command ends after {clock(round(self.placement.wait_s))}", soft_wrap=True)
 
     def _urgency(self, work: Work) -> float:
         """Pictures left for each process that would be at it."""

@@ -23,6 +23,9 @@ from foresight.tuning.budget import Budget
 Choose = Callable[[SearchSpace, Mapping[str, pd.DataFrame]], SearchSpace]
 
 
+PATIENCE_S = (
+    90.0  # that something waits for a place without a word; on a busy machine workers take half a minute to start
+)
 RETRIES = 3  # of a trial whose process or machine was lost, before that is a failed row
 
 

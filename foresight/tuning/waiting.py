@@ -11,10 +11,9 @@ from foresight.tuning.progress import SweepProgress, clock
 from foresight.tuning.recorder import TrialRecorder
 from foresight.tuning.reservations import free_abandoned
 from foresight.tuning.scratch import Waiting, waiting_trials
-from foresight.tuning.sweep import Placement
+from foresight.tuning.sweep import PATIENCE_S, Placement
 
 LOOK_S = 5.0  # between two looks
-PATIENCE_S = 90.0  # that a trial waits without a word; on a busy machine its workers take half a minute to start
 
 
 class WorkerWatch(tune.Callback):

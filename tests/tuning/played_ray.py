@@ -8,12 +8,15 @@ from ray.exceptions import ActorDiedError, RayTaskError
 
 
 class PlayedRay:
-    """`deaths` names the calls, counted from 0 over all processes, at which the process is lost."""
+    """`deaths` names the calls, counted from 0 over all processes, at which the process is lost; `places` are for processes.
+
+    A process that has no place yet does not answer, not even that it is ready, until one before it is killed.
+    """
 
     exceptions = exceptions
 
-    def __init__(self, deaths: tuple[int, ...] = ()):
-        self.deaths = deaths
+    def __init__(self, deaths: tuple[int, ...] = (), places: int = 99):
+        self.deaths, self.places = deaths, places
         self.processes: list[Any] = []
         self.killed: list[Any] = []
         self.calls: list[tuple[Any, str]] = []  # process and method, in the order of the calls
@@ -27,7 +30,9 @@ class PlayedRay:
 
     def wait(self, references: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
         """The one that was asked for last is ready first: nothing may depend on the order."""
-        return references[-1:], references[:-1]
+        placed = [process for process in self.processes if process not in self.killed][: self.places]
+        answered = [reference for reference in references if reference.process in placed]
+        return answered[-1:], [reference for reference in references if reference not in answered[-1:]]
 
     def get(self, reference: Any) -> Any:
         return reference()
@@ -51,17 +56,19 @@ class _Process:
     def __getattr__(self, method: str) -> Any:
         def call(*arguments: Any) -> Any:
             number = len(self._ray.calls)
-            self._ray.calls.append((self, method))
+            if method != "ready":
+                self._ray.calls.append((self, method))
 
             def run() -> Any:
                 assert self not in self._ray.killed
-                if number in self._ray.deaths:
+                if method != "ready" and number in self._ray.deaths:
                     raise ActorDiedError
                 try:
                     return getattr(self._actor, method)(*arguments)
                 except Exception as error:
                     raise RayTaskError(method, "a traceback of\nmany lines", error).as_instanceof_cause() from None
 
+            run.process = self
             return run
 
         return SimpleNamespace(remote=call)

@@ -88,6 +88,29 @@ def test_entries_are_the_same_bits_whoever_computes_them(tmp_path, console, expe
     assert sorted(map(id, ray.killed)) == sorted(map(id, ray.processes))  # nothing keeps memory afterwards
 
 
+@pytest.mark.parametrize("places", [1, 2])
+def test_fewer_places_than_counted_compute_all_of_it(tmp_path, console, expected, places):
+    """A machine was lost and none came for it: the processes that wait for a place hold nothing back."""
+    ray = PlayedRay(places=places)
+    fill_cache(ray, ARMS, placement(tmp_path, 4), console)
+    assert files_of(ArrayStore(tmp_path / "cache")) == expected
+    assert len({process for process, _ in ray.calls}) == places
+    assert sorted(map(id, ray.killed)) == sorted(map(id, ray.processes))
+
+
+def test_no_place_at_all_is_said_and_ends_the_command(tmp_path, console, monkeypatch):
+    now = iter(range(0, 1_000_000, 30))  # every look at the clock is half a minute later
+    monkeypatch.setattr(feature_pool.time, "monotonic", lambda: float(next(now)))
+    ray, costs = PlayedRay(places=0), FeatureCosts(RunLog(tmp_path / "runs" / "s"))
+    with pytest.raises(
+        RunEndedError, match=r"no process that computes features has got a place for 3.*: each takes 1 CPU; what"
+    ):
+        fill_cache(ray, ARMS, placement(tmp_path), Console(file=console.file, width=300), costs=costs)
+    assert console.file.getvalue().count("this command ends after 30:00") == 1
+    assert costs.time.cpu_s == 0.0  # nobody has held anything
+    assert sorted(map(id, ray.killed)) == sorted(map(id, ray.processes))
+
+
 @pytest.fixture
 def toy(monkeypatch) -> TrialConfig:
     """A trial that the toy LTX-Video draws, its pretraining played."""
