@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,9 @@ class Runner:
 
         configs = {item.trial.config.arm_key: item.trial.config for item in planned}.values()
         self._say_packing(packing, configs)
+        started = time.monotonic()
         self._tune(lambda progress: InOrder(planned, packing, progress.say), len(planned), packing=packing)
+        self.so_far.trials_wall_s += time.monotonic() - started
 
     def run_search(
         self,

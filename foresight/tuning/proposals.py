@@ -7,7 +7,7 @@ is asked for again.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -55,7 +55,7 @@ class Proposals:
         finished: Mapping[str, Mapping[str, Any]],
         plan: Callable[[Trial], None],
         answer: Callable[[Trial], Mapping[str, Any] | None] = lambda trial: None,
-        may_propose: Callable[[], bool] = lambda: True,
+        may_propose: Callable[[int], bool] = lambda n_committed: True,
         most_trials: int | None = None,
     ):
         self.search, self.space, self.objectives, self.n_proposals = search, space, objectives, n_proposals
@@ -71,6 +71,7 @@ class Proposals:
         self.next_number = 0
         self.refused: dict[int, str] = {}  # number to the config's sentence
         self.repeated: dict[int, int] = {}  # number to the one that it repeats
+        self.without_trials: set[int] = set()  # both, those of earlier commands included
         self.stopped_early = False  # there was no time for all proposals
 
     # --- what is known before the first trial ------------------------------------------------------------------------
@@ -92,18 +93,22 @@ class Proposals:
                 told.states[outcome.state] += 1
         return told
 
-    def resume(self, recorded: Sequence[Trial]) -> list[int]:
+    def resume(self, recorded: Sequence[Trial], without_trials: Iterable[int] = ()) -> list[int]:
         """Tells what this run log holds, by its planned trials, and takes up what was begun.
 
         Returns the numbers whose configuration the space no longer holds: they stay in the log, and no sampler hears of them.
-        A trial that was given out is owed a row, also where its proposal is decided by now or lies outside.
+        A trial that was given out is owed a row, also where its proposal is decided by now or lies outside. Proposals
+        `without_trials` were made and had nothing to run: asked again, now that more is known, they might.
         """
+        self.without_trials = set(without_trials)
         configs = {number_of(trial.arm.name): trial.arm.config for trial in recorded}
         for number, config in sorted(configs.items()):
             self._add_block(number, config, is_outside=bool(self.space.why_outside(config)))
         self.owed = {trial.key for trial in recorded if trial.key in self.by_key and trial.key not in self.finished}
-        for number in range(max(configs, default=-1) + 1):
+        for number in range(max([*configs, *self.without_trials], default=-1) + 1):
             self.next_number = number + 1
+            if number in self.without_trials:
+                continue
             if number not in configs:
                 self._propose(number)
                 continue
@@ -118,7 +123,7 @@ class Proposals:
     def next(self) -> Trial | None:
         """The next trial to run; None where there is none now, or none any more (`is_over`)."""
         while not self.waiting and self.next_number < self.n_proposals:
-            if self.stopped_early or self.trials_left == 0 or not self.may_propose():
+            if self.stopped_early or self.trials_left == 0 or not self.may_propose(self._n_committed):
                 self.stopped_early = True
                 return None
             self.next_number += 1
@@ -162,6 +167,11 @@ class Proposals:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _n_committed(self) -> int:
+        """Trials that the proposals made so far may still run."""
+        return sum(len(block.trials) - len(block.rows) for block in self.open.values())
+
     def _propose(self, number: int) -> None:
         if number == 0:
             asked, params = self.study.add(at_baseline := self.space.params(self.space.baseline)), at_baseline
@@ -172,6 +182,7 @@ class Proposals:
             check_budgets([config])
         except RequestError as error:
             self.refused[number] = str(error)
+            self.without_trials.add(number)
             self.study.tell(asked, Outcome("failed"))
             return
         block = self.blocks.get(config.arm_key)
@@ -179,6 +190,7 @@ class Proposals:
             block = self._add_block(number, config)
         else:
             self.repeated[number] = block.number
+            self.without_trials.add(number)
         self._tell(block, asked)
         self._queue(block)
 

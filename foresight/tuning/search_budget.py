@@ -1,5 +1,6 @@
 """The budget of a search: whether another proposal may be made. What has begun is finished."""
 
+import math
 import time
 
 from foresight.runlog import RunLog
@@ -11,9 +12,9 @@ from foresight.tuning.within_budget import BudgetMeter, Need
 class SearchBudget:
     """Takes the pace of trials that run beside each other from one end to the next; `lack` says why the last was not made."""
 
-    def __init__(self, budget: Budget, log: RunLog, placement: Placement, seeds: int):
+    def __init__(self, budget: Budget, log: RunLog, placement: Placement, seeds: int, raced: bool = False):
         self.meter = BudgetMeter(budget, [log], whole="proposal")
-        self.log, self.placement, self.seeds = log, placement, seeds
+        self.log, self.placement, self.seeds, self.raced = log, placement, seeds, raced
         self.n_ended, self.wall_s, self.last = 0, 0.0, time.monotonic()
         self.lack: str | None = None
 
@@ -25,19 +26,20 @@ class SearchBudget:
         now = time.monotonic()
         self.n_ended, self.wall_s, self.last = self.n_ended + 1, self.wall_s + now - self.last, now
 
-    def may_propose(self) -> bool:
-        """Whether a further proposal should end within; before the first trial nothing is known of their pace."""
-        budget = self.meter.budget
-        if not budget.is_limited:
+    def may_propose(self, n_committed: int = 0) -> bool:
+        """Whether a further proposal should end within, beside the `n_committed` trials of proposals that are not done.
+
+        Before the first trial of the run log has ended nothing is known of their time.
+        """
+        if not self.meter.budget.is_limited:
             return True
+        trials = self.log.trials()
+        each_s = held_s = 0.0
+        if len(trials):
+            each_s, held_s = float(recorded_seconds(trials).mean()), float(held_seconds(trials).mean())
         pace_s = self.wall_s / self.n_ended if self.n_ended else 0.0
-        gpu_s = 0.0
-        if budget.gpu_hours is not None or budget.money is not None:
-            trials = self.log.trials()
-            # The other slots hold trials that are not in the run log yet; of shared GPUs all do.
-            n_beside = self.placement.slots - (0 if self.placement.pack else 1)
-            if len(trials):
-                gpu_s = n_beside * recorded_seconds(trials).mean() + self.seeds * held_seconds(trials).mean()
-        need = Need(self.seeds * pace_s, gpu_s * (self.placement.trial_gpus or 1.0))
-        self.lack = self.meter.lack(need, self.placement.gpus > 0)
+        # As long as its own trials take, one after the other where a race decides after the first, or as its place in the queue.
+        in_turn = self.seeds if self.raced else math.ceil(self.seeds / self.placement.slots)
+        gpu_s = (n_committed + self.seeds) * held_s * (self.placement.trial_gpus or 1.0)
+        self.lack = self.meter.lack(Need(max(self.seeds * pace_s, in_turn * each_s), gpu_s), self.placement.gpus > 0)
         return self.lack is None

@@ -67,7 +67,7 @@ class SearchSession:
         """Goes on with the search from what its run log holds. Returns the exit code."""
         from foresight.tuning.execute import Runner
 
-        budget = SearchBudget(limits, self.log, self.placement, self.search.seeds)
+        budget = SearchBudget(limits, self.log, self.placement, self.search.seeds, self.search.asha is not None)
         with preflight.only_driver(self.log):
             warm = WarmStart(self.sources)
             manifest = GrowingManifest(self.log)
@@ -80,7 +80,7 @@ class SearchSession:
             for source, trials in warm.sources:
                 told = proposals.tell_known(by_arm(trials.values()))
                 self.console.print(f"warm start by {shown(source.place)}: {told.describe()}", soft_wrap=True)
-            outside = proposals.resume(recorded)
+            outside = proposals.resume(recorded, self._without_trials())
             say_state(
                 self.search,
                 self.space.baseline.train.epochs,
@@ -103,7 +103,7 @@ class SearchSession:
                         runner.run_search(proposals, self._planner(), self._scheduler(), budget.end_trial, packing)
                     runner.measure_latency(self._unmeasured(proposals))
             manifest.fold()
-            self.declared.write(self.log, came_to={"made": proposals.next_number, "outside": outside})
+            self.declared.write(self.log, came_to=self._came_to(proposals, outside))
         code = summarise(self.search, proposals, self.log, self.console)
         if budget.lack is not None:
             self.console.print(f"the budget ends before the next proposal: {budget.lack}", soft_wrap=True)
@@ -172,6 +172,14 @@ class SearchSession:
             may_propose=budget.may_propose,
             most_trials=most_trials,
         )
+
+    def _without_trials(self) -> list[int]:
+        """The proposals that earlier commands made and that have no trial: repeats, and what is no config."""
+        stored = ((self.log.read_sweep() or {}).get("space") or {}).get("search") or {}
+        return [int(number) for number in stored.get("came_to", {}).get("without_trials", [])]
+
+    def _came_to(self, proposals: "Proposals", outside: list[int]) -> dict[str, Any]:
+        return {"made": proposals.next_number, "outside": outside, "without_trials": sorted(proposals.without_trials)}
 
     def _planner(self) -> Callable[[Trial], Planned]:
         """Trial -> Planned, with its attempt number and what the search asks of it."""

@@ -9,3 +9,4 @@ class SoFar:
 
     gpu_s: float = 0.0  # that trials of the blocks before have held GPUs, times the GPUs
     n_later: int = 0  # trials of the blocks to come
+    trials_wall_s: float = 0.0  # that trials of this command ran, from the first of a block to its last

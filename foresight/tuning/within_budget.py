@@ -62,7 +62,8 @@ class BudgetMeter:
         def pick(found: Range) -> float:
             return found.expected if estimate.is_measured else found.low
 
-        # Starting Ray, computing features and waiting for a block's last trial are in no trial's own time.
+        # Starting trials and waiting for a block's last one are in no trial's own time. What is done once, features, latency
+        # and checks, is in no later block's.
         overhead = self.wall_s / (self.slot_s / estimate.slots) if self.slot_s else 1.0
         wall_s, features_s = pick(estimate.wall_s), estimate.extraction_s.low
         if not with_features:
@@ -154,9 +155,9 @@ def run_blocks(
         if lack is not None:
             return begun, lack
         if pending or session.unmeasured(block):
-            started = time.monotonic()
+            before_s = meter.so_far.trials_wall_s
             session.execute(block, retry_failed)
-            meter.add(pending, session.log, time.monotonic() - started)
+            meter.add(pending, session.log, meter.so_far.trials_wall_s - before_s)
         begun += block
     return begun, None
 

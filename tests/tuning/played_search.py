@@ -54,12 +54,13 @@ class Played:
 
     def open(self, n_proposals: int, warm: Mapping[str, list[Recorded]] | None = None, **options: Any) -> Proposals:
         """What a new process makes of this run log."""
+        without_trials = options.pop("without_trials", ())
         objectives = self.search.check(self.space)
         proposals = Proposals(
             self.search, self.space, objectives, n_proposals, dict(self.rows), plan=self._plan, **options
         )
         self.told = proposals.tell_known(warm or {})
-        self.outside = proposals.resume(self.manifest)
+        self.outside = proposals.resume(self.manifest, without_trials)
         return proposals
 
     def run(self, proposals: Proposals, slots: int = 1, killed_after: int | None = None) -> Proposals:

@@ -1,5 +1,6 @@
 """Trials that only pretend to run, for a study whose claim has looks."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -27,6 +28,7 @@ class Pretended:
     images: dict[str, object] = field(default_factory=lambda: {"data/test_hash": "a" * 16, "data/n_test": 8})
     dies_at: int | None = None  # call
     wall_s: Callable[[int], None] = lambda n: None
+    once_s: Callable[[int], None] = lambda call: None  # beside the trials of a call
 
     def execute(self, session: Session, wanted: list[Trial], retry_failed: bool) -> None:
         pending = preflight.pending_trials(wanted, session.log.statuses(), retry_failed)
@@ -36,7 +38,10 @@ class Pretended:
             if self.dies_at == len(self.batches) - 1 and i == 1:
                 raise KeyboardInterrupt
             self._write(session.log, trial)
+        started = time.monotonic()
         self.wall_s(len(pending))
+        session.so_far.trials_wall_s += time.monotonic() - started
+        self.once_s(len(self.batches))
 
     def _write(self, log: RunLog, trial: Trial) -> None:
         name, rng = trial.arm.name, np.random.default_rng([trial.seed, *trial.arm.name.encode()])

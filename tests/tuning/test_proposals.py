@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 from played_search import SEARCH, SPACE, Played, complete, formula
 
 from foresight.config import TrialConfig
-from foresight.dimensions import Choice
+from foresight.dimensions import Choice, IntRange
 from foresight.proposal_space import ProposalSpace
 from foresight.tuning.search import Asha, Search
 
@@ -180,12 +180,26 @@ def test_several_objectives_are_told_in_their_order():
 
 def test_a_budget_ends_with_whole_blocks():
     played = Played()
-    proposals = played.run(played.open(10, may_propose=lambda: len(played.ran) < 5))
+    proposals = played.run(played.open(10, may_propose=lambda n: len(played.ran) < 5))
     assert proposals.is_over and proposals.stopped_early
     assert len(played.ran) == 6  # three proposals: the third had begun
     assert {block.outcome.state for block in proposals.blocks.values()} == {"complete"}
     played.run(played.open(10))
     assert len(played.proposed()) == 10
+
+
+def test_a_finished_search_runs_nothing_when_it_is_given_again():
+    """A space of three: most proposals repeat another, and asked again later they might be new ones."""
+    for seed in range(6):
+        space = ProposalSpace(TrialConfig(), (IntRange("fusion.layers", 1, 5),))
+        played = Played(space=space, search=replace(SEARCH, space=lambda scale, space=space: space, seed=seed, seeds=1))
+        first = played.run(played.open(6), slots=3)
+        n_ran = len(played.ran)
+        again = played.open(6, without_trials=sorted(first.without_trials))
+        assert again.next_number == 6
+        assert again.n_left == 0
+        played.run(again, slots=3)
+        assert len(played.ran) == n_ran
 
 
 def test_a_limit_is_of_trials():
@@ -205,7 +219,7 @@ def test_a_limit_that_is_never_reached_is_not_said_to_have_ended_the_search():
 def test_a_search_that_its_budget_has_ended_makes_no_further_proposal():
     asked = iter([True, True, False] + [True] * 100)  # the pace may look better a moment later
     played = Played()
-    proposals = played.run(played.open(10, may_propose=lambda: next(asked)), slots=2)
+    proposals = played.run(played.open(10, may_propose=lambda n: next(asked)), slots=2)
     assert proposals.stopped_early
     assert (proposals.next_number, len(played.proposed())) == (2, 2)
 

@@ -54,8 +54,23 @@ def test_hours_count_what_runs_in_the_other_slots(log, now):
         write(log, number)  # 0.1 slot-hours each
     # 0.3 are spent; a proposal takes 0.2, and one more may be running beside it.
     assert opened(Budget(gpu_hours=0.5), log).may_propose()
-    assert not opened(Budget(gpu_hours=0.5), log, slots=2).may_propose()
-    assert opened(Budget(gpu_hours=0.61), log, slots=2).may_propose()
+    assert not opened(Budget(gpu_hours=0.5), log, slots=2).may_propose(1)
+    assert opened(Budget(gpu_hours=0.61), log, slots=2).may_propose(1)
+    assert not opened(Budget(gpu_hours=2.09), log, slots=8).may_propose(16)  # 8 slots, of proposals at two seeds each
+    assert opened(Budget(gpu_hours=2.11), log, slots=8).may_propose(16)
+
+
+def test_a_proposal_takes_as_long_as_its_trials_however_many_run_beside_it(log, now):
+    for number in range(3):
+        write(log, number)  # 360 s each
+    assert not opened(Budget(hours=0.09), log, slots=8).may_propose()
+    assert opened(Budget(hours=0.11), log, slots=8).may_propose()
+    assert not opened(Budget(hours=0.19), log, slots=1).may_propose()  # its two seeds one after the other
+    raced = SearchBudget(
+        Budget(hours=0.19), log, Placement(log.root.parent, 8, cache=log.root / "cache"), 2, raced=True
+    )
+    assert not raced.may_propose()
+    assert "the next proposal should take 12:00" in str(raced.lack)
 
 
 def test_money_as_well(log, now):

@@ -132,6 +132,15 @@ def test_time_is_of_this_command_by_the_pace_of_its_blocks(trials, command, monk
     assert sizes(trials) == [3, 3, 3, 3]
 
 
+def test_what_is_done_once_is_no_later_block_s(trials, command, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    trials.wall_s = lambda n: now.__setitem__(0, now[0] + SECONDS * n)
+    trials.once_s = lambda call: now.__setitem__(0, now[0] + 3600.0 * (call == 1))  # features, of the first block
+    command("--budget-hours", "1.095")  # the features, and three blocks of 108 s
+    assert sizes(trials) == [3, 3, 3]
+
+
 def test_before_anything_is_measured_only_what_is_far_too_much_is_not_begun(trials, command):
     # Assumed speeds are known to a factor: 3 trials are 0.3 s of an assumed core, 0.06 s at least.
     far_too_much = command("--budget-gpu-hours", "0.00001")
