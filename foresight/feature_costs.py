@@ -38,7 +38,7 @@ def read_feature_time(folder: Path) -> FeatureTime:
         return FeatureTime()
     try:
         return FeatureTime(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise RequestError(
             f"{path} holds no gpu_s and cpu_s; restore it, or delete it: what this study's features have cost is then not counted"
         ) from error

@@ -18,9 +18,9 @@ from foresight.tuning.sweep import Sweep
 from foresight.tuning.warm import main
 
 
-def study_names() -> list[str]:
-    """The files of this folder that are studies, found without running them."""
-    return [path.stem for path in HERE.glob("*.py") if re.search(r"^SWEEP\b", path.read_text(), re.MULTILINE)]
+def names_of(declared: str) -> list[str]:
+    """The files of this folder that declare a SWEEP or a SEARCH, found without running them."""
+    return [path.stem for path in HERE.glob("*.py") if re.search(rf"^{declared}\b", path.read_text(), re.MULTILINE)]
 
 
 def load_sweep(name: str) -> Sweep:
@@ -29,4 +29,4 @@ def load_sweep(name: str) -> Sweep:
 
 
 if __name__ == "__main__":
-    main(study_names(), load_sweep)
+    main(names_of("SWEEP"), load_sweep, names_of("SEARCH"))

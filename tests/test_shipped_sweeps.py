@@ -33,7 +33,8 @@ def test_there_are_sweeps_and_each_has_its_search_space_under_the_same_name():
 def test_a_command_over_studies_knows_them_all_and_runs_from_any_directory(tmp_path):
     assert COMMANDS == ["warm_cache"]
     warm_cache = importlib.import_module("sweeps.warm_cache")
-    assert sorted(warm_cache.study_names()) == STEMS
+    assert sorted(warm_cache.names_of("SWEEP")) == STEMS
+    assert "p2_search" in warm_cache.names_of("SEARCH")
     assert [warm_cache.load_sweep(stem).name for stem in STEMS] == STEMS
     script = REPOSITORY / "sweeps" / "warm_cache.py"
     shown = subprocess.run(

@@ -74,8 +74,8 @@ def count_gpu_s(logs: Iterable[RunLog]) -> float:
 
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
     later one has replaced count as much as a trial of their arm did; one that was taken over from another study counts there.
-    What these studies' commands took to compute features counts as well; measuring an arm's need of memory, and
-    `sweeps/warm_cache.py`, which works for no study of its own, are in no run log.
+    What these studies' commands took to compute features counts as well; the sensitivity check, measuring latency
+    and an arm's need of memory, and `sweeps/warm_cache.py`, which works for no study of its own, are in no run log.
     """
     return sum(_count(log.trials()) + _count_features(log) for log in logs)
 

@@ -18,11 +18,11 @@ from foresight.runlog import RunLog
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
+from foresight.tuning.in_place import result_in_place
 from foresight.tuning.memory_probe import run_memory_probe
 from foresight.tuning.mirroring import Mirror
 from foresight.tuning.packing import Packing, describe_parts, load_needs, load_packing
 from foresight.tuning.progress import SweepProgress
-from foresight.tuning.ray_runtime import result_of
 from foresight.tuning.record import Planned
 from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import RETRIES, Placement
@@ -51,7 +51,7 @@ class Runner:
     def check_sensitivity(self, arms: list[Arm]) -> dict[str, float]:
         """Arm name to the change of the model's output against the baseline. Raises InertFactorError."""
         self.console.print(f"checking that each of {len(arms) - 1} arms changes the model's output ...")
-        return result_of(self.ray, self._task(tasks.run_sensitivity, arms, self.placement))
+        return self._result(self._task(tasks.run_sensitivity, arms, self.placement))
 
     def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
         """Pretrains the toy decoder if it is missing, before anything of the trials: their models cannot be built without."""
@@ -79,7 +79,7 @@ class Runner:
         # Where all are known the GPU alone is looked at: it may be another than they were measured on.
         configs: list[TrialConfig | None] = [arm.config for arm in unknown] or [None]
         started = [probe.remote(config, self.placement) for config in configs]
-        probed = [result_of(self.ray, reference) for reference in started]
+        probed = [self._result(reference) for reference in started]
         overhead_mb = max(p.reading.overhead_mb for p in probed)
         packing = load_packing(self.log, min(p.reading.total_mb for p in probed), overhead_mb)
         assert packing is not None
@@ -199,8 +199,11 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            result_of(self.ray, self._task(tasks.run_latency, arms, self.placement, self.log))
+            self._result(self._task(tasks.run_latency, arms, self.placement, self.log))
             self.log.refresh()
+
+    def _result(self, task: Any) -> Any:
+        return result_in_place(self.ray, task, self.placement, self.console)
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.

@@ -19,7 +19,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from foresight.dimensions import Dimension, from_json, widen
-from foresight.errors import RequestError
+from foresight.errors import RequestError, StorageError
 from foresight.proposal_space import ProposalSpace
 from foresight.redaction import redact
 from foresight.run_folder import open_study_log
@@ -79,6 +79,10 @@ def export_study(log: RunLog, storage: str | BaseStorage) -> optuna.Study:
 def open_storage(text: str) -> str | BaseStorage:
     """A URL as it is, and the path of a journal as optuna's storage. Raises RequestError for a path that can be none."""
     if "://" in text:
+        if text.startswith("sqlite") and text.partition("://")[2].strip("/") in ("", ":memory:"):
+            raise RequestError(
+                f"'{text}' names no file, so nothing would be kept; name one, such as sqlite:///search.db"
+            )
         return text
     path = Path(text)
     if not path.suffix or path.is_dir() or not path.absolute().parent.is_dir():
@@ -161,6 +165,9 @@ def main(
     except RequestError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+    except StorageError as error:
+        typer.echo(redact(str(error)), err=True)
+        raise typer.Exit(1) from error
     typer.echo(
         f"{len(study.trials)} proposals of '{study.study_name}' written; next: uvx optuna-dashboard {_shown(storage)}"
     )

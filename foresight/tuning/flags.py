@@ -49,6 +49,8 @@ def check_plan_flags(
         raise RequestError("--probe belongs to --plan; add --plan or leave it out")
     if price is not None and not plan and budget.money is None:
         raise RequestError("--price belongs to --plan or --budget-money; add one of them or leave it out")
+    if one is not None and plan:
+        raise RequestError("--plan shows the plan, and --one runs one trial of it; leave one of them out")
     if one is not None and is_asked:
         raise RequestError("--one runs one trial, whatever it takes; leave it or the budget out")
 

@@ -94,7 +94,9 @@ def build_app(sweep: Sweep) -> typer.Typer:
                 study.check_plan()
                 possible = possible_trials(study) if until_decided else study.trials[:limit]
                 shown = replace(study, trials=possible)
-                made = make_plan(shown, len(study.trials), until_decided, budget, console if probe else None)
+                made = make_plan(
+                    shown, len(study.trials), until_decided, budget, console if probe else None, retry_failed
+                )
                 if json:
                     print(plan_json(made))
                 else:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from foresight.features.requests import needed_entries
 from foresight.space import Factor, Trial
+from foresight.tuning import preflight
 from foresight.tuning.budget import NO_LIMIT, Budget, count_gpu_s, hours_of
 from foresight.tuning.estimate import estimate_cost
 from foresight.tuning.level_notes import level_notes
@@ -27,11 +28,12 @@ def make_plan(
     until_decided: bool = False,
     budget: Budget = NO_LIMIT,
     probe: Console | None = None,
+    retry_failed: bool = False,
 ) -> dict[str, Any]:
     """The plan as a plain tree (`--plan --json`). `n_whole`: how many trials the study has, where it holds the first alone.
 
     With `until_decided` it holds every trial that may be run, and how many are is for the looks to decide. With a console to
-    say so on, `probe` times two arms where the run log holds no trial.
+    say so on, `probe` times two arms where the run log holds no trial. With `retry_failed` failed trials are to run again.
 
     Raises RequestError for an adapter budget that cannot be met, or trials that cannot be probed.
     """
@@ -43,13 +45,13 @@ def make_plan(
     entries = needed_entries(arms.values())
     store = placement.store()
     trained = [size["params_trained"] for size in sizes.values()]
-    pending = [trial for trial in trials if trial.key not in statuses]
+    pending = preflight.pending_trials(trials, statuses, retry_failed)
     probed = None
     if probe is not None and pending and not len(read_complete(log, space.baseline.scale)):
         probed = probe_arms(pending, placement, probe)
     return {
         "study": sweep.name,
-        "needs": [make_plan(need, probe=probe) for need in study.needs],
+        "needs": [make_plan(need, probe=probe, retry_failed=retry_failed) for need in study.needs],
         "provisional": study.provisional,
         "question": sweep.question,
         "scale": space.baseline.scale,

@@ -15,6 +15,7 @@ from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, Tri
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError, describe_damage
+from foresight.feature_costs import read_feature_time
 from foresight.features.size import missing_bytes
 from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
 from foresight.metrics.lpips_trunk import find_trunk
@@ -38,7 +39,7 @@ def check_readable(log: RunLog) -> None:
         check_sweep(log.read_sweep())
         if (log.root / "manifest.parquet").exists():
             check_manifest(log.read_manifest().columns)
-        log.trials(), log.read_latency(), log.read_looks()
+        log.trials(), log.read_latency(), log.read_looks(), read_feature_time(log.root)
     except RequestError:
         raise
     except (pa.ArrowException, ValueError, OSError) as error:

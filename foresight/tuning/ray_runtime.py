@@ -140,7 +140,14 @@ def cluster_gpus() -> float:
     """GPUs of the cluster this process belongs to, or of this machine."""
     if in_cluster():
         return float(start_ray(None).cluster_resources().get("GPU", 0))
-    return float(len(list(Path("/dev").glob("nvidia[0-9]*"))))
+    n_here = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is None:
+        return float(n_here)
+    # Ray offers what is visible: up to the first name that is none, as CUDA reads it.
+    names = [name.strip() for name in shown.split(",")]
+    n_visible = next((i for i, name in enumerate(names) if name in ("", "-1", "NoDevFiles")), len(names))
+    return float(min(n_here, n_visible))
 
 
 def cluster_cpus() -> int:

@@ -93,7 +93,7 @@ def build_search_app(search: Search) -> typer.Typer:
             session = open_search(search, scale, data, trials or search.proposals, placement, warm_start or [], console)
             session.check()
             if plan:
-                made = make_search_plan(session, budget, console if probe else None)
+                made = make_search_plan(session, budget, console if probe else None, limit, retry_failed)
                 if json:
                     print(plan_json(made))
                 else:

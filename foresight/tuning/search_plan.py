@@ -1,5 +1,6 @@
 """`--plan` of a search: what it may propose, how far it is, and what the rest would cost. Starts nothing."""
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from typing import Any
@@ -11,6 +12,7 @@ from rich.text import Text
 from foresight.dimensions import Choice
 from foresight.features.requests import needed_entries
 from foresight.space import BASELINE, Arm, Trial
+from foresight.tuning import preflight
 from foresight.tuning.budget import NO_LIMIT, Budget
 from foresight.tuning.estimate import Estimate, estimate_cost
 from foresight.tuning.packing import packing_tree
@@ -23,11 +25,18 @@ from foresight.tuning.search_session import PARTS_OF_FEATURES, SearchSession
 from foresight.tuning.within_budget import BudgetMeter, Need
 
 
-def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT, probe: Console | None = None) -> dict[str, Any]:
+def make_search_plan(
+    session: SearchSession,
+    budget: Budget = NO_LIMIT,
+    probe: Console | None = None,
+    limit: int | None = None,
+    retry_failed: bool = False,
+) -> dict[str, Any]:
     """The plan as a plain tree (`--plan --json`). The cost takes every proposal for the baseline, and none as stopped.
 
     With a console to say so on, `probe` times the cheapest and the dearest of the baseline and what differs from it in one
-    dimension, where the run log holds no trial. Raises RequestError for what cannot be probed.
+    dimension, where the run log holds no trial. `limit` and `retry_failed` are as the run would have them.
+    Raises RequestError for what cannot be probed.
     """
     from foresight.train.size import measure_size  # the only part of a plan that needs torch
 
@@ -35,19 +44,21 @@ def make_search_plan(session: SearchSession, budget: Budget = NO_LIMIT, probe: C
     trials, statuses = planned_trials(log), log.statuses()
     n_proposed = len({trial.arm.name for trial in trials})
     n_left = max(0, session.n_proposals - n_proposed) * search.seeds
-    begun = [trial for trial in trials if trial.key not in statuses]
+    begun = preflight.pending_trials(trials, statuses, retry_failed)
     arm = Arm(BASELINE, "", "", space.baseline)
     size = measure_size(space.baseline)
     sizes = {BASELINE: size} | {trial.arm.name: measure_size(trial.config) for trial in begun}
     entries = needed_entries(space.combinations(*PARTS_OF_FEATURES))
     store = session.placement.store()
-    pending = begun + [Trial(arm, space.baseline)] * n_left
+    pending = (begun + [Trial(arm, space.baseline)] * n_left)[:limit]
     probed = None
     if probe is not None and pending and not len(read_complete(log, space.baseline.scale)):
         others = [Arm(field, "", "", config) for field, config in space.neighbours()]
         probed = probe_arms([Trial(one, one.config) for one in (arm, *others)], session.placement, probe)
     cost = estimate_cost(pending, sizes, log, session.placement, probed)
     n_pending = len({trial.arm.name for trial in begun}) + n_left // search.seeds
+    if limit is not None:
+        n_pending = min(n_pending, math.ceil(len(pending) / search.seeds))
     return {
         "study": search.name,
         "question": search.question,

@@ -17,7 +17,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from foresight.errors import RequestError
+from foresight.errors import RequestError, StorageError
 from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
@@ -174,6 +174,9 @@ def main(
     except RequestError as error:
         typer.echo(redact(str(error)), err=True)
         raise typer.Exit(2) from error
+    except StorageError as error:
+        typer.echo(redact(str(error)), err=True)
+        raise typer.Exit(1) from error
     if as_json:
         typer.echo(json.dumps(asdict(status), indent=2))
         return

@@ -39,15 +39,15 @@ class Study:
 
     def check(self) -> None:
         """Raises RequestError for a run directory of something else, a full disk or an impossible budget."""
-        preflight.check_disk(self.log.root, 0, "the run log")
         self.check_plan()
         preflight.check_budgets(trial.config for trial in self.trials)
 
     def check_plan(self) -> None:
         """Raises RequestError for a run directory of another study, claim, scale, data set or configuration.
 
-        And for trials that so many workers cannot share.
+        And for trials that so many workers cannot share, and a place that can hold no run log.
         """
+        preflight.check_disk(self.log.root, 0, "the run log")
         preflight.check_shared((trial.config for trial in self.trials), self.placement.workers)
         preflight.check_ownership(self.log, self.sweep, self.space.baseline)
         if not self.provisional:

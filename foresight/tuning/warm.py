@@ -1,6 +1,6 @@
 """`main`: what `python sweeps/warm_cache.py` does: the features of studies are computed before their trials are paid for."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Annotated, Literal
 
 import typer
@@ -21,12 +21,12 @@ from foresight.tuning.sweep import Placement, Sweep
 from foresight.tuning.warm_plan import disk_size, make_warm_plan, print_warm_plan, warm_plan_json
 
 
-def main(known: Iterable[str], load: Callable[[str], Sweep]) -> None:
-    """Runs the command line over the studies named in `known`, and exits with its code."""
-    build_app(sorted(known), load)()
+def main(known: Iterable[str], load: Callable[[str], Sweep], searches: Iterable[str] = ()) -> None:
+    """Runs the command line over the studies named in `known`, and exits with its code. `searches` are refused by name."""
+    build_app(sorted(known), load, frozenset(searches))()
 
 
-def build_app(known: list[str], load: Callable[[str], Sweep]) -> typer.Typer:
+def build_app(known: list[str], load: Callable[[str], Sweep], searches: Set[str] = frozenset()) -> typer.Typer:
     """The command line. `load` gives the study of a name."""
 
     def command(
@@ -47,6 +47,10 @@ def build_app(known: list[str], load: Callable[[str], Sweep]) -> typer.Typer:
         with one_sentence(console, Console(stderr=True, highlight=False), kept="every finished part"):
             unknown = [name for name in studies if name not in known]
             if unknown:
+                if unknown[0] in searches:
+                    raise RequestError(
+                        f"'{unknown[0]}' is a search: its own command computes what its space reads, before a trial"
+                    )
                 hint = nearest_name(unknown[0], known)
                 raise RequestError(f"no study '{unknown[0]}'{hint}; the studies are {', '.join(known)}")
             check_flags(plan, json)
@@ -65,6 +69,7 @@ def build_app(known: list[str], load: Callable[[str], Sweep]) -> typer.Typer:
             configs = read_configs(opened)
             if not configs:
                 raise RequestError(f"no trial of {', '.join(studies)} reads features, so there is nothing to fill")
+            preflight.check_disk(placement.cache, 0, "the feature cache")
             if plan:
                 made = make_warm_plan(studies, configs, placement)
                 if json:

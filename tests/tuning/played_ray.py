@@ -31,7 +31,9 @@ class PlayedRay:
     def wait(self, references: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
         """The one that was asked for last is ready first: nothing may depend on the order."""
         placed = [process for process in self.processes if process not in self.killed][: self.places]
-        answered = [reference for reference in references if reference.process in placed]
+        answered = [
+            call for call in references if getattr(call, "process", None) in [None, *placed]
+        ]  # a task has no process
         return answered[-1:], [reference for reference in references if reference not in answered[-1:]]
 
     def get(self, reference: Any) -> Any:

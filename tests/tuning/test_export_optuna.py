@@ -78,6 +78,13 @@ def test_the_command_writes_a_journal_and_refuses_to_write_it_twice(log, tmp_pat
     assert "has a study 'small_search' already" in again.output
 
 
+@pytest.mark.parametrize("storage", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_storage_that_would_keep_nothing_is_refused(log, storage):
+    refused = CliRunner().invoke(app, [str(log.root), "--storage", storage])
+    assert refused.exit_code == 2
+    assert "names no file, so nothing would be kept" in refused.output
+
+
 @pytest.mark.parametrize("storage", ["nothing://x", "sqlite:////no/such/folder/search.db", "mysql://u:x@h:port/db"])
 def test_a_storage_that_cannot_be_written_is_one_sentence(log, storage):
     with pytest.raises(RequestError, match="the storage cannot be written"):

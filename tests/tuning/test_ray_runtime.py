@@ -80,6 +80,18 @@ def test_without_a_cluster_the_gpus_are_those_of_this_machine(monkeypatch):
     assert ray_runtime.cluster_gpus() >= 0
 
 
+@pytest.mark.parametrize(
+    ("shown", "n"), [(None, 2), ("0", 1), ("", 0), ("-1", 0), ("GPU-a,GPU-b,GPU-c", 2), ("1,-1,0", 1)]
+)
+def test_only_visible_gpus_count(monkeypatch, shown, n):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if shown is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    monkeypatch.setattr(ray_runtime.Path, "glob", lambda path, pattern: iter(["/dev/nvidia0", "/dev/nvidia1"]))
+    assert ray_runtime.cluster_gpus() == n
+
+
 def test_a_sigterm_while_ray_starts_is_an_interrupt(monkeypatch):
     def init(ray, slots):
         raise SystemExit(15)

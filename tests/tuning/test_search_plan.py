@@ -37,6 +37,13 @@ def test_it_says_how_far_the_search_is(flags):
     assert plan["budget"] is None
 
 
+def test_a_limit_is_what_the_run_would_have_of_it(flags):
+    assert planned(*flags, "--limit", "1")["cost"]["n_trials"] == 1
+    limited = planned(*flags, "--limit", "2", "--budget-gpu-hours", "9")
+    assert limited["cost"]["n_trials"] == 2
+    assert limited["budget"]["n_proposals"] == 1
+
+
 @pytest.mark.parametrize(("hours", "fit"), [("0.041", 0), ("0.065", 1), ("0.1", 2)])
 def test_a_budget_is_counted_in_proposals(flags, hours, fit):
     budget = planned(*flags, "--budget-gpu-hours", hours)["budget"]

@@ -164,6 +164,8 @@ def test_a_block_that_is_partly_done_needs_the_rest(trials, command):
         (("--one", "x", "--budget-hours", "1"), "--one runs one trial, whatever it takes"),
         (("--price", "2 EUR"), "--price belongs to --plan or --budget-money"),
         (("--probe",), "--probe belongs to --plan"),
+        (("--plan", "--one", "x"), "--plan shows the plan, and --one runs one trial of it"),
+        (("--plan", "--runs", "/etc/passwd"), "/etc/passwd"),
         (("--budget-money", "50 USD"), "needs the price of a GPU-hour"),
     ],
 )
@@ -195,6 +197,23 @@ def test_what_features_take_is_needed_once_and_spent(trials, command, tmp_path, 
     costs.add(36.0, gpus=0.0)
     costs.write()
     assert "has spent 0.04 slot-hours; 1 of the 4 blocks" in command(*plan).output
+
+
+def test_a_damaged_account_of_features_is_refused_before_anything_starts(trials, command, tmp_path):
+    command("--limit", "3")
+    (tmp_path / "runs" / "small_study" / "feature_costs.json").write_text('{"gpu_s": -1}')
+    for flags in (("--limit", "6"), ("--plan", "--budget-hours", "1")):
+        refused = command(*flags)
+        assert refused.exit_code == 2
+        assert "feature_costs.json holds no gpu_s and cpu_s" in refused.stderr
+    assert sizes(trials) == [3]
+
+
+def test_the_plan_counts_failed_trials_where_they_are_to_run_again(trials, command):
+    trials.fails = {("baseline", 0)}
+    command("--limit", "3")
+    assert "for 12 trials" in command("--plan").output
+    assert "for 13 trials" in command("--plan", "--retry-failed").output
 
 
 def test_what_needed_studies_took_counts_as_well(trials, command, tmp_path):
