@@ -127,11 +127,6 @@ def place(
         unit = "GPUs" if on_gpus else "CPU cores"
         raise RequestError(f"--workers {workers} needs as many {unit}, and here are {n_here}; give {n_here} or fewer")
     place_of_runs, place_of_features = open_place(runs), open_place(str(default_place()))
-    if workers > 1 and place_of_runs.url is not None:
-        raise RequestError(
-            f"the workers of one trial speak to each other through a folder that all machines see, and '{runs}' is none; "
-            "leave out --workers, or give a shared folder to --runs"
-        )
     return Placement(
         runs=place_of_runs.path,
         runs_url=place_of_runs.url,
