@@ -1,8 +1,8 @@
 """What a study has cost: seconds and GPU-hours of every recorded trial, and money where the reader names a price.
 
-In: the recorded trials, failed and stopped ones included, and what the study took to compute features. Out: a frame with
-COST_COLUMNS. A GPU-hour is an hour in which a trial's training, or computing features, held a GPU; no run log knows what an
-hour costs, so money needs a stated price.
+In: the recorded trials, failed and stopped ones included, and what the study took besides: features, the sensitivity check,
+latency, memory. Out: a frame with COST_COLUMNS. A GPU-hour is an hour in which a trial's training, or such work, held a GPU;
+no run log knows what an hour costs, so money needs a stated price.
 """
 
 import math
@@ -11,20 +11,19 @@ import pandas as pd
 
 from analysis.load import StudyData
 from analysis.wording import count, duration, number
-from foresight.feature_costs import read_feature_time
 from foresight.price import SECONDS_PER_HOUR, Price, compute_money
+from foresight.side_costs import WORKS, read_side_costs
 
 COST_COLUMNS = (
     "arm", "n_trials", "n_failed", "n_stopped", "n_unmeasured", "train_s", "trial_s", "gpu_s", "gpu_hours",
     "price", "currency", "money",
 )  # fmt: skip
-FEATURES = "computing features"  # stands where an arm would
 
 
 def build_cost(data: StudyData, price: Price | None = None) -> pd.DataFrame:
     """One row per arm with a recorded trial; `money` is empty without a price. Sums skip trials that recorded none.
 
-    A row FEATURES stands for the GPU-hours of features that this study's commands have computed, where there are any.
+    Further rows have what held GPUs besides trials, its words where an arm's name would be.
     """
     rows = []
     for arm in data.arms:
@@ -39,9 +38,11 @@ def build_cost(data: StudyData, price: Price | None = None) -> pd.DataFrame:
             "gpu_hours": gpu_s / SECONDS_PER_HOUR,
         }  # fmt: skip
         rows.append(row)
-    if features_s := read_feature_time(data.log.root).gpu_s:
+    besides = read_side_costs(data.log)
+    for work in (work for work in WORKS if work in besides and besides[work].gpu_s):
         counts = {"n_trials": 0, "n_failed": 0, "n_stopped": 0, "n_unmeasured": 0}
-        rows.append({"arm": FEATURES, "gpu_s": features_s, "gpu_hours": features_s / SECONDS_PER_HOUR} | counts)
+        gpu_s = besides[work].gpu_s
+        rows.append({"arm": WORKS[work], "gpu_s": gpu_s, "gpu_hours": gpu_s / SECONDS_PER_HOUR} | counts)
     cost = pd.DataFrame(rows, columns=list(COST_COLUMNS))
     if price is None:
         return cost
@@ -62,9 +63,13 @@ def describe_cost(cost: pd.DataFrame) -> list[str]:
     hours = _total(cost, "gpu_hours")
     if math.isnan(hours) or hours == 0:
         return [*sentences, "No GPU was used." if hours == 0 else "GPU time was not recorded."]
-    of_features = cost.loc[cost["arm"] == FEATURES, "gpu_hours"].sum()
-    and_features = f", and computing features for {number(of_features, 2)} of them," if of_features else ""
-    took = f"They{and_features} held GPUs for {number(hours, 2)} GPU-hours"
+    besides = cost[cost["arm"].isin(WORKS.values())]
+    and_besides = (
+        f", and for {number(besides['gpu_hours'].sum(), 2)} of them {', '.join(besides['arm'])},"
+        if len(besides)
+        else ""
+    )
+    took = f"They{and_besides} held GPUs for {number(hours, 2)} GPU-hours"
     if cost["money"].isna().all():
         return [*sentences, f"{took}. No price was given, so no money is named (--price '2.10 EUR')."]
     priced = cost[cost["price"].notna()].iloc[0]

@@ -5,7 +5,7 @@
       manifest.parquet            one row per planned trial: key, arm, factor, level, seed, config/*
       manifest_added.parquet      of a search: what it has planned since manifest.parquet was written
       looks.json                  of a claim that spends its alpha: one row per arm and look at which it was tested
-      feature_costs.json          GPU-seconds that its commands took to compute features
+      side_costs.json             GPU-seconds that its commands took besides trials: features, checks, latency, memory
       latency/  memory/           <arm_key>.parquet, one row per arm: its latency, measured alone on the machine after the
                                   training trials; of arms whose trials share GPUs, what it needs of a GPU's memory
       trials/<key>/

@@ -19,13 +19,13 @@ import pyarrow as pa
 import typer
 
 from foresight.errors import RequestError, describe_damage
-from foresight.feature_costs import read_feature_time
 from foresight.looks import from_json_rows
 from foresight.manifest import ADDED, MANIFEST
 from foresight.redaction import redact
 from foresight.run_folder import open_study_log
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
+from foresight.side_costs import read_side_costs
 from foresight.storage.lease import read_claims
 from foresight.stored_claim import read_claim
 from foresight.stored_shape import check_manifest
@@ -57,7 +57,7 @@ def _all_checks(log: RunLog) -> Iterator[tuple[str, Iterator[str]]]:
     yield "splits", _faults_of_splits(log)
     if (log.root / "looks.json").exists():
         yield "looks.json", _faults_of_looks(log)
-    yield "feature_costs.json", _faults_of_costs(log)
+    yield "side_costs.json", _faults_of_costs(log)
     yield ".driver", _faults_of_claims(log)
     yield "consolidated.parquet", _faults_of_consolidation(log, directories)
 
@@ -109,7 +109,7 @@ def _faults_of_entries(entries: list[Path]) -> Iterator[str]:
 
 def _faults_of_costs(log: RunLog) -> Iterator[str]:
     try:
-        read_feature_time(log.root)
+        read_side_costs(log)
     except RequestError as error:
         yield str(error)
 

@@ -12,9 +12,9 @@ from written_study import CLAIM, KEYS, SPLITS, rewrite, write_study
 
 from foresight.config import TrialConfig
 from foresight.errors import RequestError
-from foresight.feature_costs import NAME
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
+from foresight.side_costs import NAME
 from foresight.verify import app, find_faults, find_unfinished
 
 
@@ -141,10 +141,10 @@ BROKEN: dict[str, tuple[Callable[[RunLog], object], str]] = {
         lambda log: log.write_looks([*log.read_looks(), log.read_looks()[0]]),
         "looks.json holds the test of a at look 1 twice",
     ),
-    "torn costs": (lambda log: log.write(NAME, b'{"gpu_s"'), "feature_costs.json holds no gpu_s and cpu_s"),
+    "torn costs": (lambda log: log.write(NAME, b'{"gpu_s"'), "side_costs.json does not hold gpu_s and cpu_s"),
     "costs below zero": (
-        lambda log: log.write(NAME, b'{"gpu_s": -1.0}'),
-        "feature_costs.json holds no gpu_s and cpu_s",
+        lambda log: log.write(NAME, b'{"memory": {"gpu_s": -1.0}}'),
+        "side_costs.json does not hold gpu_s and cpu_s",
     ),
     "newer schema": (
         lambda log: rewrite(log, "trial.parquet", lambda t: t.assign(schema_version=99)),

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from foresight.features.stage import StagedObjects
 
@@ -66,6 +64,10 @@ def compute_found(detected: ScoredBoxes, objects: StagedObjects) -> dict[str, np
 
     Objects and detections of the same class are paired one to one so that the sum of their IoU is largest.
     """
+    # Here and not above: their imports take as long as torch's, and a plan that counts models needs none of it.
+    from scipy.optimize import linear_sum_assignment
+    from torchvision.ops import box_iou
+
     matched_iou, recall = np.zeros(len(objects)), np.zeros(len(objects))
     for image, n in enumerate(objects.is_object.sum(dim=1).tolist()):
         iou_KQ = box_iou(objects.boxes_xyxy_NK4[image, :n], detected.boxes_xyxy_NQ4[image])

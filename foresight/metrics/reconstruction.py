@@ -6,7 +6,6 @@ letterboxed one; padding never counts.
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from foresight.metrics import METRICS
 
@@ -32,6 +31,9 @@ def compute_psnr(mse_B: Tensor) -> Tensor:
 
 def compute_ssim(prediction_B3HW: Tensor, target_B3HW: Tensor, content_BHW: Tensor) -> Tensor:
     """[B] structural similarity of the grey images, the map averaged over the pixels of the picture."""
+    # Here, as its import takes longer than torch's own, and only what measures a trained model needs it.
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     prediction = fill_padding(prediction_B3HW, target_B3HW, content_BHW).mean(dim=1, keepdim=True)
     target = target_B3HW.mean(dim=1, keepdim=True)
     _, map_B1HW = structural_similarity_index_measure(

@@ -7,7 +7,8 @@ difference from the true background, and so is right on plain backgrounds alone.
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
+
+from foresight.boxes import elementwise_iou
 
 MASK_THRESHOLD = 0.5
 LEAST_DIFFERENCE = 0.25  # from the background, in [0, 1]; every colour of generated shapes differs by more
@@ -52,6 +53,6 @@ def compute_box_iou(mask_prob_BHW: Tensor, boxes_xyxy_B4: Tensor, content_BHW: T
     """
     predicted = tight_boxes_xyxy(((mask_prob_BHW > MASK_THRESHOLD) & content_BHW).cpu())
     nothing_B = (predicted[:, 2] <= predicted[:, 0]) | (predicted[:, 3] <= predicted[:, 1])
-    iou_B = box_iou(predicted, boxes_xyxy_B4.cpu().to(predicted.dtype)).diagonal()
+    iou_B = elementwise_iou(predicted, boxes_xyxy_B4.cpu().to(predicted.dtype))
     is_annotated_B = (boxes_xyxy_B4[:, 2] > boxes_xyxy_B4[:, 0]).cpu()
     return torch.where(is_annotated_B, torch.where(nothing_B, 0.0, iou_B), torch.nan)

@@ -26,7 +26,7 @@ WEIGHTS_FILE = "weights.safetensors"
 ON_DEMAND = (WEIGHTS_FILE,)
 TRIALS = "trials"
 SECOND_NS = 1_000_000_000
-SINGLE = ("sweep.json", "manifest.parquet", "manifest_added.parquet", "looks.json", "feature_costs.json")
+SINGLE = ("sweep.json", "manifest.parquet", "manifest_added.parquet", "looks.json", "side_costs.json")
 FOLDERS = ("latency", "memory", "splits")
 # Claims of drivers and checkpoints of running trials (both hidden), and marks of what was sent to W&B: read in the store itself.
 NEVER_COPIED = (".", "wandb/")

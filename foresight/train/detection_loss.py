@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from foresight.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from foresight.config import DetectorConfig
@@ -85,6 +84,9 @@ def compute_losses(
     Cross-entropy is the mean with `no_object_weight` on the other queries; focal loss a sum, divided as the boxes are. With
     `rest_is_padding` a query without an object has no part in anything.
     """
+    # Here and not above: torchvision's import takes as long as torch's, and a plan that counts models needs none of it.
+    from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
+
     matched_LBQ = assignment_LBQ >= 0
     object_LBQ = assignment_LBQ.clamp(min=0)
     images_B1 = torch.arange(len(objects), device=object_LBQ.device)[:, None]

@@ -7,9 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torchvision.ops import generalized_box_iou
 
 from foresight.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from foresight.config import DetectorConfig
@@ -25,6 +23,9 @@ def match_objects(
 
     Raises DivergedError when a prediction is no longer a number.
     """
+    # Here and not above: the import takes half a second, and a plan that counts models needs none of it.
+    from scipy.optimize import linear_sum_assignment
+
     cost_LBQT = compute_costs(probs_LBQC, boxes_cxcywh_LBQ4, objects, config).cpu().numpy()
     if not np.isfinite(cost_LBQT).all():
         raise DivergedError("the detector's predictions are no longer numbers, so they cannot be matched to objects")
@@ -44,6 +45,8 @@ def compute_costs(
 
     Every query of every image is compared with the objects of all images, in order, padding left out.
     """
+    from torchvision.ops import generalized_box_iou  # here for the same reason
+
     classes_T = objects.classes_NK[objects.is_object]
     boxes_xyxy_T4 = objects.boxes_xyxy_NK4[objects.is_object]
     boxes_P4 = boxes_cxcywh_LBQ4.flatten(0, 2)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from foresight.errors import RequestError
-from foresight.feature_costs import read_feature_time
 from foresight.price import SECONDS_PER_HOUR, Money, Price, read_money, read_price
 from foresight.runlog import RunLog
+from foresight.side_costs import read_side_costs, sum_held
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ def count_gpu_s(logs: Iterable[RunLog]) -> float:
 
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
     later one has replaced count as much as a trial of their arm did; one that was taken over from another study counts there.
-    What these studies' commands took to compute features counts as well; the sensitivity check, measuring latency
-    and an arm's need of memory, and `sweeps/warm_cache.py`, which works for no study of its own, are in no run log.
+    What these studies' commands took besides trials counts as well: features, the sensitivity check, measuring latency and an
+    arm's need of memory. `sweeps/warm_cache.py`, which works for no study of its own, is in no run log.
     """
-    return sum(_count(log.trials()) + _count_features(log) for log in logs)
+    return sum(_count(log.trials()) + _count_besides(log) for log in logs)
 
 
-def _count_features(log: RunLog) -> float:
-    taken = read_feature_time(log.root)
-    return taken.gpu_s + taken.cpu_s
+def _count_besides(log: RunLog) -> float:
+    held = sum_held(read_side_costs(log).values())
+    return held.gpu_s + held.cpu_s
 
 
 def recorded_seconds(trials: pd.DataFrame) -> pd.Series:

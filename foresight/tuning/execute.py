@@ -11,10 +11,10 @@ from rich.console import Console
 from foresight.claim import Claim
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError, find_disk_error, find_ended
-from foresight.feature_costs import FeatureCosts
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.runlog import RunLog
+from foresight.side_costs import SideCosts
 from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
@@ -51,7 +51,7 @@ class Runner:
     def check_sensitivity(self, arms: list[Arm]) -> dict[str, float]:
         """Arm name to the change of the model's output against the baseline. Raises InertFactorError."""
         self.console.print(f"checking that each of {len(arms) - 1} arms changes the model's output ...")
-        return self._result(self._task(tasks.run_sensitivity, arms, self.placement))
+        return self._result(self._task(tasks.run_sensitivity, arms, self.placement), "sensitivity")
 
     def pretrain_decoders(self, trials: Sequence[Trial]) -> None:
         """Pretrains the toy decoder if it is missing, before anything of the trials: their models cannot be built without."""
@@ -60,13 +60,13 @@ class Runner:
         discard_corrupt(configs, store)
         if any(request.kind == "ltx" for stage in missing_requests(configs, store) for request in stage):
             self.console.print("pretraining the toy LTX-Video, once on this machine: about a minute ...")
-            fill_cache(self.ray, configs, self.placement, self.console, ("ltx",), FeatureCosts(self.log))
+            fill_cache(self.ray, configs, self.placement, self.console, ("ltx",), SideCosts(self.log))
 
     def compute_features(self, trials: Sequence[Trial]) -> None:
         """Computes the store entries that are missing, as many shards at once as there are slots."""
         configs = [trial.config for trial in trials]
         discard_corrupt(configs, self.placement.store())
-        fill_cache(self.ray, configs, self.placement, self.console, costs=FeatureCosts(self.log))
+        fill_cache(self.ray, configs, self.placement, self.console, costs=SideCosts(self.log))
 
     def plan_packing(self, arms: Sequence[Arm]) -> Packing:
         """Which shares of GPUs trials get. Measures those of the arms whose need of memory is not on record."""
@@ -79,7 +79,7 @@ class Runner:
         # Where all are known the GPU alone is looked at: it may be another than they were measured on.
         configs: list[TrialConfig | None] = [arm.config for arm in unknown] or [None]
         started = [probe.remote(config, self.placement) for config in configs]
-        probed = [self._result(reference) for reference in started]
+        probed = [self._result(reference, "memory") for reference in started]
         overhead_mb = max(p.reading.overhead_mb for p in probed)
         packing = load_packing(self.log, min(p.reading.total_mb for p in probed), overhead_mb)
         assert packing is not None
@@ -199,11 +199,16 @@ class Runner:
         """Writes a latency row for each arm, measured one at a time on a machine that runs nothing else of ours."""
         if arms:
             self.console.print(f"measuring the latency of {len(arms)} arms, one at a time ...")
-            self._result(self._task(tasks.run_latency, arms, self.placement, self.log))
+            self._result(self._task(tasks.run_latency, arms, self.placement, self.log), "latency")
             self.log.refresh()
 
-    def _result(self, task: Any) -> Any:
-        return result_in_place(self.ray, task, self.placement, self.console)
+    def _result(self, task: Any, work: str) -> Any:
+        """What a `timed` task has found; its time is added to the study's account."""
+        taken = result_in_place(self.ray, task, self.placement, self.console)
+        costs = SideCosts(self.log)
+        costs.add(work, taken.seconds, self.placement.gpus)
+        costs.write()
+        return taken.result
 
     def _task(self, function: Any, *arguments: Any) -> Any:
         # A failed task is our own error: retrying it would only hide it.

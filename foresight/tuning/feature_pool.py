@@ -15,11 +15,11 @@ from rich.progress import TaskID
 
 from foresight.config import TrialConfig
 from foresight.errors import RunEndedError
-from foresight.feature_costs import FeatureCosts
 from foresight.features.keys import KINDS
 from foresight.features.requests import Request, missing_requests, needed_entries
 from foresight.features.shards import is_finished, request_shards, tidy_shards
 from foresight.features.store import ArrayStore
+from foresight.side_costs import SideCosts
 from foresight.tuning.extractor import Extractor
 from foresight.tuning.feature_progress import FeatureProgress
 from foresight.tuning.progress import clock
@@ -36,7 +36,7 @@ def fill_cache(
     placement: Placement,
     console: Console,
     kinds: Collection[str] = KINDS,
-    costs: FeatureCosts | None = None,
+    costs: SideCosts | None = None,
 ) -> None:
     """Computes every entry that these trials read and the cache lacks, `placement.processes` at once.
 
@@ -111,7 +111,7 @@ class Work:
 class FeaturePool:
     """Deals the steps of requests to processes, which it starts when there is work for them."""
 
-    def __init__(self, ray: Any, placement: Placement, console: Console, costs: FeatureCosts | None = None):
+    def __init__(self, ray: Any, placement: Placement, console: Console, costs: SideCosts | None = None):
         self.ray, self.placement, self.console, self.costs = ray, placement, console, costs
         self.starting: dict[
             Any, Any
@@ -148,7 +148,8 @@ class FeaturePool:
         """Adds the time since the last count: each process holds its GPU, on CPUs its slot, whether it has work or not."""
         now = time.monotonic()
         if self.costs is not None:
-            self.costs.add((len(self.idle) + len(self.working)) * (now - self.counted_at), self.placement.gpus)
+            process_s = (len(self.idle) + len(self.working)) * (now - self.counted_at)
+            self.costs.add("features", process_s, self.placement.gpus)
         self.counted_at = now
 
     def close(self) -> None:

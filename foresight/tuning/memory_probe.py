@@ -14,6 +14,7 @@ from foresight.tuning.context import worker_context
 from foresight.tuning.out_of_memory import is_out_of_memory
 from foresight.tuning.record import describe
 from foresight.tuning.sweep import Placement
+from foresight.tuning.timed import timed
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Probed:
     failed: str = ""
 
 
+@timed
 def run_memory_probe(config: TrialConfig | None, placement: Placement) -> Probed:
     """Runs in a process of its own. None: the GPU, and what a process takes of it before it trains anything."""
     context = worker_context(placement)

@@ -15,12 +15,12 @@ from foresight.config import DATA_WITHOUT_MASKS, PLAIN_GROUND_DATA, TOY_LTX, Tri
 from foresight.encoders.checkpoints import RANDOM, check_checkpoint, check_ltx_checkpoint
 from foresight.encoders.shapes import checkpoint_name, feature_shapes
 from foresight.errors import RequestError, describe_damage
-from foresight.feature_costs import read_feature_time
 from foresight.features.size import missing_bytes
 from foresight.metrics import METRICS_OF_MASKS, METRICS_OF_PLAIN_GROUND
 from foresight.metrics.lpips_trunk import find_trunk
 from foresight.run_folder import bring_weights
 from foresight.runlog import RunLog
+from foresight.side_costs import read_side_costs
 from foresight.space import Trial
 from foresight.storage.lease import hold
 from foresight.storage.place import Place
@@ -39,7 +39,7 @@ def check_readable(log: RunLog) -> None:
         check_sweep(log.read_sweep())
         if (log.root / "manifest.parquet").exists():
             check_manifest(log.read_manifest().columns)
-        log.trials(), log.read_latency(), log.read_looks(), read_feature_time(log.root)
+        log.trials(), log.read_latency(), log.read_looks(), read_side_costs(log)
     except RequestError:
         raise
     except (pa.ArrowException, ValueError, OSError) as error:

@@ -10,8 +10,10 @@ from foresight.runlog import RunLog
 from foresight.space import Arm
 from foresight.tuning.context import worker_context
 from foresight.tuning.sweep import Placement
+from foresight.tuning.timed import timed
 
 
+@timed
 def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
     """Arm name to the largest change of an output against the baseline. Raises InertFactorError."""
     import torch
@@ -30,6 +32,7 @@ def run_sensitivity(arms: list[Arm], placement: Placement) -> dict[str, float]:
     return check_sensitivity(probes, store, worker_context(placement))
 
 
+@timed
 def run_latency(arms: list[Arm], placement: Placement, log: RunLog) -> int:
     """Measures arms one after the other, with nothing else running, and writes a row for each. Returns their number.
 

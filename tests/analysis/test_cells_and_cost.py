@@ -11,15 +11,15 @@ from typer.testing import CliRunner
 import analysis
 from analysis.__main__ import app
 from analysis.cells import MOST_WITH_TRIALS, build_cells, interval_of
-from analysis.cost import COST_COLUMNS, FEATURES, build_cost, describe_cost
+from analysis.cost import COST_COLUMNS, build_cost, describe_cost
 from analysis.figure_marks import arm_values, describe_point
 from analysis.figure_style import INK, draw, mark, new_figure
 from analysis.inline_svg import inline_svg
 from analysis.sections import SECTIONS
 from foresight.errors import RequestError
-from foresight.feature_costs import FeatureCosts
 from foresight.price import Price, compute_money, read_price
 from foresight.runlog import RunLog
+from foresight.side_costs import SideCosts
 
 FRAME = pd.DataFrame(
     {
@@ -114,19 +114,23 @@ def test_cost_counts_every_recorded_trial_and_prices_gpu_hours(write_study):
     assert "36.00 GPU-hours: 72.00 EUR at the stated 2.00 EUR per GPU-hour." in sentences
 
 
-def test_features_that_the_study_computed_on_gpus_cost_as_well(write_study):
+def test_what_held_gpus_besides_trials_costs_as_well(write_study):
     path = write_study(change_row=lambda trial, row: row | {"cost/gpu_s": 36.0})
-    costs = FeatureCosts(RunLog(path))
-    costs.add(1800.0, gpus=2.0)
+    costs = SideCosts(RunLog(path))
+    costs.add("features", 1350.0, gpus=2.0)
+    costs.add("latency", 900.0, gpus=1.0)
     costs.write()
     data = analysis.load(path).data
     cost = build_cost(data, Price(2.0, "EUR"))
-    features = cost.set_index("arm").loc[FEATURES]
-    assert (features["n_trials"], features["gpu_hours"], features["money"]) == (0, 1.0, 2.0)
+    besides = cost.set_index("arm").iloc[-2:][["n_trials", "gpu_hours", "money"]]
+    assert besides.loc["computing features"].tolist() == [0, 0.75, 1.5]
+    assert besides.loc["measuring latency"].tolist() == [0, 0.25, 0.5]
     n = len(data.trials)
-    said = f"They, and computing features for 1.00 of them, held GPUs for {1 + n / 100:.2f} GPU-hours: {2 + n / 50:.2f} EUR"
+    hours, euros = 1 + n / 100, 2 + n / 50
+    besides = "They, and for 1.00 of them computing features and measuring latency,"
+    said = f"{besides} held GPUs for {hours:.2f} GPU-hours: {euros:.2f} EUR"
     assert said in describe_cost(cost)[-1]
-    costs.add(500.0, gpus=0.0)  # without a GPU: no GPU-hour
+    costs.add("features", 500.0, gpus=0.0)  # without a GPU: no GPU-hour
     costs.write()
     assert build_cost(data, Price(2.0, "EUR")).equals(cost)
 

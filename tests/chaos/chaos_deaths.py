@@ -71,6 +71,17 @@ def kill_raylet(scene: Scene) -> str | None:
     return "raylet killed, and another node started"
 
 
+def lose_node(scene: Scene) -> str | None:
+    """A node is lost and none comes in its place; the last one of a round is lost only once another has come."""
+    assert isinstance(scene.machine, Cluster)
+    if len(scene.machine.nodes) < 2:
+        scene.machine.start_node()
+    raylet = scene.rng.choice(scene.machine.nodes)
+    scene.machine.nodes.remove(raylet)
+    raylet.kill()
+    return "raylet killed, and no other node comes"
+
+
 def restart_head(scene: Scene) -> str | None:
     """The job is submitted again at once, while the driver of the lost head may still live."""
     machine, first = scene.machine, scene.command

@@ -13,6 +13,7 @@ from chaos_deaths import (
     kill_raylet,
     kill_train_worker,
     kill_trial,
+    lose_node,
     restart_head,
 )
 from chaos_scene import Scene
@@ -55,6 +56,7 @@ FAULTS = (
     Fault("process over Train workers", kill_over_workers, TRIALS, flags=SHARED, goes_on=True),
     Fault("driver over Train workers", kill_driver, TRIALS, flags=SHARED, codes=KILLED),
     Fault("raylet of a node", kill_raylet, ("features", "trials", "latency"), machine="cluster", goes_on=True),
+    Fault("node lost for good", lose_node, WORKING, machine="cluster", goes_on=True),
     Fault("raylet under Train workers", kill_raylet, TRIALS, machine="cluster", flags=SHARED, goes_on=True),
     Fault("head under a job", restart_head, WORKING, machine="job", codes=(-9, 1, 2, 0)),
     Fault("driver of a job", kill_driver, ANY, machine="job", codes=KILLED_IN_A_SHELL),

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from foresight import feature_costs
+from foresight import side_costs
 from foresight.errors import RequestError
-from foresight.feature_costs import FeatureCosts
 from foresight.price import Money, Price
 from foresight.runlog import RunLog
+from foresight.side_costs import Held, SideCosts, read_side_costs
 from foresight.tuning.budget import NO_LIMIT, Budget, choose_budget, count_gpu_s, held_seconds, recorded_seconds
 
 
@@ -57,31 +57,35 @@ def test_what_is_spent_is_whole_trials_with_every_gpu_that_they_held(tmp_path):
     assert count_gpu_s([log, log]) == 90
 
 
-def test_features_that_its_commands_computed_are_spent_as_well(tmp_path):
+def test_what_its_commands_did_besides_trials_is_spent_as_well(tmp_path):
     log = RunLog(tmp_path)
     write(log, "gpu", **cost(10, 8, 8))
-    costs = FeatureCosts(log)
-    costs.add(30.0, gpus=2.0)
-    costs.add(7.0, gpus=0.0)  # a process on a CPU: its slot
+    costs = SideCosts(log)
+    costs.add("features", 30.0, gpus=2.0)
+    costs.add("latency", 7.0, gpus=0.0)  # a process on a CPU: its slot
     costs.write()
     assert count_gpu_s([log]) == 10 + 60 + 7
-    again = FeatureCosts(log)  # the next command
-    again.add(1.0, gpus=1.0)
+    again = SideCosts(log)  # the next command
+    again.add("features", 1.0, gpus=1.0)
     again.write()
     assert count_gpu_s([log]) == 10 + 61 + 7
-    (tmp_path / "feature_costs.json").write_text('{"gpu_s": "many"}')
-    with pytest.raises(RequestError, match="holds no gpu_s and cpu_s; restore it, or delete it"):
-        count_gpu_s([log])
+    assert read_side_costs(log) == {"features": Held(gpu_s=61.0), "latency": Held(cpu_s=7.0)}
+    for damaged in ('{"features": {"gpu_s": "many"}}', '{"gpu_s": 1.0}', '{"coffee": {"gpu_s": 1.0}}', "[]", "{"):
+        (tmp_path / "side_costs.json").write_text(damaged)
+        with pytest.raises(
+            RequestError, match=r"does not hold gpu_s and cpu_s of features, sensitivity.*; restore it, or"
+        ):
+            count_gpu_s([log])
 
 
 def test_an_account_is_written_before_its_command_ends(tmp_path, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(feature_costs.time, "monotonic", lambda: now[0])
-    costs = FeatureCosts(RunLog(tmp_path))
+    monkeypatch.setattr(side_costs.time, "monotonic", lambda: now[0])
+    costs = SideCosts(RunLog(tmp_path))
     for _ in range(11):
         now[0] += 1.0
-        costs.add(1.0, gpus=1.0)
-    assert feature_costs.read_feature_time(tmp_path).gpu_s == 10.0
+        costs.add("features", 1.0, gpus=1.0)
+    assert read_side_costs(RunLog(tmp_path)) == {"features": Held(gpu_s=10.0)}
 
 
 def test_failures_and_earlier_attempts_are_paid_for(tmp_path):

@@ -14,7 +14,6 @@ from rich.console import Console
 from foresight.config import DataConfig, DecoderConfig, FusionConfig, TrialConfig
 from foresight.data import resolve_data
 from foresight.errors import RequestError, RunEndedError
-from foresight.feature_costs import FeatureCosts, read_feature_time
 from foresight.features import extract
 from foresight.features.extract import compute, load_encoder
 from foresight.features.keys import ltx_entry
@@ -22,6 +21,7 @@ from foresight.features.requests import Request, missing_requests, needed_entrie
 from foresight.features.shards import parts_of, request_shards
 from foresight.features.store import ArrayStore
 from foresight.runlog import RunLog
+from foresight.side_costs import SideCosts, read_side_costs
 from foresight.tuning import feature_pool, feature_progress
 from foresight.tuning.feature_pool import fill_cache
 from foresight.tuning.sweep import Placement
@@ -67,13 +67,13 @@ def test_the_time_that_processes_are_held_is_the_studys(tmp_path, console, monke
     monkeypatch.setattr(feature_pool.time, "monotonic", lambda: float(next(clock)))
     log = RunLog(tmp_path / "runs" / "s")
     place = dataclasses.replace(placement(tmp_path), gpus=gpus, accelerator=SimpleNamespace(device="cpu"))
-    fill_cache(PlayedRay(), ARMS, place, console, costs=FeatureCosts(log))
-    spent = dataclasses.asdict(read_feature_time(log.root))
+    fill_cache(PlayedRay(), ARMS, place, console, costs=SideCosts(log))
+    spent = dataclasses.asdict(read_side_costs(log)["features"])
     assert spent.pop(field) > 10
     assert list(spent.values()) == [0.0]
-    before = (log.root / "feature_costs.json").read_bytes()
-    fill_cache(PlayedRay(), ARMS, place, console, costs=FeatureCosts(log))  # all of it is there
-    assert (log.root / "feature_costs.json").read_bytes() == before
+    before = (log.root / "side_costs.json").read_bytes()
+    fill_cache(PlayedRay(), ARMS, place, console, costs=SideCosts(log))  # all of it is there
+    assert (log.root / "side_costs.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("slots", [1, 2, 5])
@@ -101,13 +101,13 @@ def test_fewer_places_than_counted_compute_all_of_it(tmp_path, console, expected
 def test_no_place_at_all_is_said_and_ends_the_command(tmp_path, console, monkeypatch):
     now = iter(range(0, 1_000_000, 30))  # every look at the clock is half a minute later
     monkeypatch.setattr(feature_pool.time, "monotonic", lambda: float(next(now)))
-    ray, costs = PlayedRay(places=0), FeatureCosts(RunLog(tmp_path / "runs" / "s"))
+    ray, costs = PlayedRay(places=0), SideCosts(RunLog(tmp_path / "runs" / "s"))
     with pytest.raises(
         RunEndedError, match=r"no process that computes features has got a place for 3.*: each takes 1 CPU; what"
     ):
         fill_cache(ray, ARMS, placement(tmp_path), Console(file=console.file, width=300), costs=costs)
     assert console.file.getvalue().count("this command ends after 30:00") == 1
-    assert costs.time.cpu_s == 0.0  # nobody has held anything
+    assert not (tmp_path / "runs" / "s" / "side_costs.json").exists()  # nobody has held anything
     assert sorted(map(id, ray.killed)) == sorted(map(id, ray.processes))
 
 

@@ -13,12 +13,14 @@ from rich.console import Console
 from foresight.claim import Claim
 from foresight.config import TrialConfig
 from foresight.runlog import RunLog
+from foresight.side_costs import Held, read_side_costs
 from foresight.train.task import Context
 from foresight.tuning import memory_probe
 from foresight.tuning.accelerator import MemoryReading
 from foresight.tuning.execute import Runner
 from foresight.tuning.memory_probe import Probed, run_memory_probe
 from foresight.tuning.sweep import Placement
+from foresight.tuning.timed import Timed
 from search_spaces import p2_end_to_end
 
 BASELINE, LAYERS, QUERIES = small_study.space("tiny").arms()
@@ -46,7 +48,7 @@ def ran(monkeypatch) -> list[TrialConfig]:
 
 
 def test_a_probe_is_the_trial_with_one_epoch(placement, ran):
-    assert run_memory_probe(BASELINE.config, placement) == Probed(MemoryReading(PEAK_MB, OVERHEAD_MB, GPU_MB))
+    assert run_memory_probe(BASELINE.config, placement).result == Probed(MemoryReading(PEAK_MB, OVERHEAD_MB, GPU_MB))
     (config,) = ran
     assert config == BASELINE.config.with_fields({"train.epochs": 1})
 
@@ -61,7 +63,7 @@ def test_a_probe_starts_from_the_trained_bridge_as_its_trial_does(placement, ran
 
 
 def test_without_an_arm_the_gpu_alone_is_read(placement, ran):
-    assert run_memory_probe(None, placement).reading.total_mb == GPU_MB
+    assert run_memory_probe(None, placement).result.reading.total_mb == GPU_MB
     assert ran == []
 
 
@@ -70,7 +72,7 @@ def test_an_arm_for_which_a_gpu_is_too_small_needs_all_of_it(placement, ran, mon
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("foresight.train.trial.run_trial", run_trial)
-    assert run_memory_probe(BASELINE.config, placement) == Probed(MemoryReading(GPU_MB, OVERHEAD_MB, GPU_MB))
+    assert run_memory_probe(BASELINE.config, placement).result == Probed(MemoryReading(GPU_MB, OVERHEAD_MB, GPU_MB))
 
 
 def test_an_arm_that_fails_is_said_to(placement, ran, monkeypatch):
@@ -78,7 +80,7 @@ def test_an_arm_that_fails_is_said_to(placement, ran, monkeypatch):
         raise ValueError("a bad arm")
 
     monkeypatch.setattr("foresight.train.trial.run_trial", run_trial)
-    assert run_memory_probe(BASELINE.config, placement).failed.startswith("ValueError: a bad arm")
+    assert run_memory_probe(BASELINE.config, placement).result.failed.startswith("ValueError: a bad arm")
 
 
 # --- all arms of a study ---------------------------------------------------------------------------------------------
@@ -96,7 +98,8 @@ def plan(monkeypatch, placement):
                 probed.append(next((a.name for a in small_study.space("tiny").arms() if a.config == config), None))
                 name = probed[-1]
                 reading = MemoryReading(peaks.get(name, 0.0), OVERHEAD_MB + 10 * (name is not None), GPU_MB)
-                return lambda: Probed(reading, "ValueError: no" if name == failed else "")
+                probed_now = Probed(reading, "ValueError: no" if name == failed else "")
+                return lambda: Timed(probed_now, PROBE_S)
 
         ray, console = PlayedRay(), Console(file=io.StringIO(), width=200)
         monkeypatch.setattr(ray, "remote", lambda **options: lambda function: Probe())
@@ -108,6 +111,7 @@ def plan(monkeypatch, placement):
     return run
 
 
+PROBE_S = 12.0
 PEAKS = {BASELINE.name: 90.0, LAYERS.name: 200.0, QUERIES.name: 500.0}
 
 
@@ -115,9 +119,10 @@ def parts(packing) -> list[int]:
     return [packing.share_of(arm.config).parts for arm in (BASELINE, LAYERS, QUERIES)]
 
 
-def test_each_arm_is_measured_once_and_never_again(plan):
+def test_each_arm_is_measured_once_and_never_again(plan, placement):
     packing, probed, said = plan(PEAKS)
     assert probed == [*PEAKS]  # each alone on the GPU
+    assert read_side_costs(RunLog(placement.runs / "small_study")) == {"memory": Held(gpu_s=3 * PROBE_S)}
     assert "measuring what 3 arms need" in said
     # The overhead is the largest that was seen, 20: 1.2 x 110 = 132, 1.2 x 220 = 264, 1.2 x 520 = 624 of 1000.
     assert parts(packing) == [7, 3, 1]

@@ -13,6 +13,8 @@ import pytest
 import small_study
 from driver import Ended, Study
 
+from foresight.side_costs import read_side_costs
+
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(3000)]
 
 TRIALS = small_study.SWEEP.space("tiny").trials(2)
@@ -135,6 +137,12 @@ def test_the_declaration_was_written_before_the_first_trial(story):
     assert all(change > 0 for change in sweep["sensitivity"].values())
     manifest = story.study.log.read_manifest()
     assert manifest["key"].tolist() == [trial.key for trial in TRIALS]
+
+
+def test_what_it_took_besides_trials_is_on_its_account(story):
+    spent = read_side_costs(story.study.log)
+    assert set(spent) == {"features", "sensitivity", "latency"}
+    assert all(held.gpu_s == 0 and 0 < held.cpu_s < 2 * story.first.wall_s for held in spent.values())
 
 
 def test_every_arm_has_its_latency(story):

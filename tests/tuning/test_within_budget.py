@@ -10,9 +10,9 @@ from driver import Study
 from pretended import Pretended
 from typer.testing import CliRunner, Result
 
-from foresight.feature_costs import FeatureCosts
 from foresight.price import Money, Price
 from foresight.runlog import RunLog
+from foresight.side_costs import SideCosts
 from foresight.space import Trial
 from foresight.tuning import within_budget
 from foresight.tuning.budget import Budget
@@ -193,19 +193,19 @@ def test_what_features_take_is_needed_once_and_spent(trials, command, tmp_path, 
     monkeypatch.setattr("foresight.tuning.estimate.missing_flops", lambda configs, store: 36.0)  # 0.01 hours, once
     assert "2 of the 4 blocks" in command(*plan).output
     assert "1 of the 4 blocks" in command("--plan", "--budget-gpu-hours", "0.099").output
-    costs = FeatureCosts(RunLog(tmp_path / "runs" / "small_study"))
-    costs.add(36.0, gpus=0.0)
+    costs = SideCosts(RunLog(tmp_path / "runs" / "small_study"))
+    costs.add("features", 36.0, gpus=0.0)
     costs.write()
     assert "has spent 0.04 slot-hours; 1 of the 4 blocks" in command(*plan).output
 
 
-def test_a_damaged_account_of_features_is_refused_before_anything_starts(trials, command, tmp_path):
+def test_a_damaged_account_is_refused_before_anything_starts(trials, command, tmp_path):
     command("--limit", "3")
-    (tmp_path / "runs" / "small_study" / "feature_costs.json").write_text('{"gpu_s": -1}')
+    (tmp_path / "runs" / "small_study" / "side_costs.json").write_text('{"latency": {"gpu_s": -1}}')
     for flags in (("--limit", "6"), ("--plan", "--budget-hours", "1")):
         refused = command(*flags)
         assert refused.exit_code == 2
-        assert "feature_costs.json holds no gpu_s and cpu_s" in refused.stderr
+        assert "side_costs.json does not hold gpu_s and cpu_s" in refused.stderr
     assert sizes(trials) == [3]
 
 
