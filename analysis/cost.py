@@ -64,11 +64,8 @@ def describe_cost(cost: pd.DataFrame) -> list[str]:
     if math.isnan(hours) or hours == 0:
         return [*sentences, "No GPU was used." if hours == 0 else "GPU time was not recorded."]
     besides = cost[cost["arm"].isin(WORKS.values())]
-    and_besides = (
-        f", and for {number(besides['gpu_hours'].sum(), 2)} of them {', '.join(besides['arm'])},"
-        if len(besides)
-        else ""
-    )
+    hours_besides = number(besides["gpu_hours"].sum(), 2)
+    and_besides = f", and for {hours_besides} of them {' and '.join(besides['arm'])}," if len(besides) else ""
     took = f"They{and_besides} held GPUs for {number(hours, 2)} GPU-hours"
     if cost["money"].isna().all():
         return [*sentences, f"{took}. No price was given, so no money is named (--price '2.10 EUR')."]

@@ -16,7 +16,7 @@ from foresight.runlog import PROVENANCES, SCHEMA_VERSION
 
 MESSAGE_CHARACTERS = 300  # of a failed trial's message; the run log has the whole of it
 # What must be the same in all trials of a study, or a difference between arms may be a difference between machines.
-SAME_EVERYWHERE = ("git_commit", "torch", "device", "threads", "lpips_trunk", "metric_ids")
+SAME_EVERYWHERE = ("git_commit", "torch", "device", "threads", "workers", "lpips_trunk", "metric_ids")
 # What a version of the schema brought that rows of an earlier one lack.
 BROUGHT_BY = {
     2: "cost/budget_params, train/*",

@@ -1,5 +1,6 @@
 """One trial, whole: staged features -> model -> training -> test metrics. Yields epoch rows, returns the result."""
 
+import importlib
 import time
 from collections.abc import Generator
 from typing import Any
@@ -31,6 +32,8 @@ TASKS: dict[str, type[Task]] = {
     "end_to_end": EndToEnd,
 }
 MEASUREMENTS: dict[str, type[Measurement]] = {"latency": ComponentLatency}  # these train nothing
+# What losses and metrics import where they need it, as it takes longer than torch, and a plan that counts models needs none.
+OF_LOSSES_AND_METRICS = ("scipy.optimize", "torchvision.ops", "torchmetrics.functional.image", "pycocotools.cocoeval")
 
 
 def build_task(config: TrialConfig, context: Context) -> Task:
@@ -56,6 +59,7 @@ def run_trial(
     if not config.is_trained:
         return MEASUREMENTS[config.task](config, context).run()
     assert data is not None
+    import_libraries()
     started = time.perf_counter()
     on_gpu = torch.device(context.device).type == "cuda"
     if on_gpu:
@@ -119,11 +123,18 @@ def run_trial(
 
 def help_train(config: TrialConfig, data: StagedData, context: Context, saved: SavedTraining, ranks: Ranks) -> None:
     """Takes this process's part in a training whose first process runs `run_trial`. Raises as `train` does."""
+    import_libraries()
     task = build_task(config, context)
     model = task.build(shapes_of(data))
     task.restore(model)
     for _ in train(task, model, data, ranks, saved):
         pass
+
+
+def import_libraries() -> None:
+    """Before a trial's time begins: else the first trial of every process would seem seconds slower than the others."""
+    for name in OF_LOSSES_AND_METRICS:
+        importlib.import_module(name)
 
 
 def shapes_of(data: StagedData) -> FeatureShapes:

@@ -74,8 +74,9 @@ def count_gpu_s(logs: Iterable[RunLog]) -> float:
 
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
     later one has replaced count as much as a trial of their arm did; one that was taken over from another study counts there.
-    What these studies' commands took besides trials counts as well: features, the sensitivity check, measuring latency and an
-    arm's need of memory. `sweeps/warm_cache.py`, which works for no study of its own, is in no run log.
+    What these studies' commands took besides trials counts as well: features, and where they were finished the sensitivity
+    check, measuring latency and an arm's need of memory. `sweeps/warm_cache.py`, which works for no study of its own, and the
+    probe of a plan are in no run log.
     """
     return sum(_count(log.trials()) + _count_besides(log) for log in logs)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from foresight.config import TrialConfig
 from foresight.config.trial import UNTRAINED_TASKS
 from foresight.estimates import CONFIDENCE
 from foresight.features.size import missing_flops
@@ -110,8 +111,7 @@ def estimate_cost(
         if len(todo):
             longest_s = float(todo["work"].max()) * unit_s
     trials_s, longest_s = workers_s.times(1 / placement.workers), longest_s / placement.workers
-    extraction = missing_flops([trial.config for trial in pending], placement.store())
-    extraction_s = around(extraction / ASSUMED_EXTRACTION_FLOPS / placement.workers, ASSUMED_FACTOR)
+    extraction_s = estimate_extraction([trial.config for trial in pending], placement)
     # As many as there are slots run at once, and the end waits for the longest.
     at_once = min(placement.slots, max(1, len(pending)))
     wall_s = max(trials_s.expected / at_once, longest_s)
@@ -128,6 +128,13 @@ def estimate_cost(
         gpus=placement.trial_gpus or (float(placement.workers) if scale == "full" else 0.0),
         basis=basis,
         is_measured=bool(len(done)),
+    )
+
+
+def estimate_extraction(configs: Sequence[TrialConfig], placement: Placement) -> Range:
+    """Slot-seconds that computing the features will take which the cache lacks, at an assumed speed."""
+    return around(
+        missing_flops(configs, placement.store()) / ASSUMED_EXTRACTION_FLOPS / placement.workers, ASSUMED_FACTOR
     )
 
 

@@ -155,11 +155,11 @@ class FeaturePool:
     def close(self) -> None:
         """Ends the processes, and with them what they hold of memory."""
         self._count()
-        if self.costs is not None:
-            self.costs.write()
         for process in [*self.idle, *(process for process, _, _ in self.working.values()), *self.starting.values()]:
             self.ray.kill(process)
         self.idle, self.working, self.starting = [], {}, {}
+        if self.costs is not None:
+            self.costs.write()
 
     def _deal(self, works: list[Work], progress: FeatureProgress) -> None:
         """Gives every process that has come something to do, and asks for more while there are free slots.

@@ -1,6 +1,7 @@
 """`--one KEY`: a single trial in this process, without Ray, so that a breakpoint works."""
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.runlog import RunLog
+from foresight.side_costs import SideCosts
 from foresight.tuning.context import worker_context
 from foresight.tuning.record import Planned, record_trial
 from foresight.tuning.sweep import Placement
@@ -26,10 +28,14 @@ def run_here(planned: Planned, log: RunLog, placement: Placement, console: Conso
     context = worker_context(placement)
     store, device = placement.store(), placement.device
     discard_corrupt([config], store)
+    costs = SideCosts(log)
     for requests in missing_requests([config], store):
         for request in requests:
             console.print(f"computing {request.label} ...")
+            began = time.monotonic()
             compute(request, store, placement.roots, device)
+            costs.add("features", time.monotonic() - began, placement.gpus)
+    costs.write()
     data = stage(config, store, device) if config.is_trained else None
     known = log.statuses().get(key)
     recorded = known in ("complete", "stopped")

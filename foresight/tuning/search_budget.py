@@ -2,9 +2,12 @@
 
 import math
 import time
+from collections.abc import Sequence
 
+from foresight.config import TrialConfig
 from foresight.runlog import RunLog
 from foresight.tuning.budget import Budget, held_seconds, recorded_seconds
+from foresight.tuning.estimate import estimate_extraction
 from foresight.tuning.sweep import Placement
 from foresight.tuning.within_budget import BudgetMeter, Need
 
@@ -17,6 +20,15 @@ class SearchBudget:
         self.log, self.placement, self.seeds, self.raced = log, placement, seeds, raced
         self.n_ended, self.wall_s, self.last = 0, 0.0, time.monotonic()
         self.lack: str | None = None
+
+    def may_compute(self, configs: Sequence[TrialConfig]) -> bool:
+        """Whether what the cache lacks for these should end within, by the low end of an assumed speed."""
+        features_s = estimate_extraction(configs, self.placement).low
+        if not features_s or not self.meter.budget.is_limited:
+            return True
+        need = Need(features_s / self.placement.slots, features_s * (self.placement.trial_gpus or 1.0))
+        self.lack = self.meter.lack(need, self.placement.gpus > 0, what="computing features")
+        return self.lack is None
 
     def begin(self) -> None:
         """The first trials begin: what went before is not their pace."""

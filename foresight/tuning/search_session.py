@@ -90,7 +90,8 @@ class SearchSession:
                 self.log,
                 self.console,
             )
-            if proposals.n_left or self._unmeasured(proposals):
+            goes_on = not proposals.n_left or budget.may_compute(features)
+            if goes_on and (proposals.n_left or self._unmeasured(proposals)):
                 with running_ray(self.placement.cores) as ray:
                     runner = Runner(ray, self.log, self.placement, self.search.claim, self.console)
                     if proposals.n_left:

@@ -70,15 +70,15 @@ class BudgetMeter:
             wall_s, features_s = wall_s - pick(estimate.extraction_s) / estimate.slots, 0.0
         return Need(wall_s * overhead, (pick(estimate.trials_s) + features_s) * (estimate.gpus or 1.0))
 
-    def lack(self, need: Need, on_gpus: bool, before: Need | None = None) -> str | None:
-        """Which limit `need` would break, in words, after `before` has been spent besides."""
-        before = before or Need(0.0, 0.0)
+    def lack(self, need: Need, on_gpus: bool, before: Need | None = None, what: str = "") -> str | None:
+        """Which limit `need` would break, in words, after `before` has been spent besides; `what` needs it, or the next whole."""
+        before, what = before or Need(0.0, 0.0), what or f"the next {self.whole}"
         budget = self.budget
         unit = "GPU-hours" if on_gpus else "slot-hours (there is no GPU: one trial at a time)"
         passed_s = time.monotonic() - self.started + before.wall_s
         if budget.hours is not None and hours_of(passed_s + need.wall_s) > budget.hours:
             return (
-                f"{clock(round(passed_s))} of {clock(round(3600 * budget.hours))} are over and the next {self.whole} should take "
+                f"{clock(round(passed_s))} of {clock(round(3600 * budget.hours))} are over and {what} should take "
                 f"{clock(round(need.wall_s))}; the same command goes on here"
             )
         if budget.gpu_hours is None and budget.money is None:
@@ -86,7 +86,7 @@ class BudgetMeter:
         spent, more = hours_of(count_gpu_s(self.logs) + before.gpu_s), hours_of(need.gpu_s)
         if budget.gpu_hours is not None and spent + more > budget.gpu_hours:
             return (
-                f"{spent:.3g} of {budget.gpu_hours:g} {unit} are spent and the next {self.whole} should take {more:.2g}; "
+                f"{spent:.3g} of {budget.gpu_hours:g} {unit} are spent and {what} should take {more:.2g}; "
                 "the same command with a larger --budget-gpu-hours goes on here"
             )
         if budget.money is not None and budget.price is not None:
@@ -94,7 +94,7 @@ class BudgetMeter:
             if (spent + more) * each > budget.money.amount:
                 return (
                     f"{spent * each:.2f} of {budget.money.amount:.2f} {currency} are spent, at {each:g} {currency} for one of "
-                    f"the {unit}, and the next {self.whole} should take {more * each:.2f}; the same command with a larger "
+                    f"the {unit}, and {what} should take {more * each:.2f}; the same command with a larger "
                     "--budget-money goes on here"
                 )
         return None

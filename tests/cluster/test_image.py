@@ -98,6 +98,7 @@ def test_the_working_directory_holds_what_the_studies_import():
 def test_it_runs_as_nobody_in_particular_and_knows_no_secret():
     assert INSTRUCTIONS[-1] == ("USER", "1000")
     assert "--uid 1000" in "\n".join(arguments("RUN"))
+    assert INSTRUCTIONS[-2] == ("RUN", "useradd --create-home --uid 1000 ray && chown ray /opt/foresight")  # for runs/
     assert arguments("ARG") == ["COMMIT=unknown"]
     assert not re.search(r"token|secret|password|api_key", DOCKERFILE.read_text(), re.IGNORECASE)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import small_study
+from filelock import FileLock
 from tensorboardX.proto.event_pb2 import Event
 from typer.testing import CliRunner, Result
 
@@ -103,6 +104,29 @@ def test_a_failed_trial_without_epochs_is_shown_with_its_config(export, log, tmp
     log.write_trial(Planned(TRIALS[2], "small_study", 1).identity() | {"status": "failed", "error": "it diverged"})
     assert "3 finished trials" in export().stdout
     assert b"failed" in b"".join(event.SerializeToString() for event in events(place(tmp_path, TRIALS[2])))
+
+
+def test_what_others_have_written_is_shown_below_the_folder_and_nowhere_else(export, log, tmp_path):
+    odd = {"sweep": "small_study", "seed": 0, "status": "complete", "attempt": 1, "provenance": "imported"}
+    for number, arm in enumerate((str(tmp_path / "elsewhere"), "../../up", "10M / 100", "..")):
+        times = {"env/ended": "yesterday"} if number else {}
+        log.write_trial({"key": f"k{number}", "arm": arm, **odd, **times}, epochs=[{"epoch": 1, "val/loss": 1.0}])
+    before = {path for path in tmp_path.rglob("*") if tmp_path / "shown" not in path.parents}
+    assert "6 finished trials, 6 of them new" in export().stdout
+    after = {path for path in tmp_path.rglob("*") if tmp_path / "shown" not in path.parents} - {tmp_path / "shown"}
+    assert {path for path in after - before if not path.name.startswith("consolidated")} == set()
+    shown = {path.parent.parent.name for path in (tmp_path / "shown" / "small_study").glob("*/seed-0/k*")}
+    assert len(shown) == 4
+    assert {"up", "10M-100", "arm"} < shown
+
+
+def test_two_do_not_write_at_once(export, tmp_path):
+    (tmp_path / "shown" / "small_study").mkdir(parents=True)
+    with FileLock(tmp_path / "shown" / "small_study" / ".lock"):
+        refused = export()
+    assert refused.exit_code == 2
+    assert "another process writes to" in refused.stderr
+    assert export().exit_code == 0
 
 
 def test_a_folder_that_is_no_study_and_one_that_cannot_be_written_are_refused(export, tmp_path):

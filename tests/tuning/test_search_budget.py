@@ -1,6 +1,7 @@
 """When a search makes no further proposal, by the pace of its trials and by what its run log has spent."""
 
 import pytest
+import small_search
 
 from foresight.price import Money, Price
 from foresight.runlog import RunLog
@@ -79,3 +80,19 @@ def test_money_as_well(log, now):
     assert not budget.may_propose()
     assert "1.00 of 2.50 EUR are spent" in str(budget.lack)
     assert "the next proposal should take 2.00" in str(budget.lack)
+
+
+def test_features_that_a_budget_cannot_pay_for_are_not_begun(log, now, monkeypatch):
+    configs = [small_search.space("tiny").baseline]
+    monkeypatch.setattr("foresight.tuning.estimate.ASSUMED_FACTOR", 1.0)
+    monkeypatch.setattr("foresight.tuning.estimate.ASSUMED_EXTRACTION_FLOPS", 1.0)
+    monkeypatch.setattr("foresight.tuning.estimate.missing_flops", lambda configs, store: 720.0)  # 0.2 hours of a slot
+    assert opened(NO_LIMIT, log).may_compute(configs)
+    assert opened(Budget(gpu_hours=0.21), log).may_compute(configs)
+    for budget in (Budget(gpu_hours=0.19), Budget(hours=0.19)):
+        short = opened(budget, log)
+        assert not short.may_compute(configs)
+        assert "computing features should take" in str(short.lack)
+    monkeypatch.setattr("foresight.tuning.estimate.missing_flops", lambda configs, store: 0.0)
+    write(log, 0)
+    assert opened(Budget(gpu_hours=0.05), log).may_compute(configs)  # all are cached: what was begun may end

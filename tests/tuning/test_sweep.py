@@ -142,7 +142,9 @@ def test_the_declaration_was_written_before_the_first_trial(story):
 def test_what_it_took_besides_trials_is_on_its_account(story):
     spent = read_side_costs(story.study.log)
     assert set(spent) == {"features", "sensitivity", "latency"}
-    assert all(held.gpu_s == 0 and 0 < held.cpu_s < 2 * story.first.wall_s for held in spent.values())
+    assert all(held.gpu_s == 0 and held.cpu_s > 0 for held in spent.values())
+    one_at_a_time_s = spent["sensitivity"].cpu_s + spent["latency"].cpu_s  # features: two processes beside each other
+    assert one_at_a_time_s + spent["features"].cpu_s / 2 < story.terminated.wall_s + story.first.wall_s
 
 
 def test_every_arm_has_its_latency(story):
