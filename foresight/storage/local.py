@@ -66,6 +66,17 @@ class LocalFiles:
         """Removes a file, if it is there."""
         (self.root / name).unlink(missing_ok=True)
 
+    def tidy(self, folder: str) -> None:
+        """Removes what dead processes left half-written in a folder that nobody writes into, and the folder if it is empty."""
+        remove_half_written(self.root / folder)
+        with contextlib.suppress(OSError):
+            (self.root / folder).rmdir()
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders directly in a folder; none where there is no folder."""
+        found = self.root / folder
+        return sorted(path.name for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
+
     def listing(self, folder: str) -> dict[str, Seen]:
         """The files of a folder by name, without those that are being written; none where there is no folder."""
         found = {}
@@ -81,8 +92,7 @@ class LocalFiles:
 def replace_folder(directory: Path, files: Mapping[str, bytes], last: str, mtime_ns: int | None = None) -> None:
     """As `LocalFiles.replace`; `mtime_ns` is what `last` says of when it was written."""
     _make_directory(directory)
-    for left in directory.glob(".*.tmp"):  # by a process that died; only one at a time writes a folder
-        left.unlink(missing_ok=True)
+    remove_half_written(directory)  # only one at a time writes a folder
     temporary: dict[str, Path] = {}
     try:
         for name, content in files.items():
@@ -104,6 +114,12 @@ def replace_folder(directory: Path, files: Mapping[str, bytes], last: str, mtime
     _flush_directory(directory)
     temporary[last].replace(directory / last)
     _flush_directory(directory)
+
+
+def remove_half_written(directory: Path) -> None:
+    """Removes the temporary files of a folder: of processes that died, as nobody writes into it now."""
+    for left in directory.glob(".*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def atomic_write_bytes(path: Path, content: bytes, mtime_ns: int | None = None) -> None:

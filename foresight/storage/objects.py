@@ -144,6 +144,9 @@ class ObjectFiles:
         with contextlib.suppress(FileNotFoundError), _answering():
             self.system.delete_file(self._path(name))
 
+    def tidy(self, folder: str) -> None:
+        """Nothing: an object is there whole or not at all."""
+
     def listing(self, folder: str) -> dict[str, Seen]:
         """The objects directly in a folder by name; none where there is no folder."""
         return {name: seen for name, seen in self.walk(folder, recursive=False).items() if "/" not in name}

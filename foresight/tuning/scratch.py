@@ -121,12 +121,18 @@ class TrialScratch:
     def remove_checkpoint(self) -> None:
         """The trial has its row, or will never be gone on with; all that is left of one without workers."""
         self.files.delete(self._name(CHECKPOINT))
+        self._tidy()
 
     def remove(self) -> None:
         """As `remove_checkpoint`, of a trial on several workers."""
         self.remove_checkpoint()
         for name in (*map(self._name, OF_AN_ATTEMPT), self.waiting):
             self.files.delete(name)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """A process may have died while it wrote gigabytes."""
+        self.files.tidy(f"{FOLDER}/{self.key}")
 
     def _name(self, name: str) -> str:
         return f"{FOLDER}/{self.key}/{name}"
@@ -151,6 +157,13 @@ def waiting_trials(log: RunLog) -> list[Waiting]:
             continue
         found.append(Waiting(name.removesuffix(".json"), **content))
     return sorted(found, key=lambda waiting: waiting.since)
+
+
+def forget_finished(log: RunLog) -> None:
+    """Removes the scratch of trials that have ended well: their processes died between the row and the cleaning up."""
+    ended = {key for key, status in log.statuses().items() if status != "failed"}  # a failed one may go on from there
+    for key in ended.intersection(log.files.shared.folders(FOLDER)):
+        TrialScratch(log, key).remove()
 
 
 @cache

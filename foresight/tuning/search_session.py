@@ -21,6 +21,7 @@ from foresight.tuning.one_trial import run_here
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
 from foresight.tuning.recorded import by_arm, lacking, read_recorded
+from foresight.tuning.scratch import forget_finished
 from foresight.tuning.search import Objective, Search
 from foresight.tuning.search_budget import SearchBudget
 from foresight.tuning.search_declaration import SearchDeclaration
@@ -69,6 +70,7 @@ class SearchSession:
 
         budget = SearchBudget(limits, self.log, self.placement, self.search.seeds, self.search.asha is not None)
         with preflight.only_driver(self.log):
+            forget_finished(self.log)
             warm = WarmStart(self.sources)
             manifest = GrowingManifest(self.log)
             proposals = self._proposals(warm, manifest, retry_failed, budget, most_trials)

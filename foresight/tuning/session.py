@@ -18,6 +18,7 @@ from foresight.tuning.level_notes import level_notes
 from foresight.tuning.one_trial import run_here
 from foresight.tuning.ray_runtime import running_ray
 from foresight.tuning.record import Planned
+from foresight.tuning.scratch import forget_finished
 from foresight.tuning.so_far import SoFar
 from foresight.tuning.sweep import Placement, Sweep, run_order
 
@@ -53,6 +54,7 @@ class Session:
         from foresight.tuning.execute import Runner
 
         with preflight.only_driver(self.log):
+            forget_finished(self.log)
             pending = preflight.pending_trials(wanted, self.log.statuses(), retry_failed)
             unmeasured = self.unmeasured(wanted)
             self.check_machine(pending, unmeasured)

@@ -131,6 +131,9 @@ def faults_at_the_end(log: RunLog, undisturbed: RunLog) -> list[str]:
     claims = sorted(path.name for path in (log.root / ".driver").glob("*"))
     if claims:
         found.append(f"a claim is left by a command that has ended: {', '.join(claims)}")
+    left = sorted(path.name for path in (log.root / ".running").rglob("*") if path.is_file())
+    if left:
+        found.append(f"of trials that have ended there is left: {', '.join(left)}")
     return found
 
 
