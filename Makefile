@@ -55,7 +55,7 @@ test: $(SYNCED)
 	$(PY) -m pytest -m "not ray" --numprocesses 2 --dist loadfile
 	$(PY) -m pytest -m ray
 
-## make chaos       kills, tears and fills at 100 random moments of a tiny study; FAULTS=20 SEED=7 for others (hours)
+## make chaos       kills, tears and fills at 100 random moments of a tiny study; FAULTS=20 SEED=7 for others (an hour)
 chaos: $(SYNCED)
 	$(PY) tests/chaos/chaos.py --faults $(or $(FAULTS),100) $(if $(SEED),--seed $(SEED))
 
