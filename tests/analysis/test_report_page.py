@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
-import pytest
 from odd_logs import LAYERS
 from study_writer import CLAIM, FACTORS, SCALE_NOTE, space
 
@@ -24,8 +23,6 @@ FIGURES = {
     "effects", "tradeoff", "learning_curves", "factor_fusion_strategy", "factor_fusion_layers", "factor_output_queries",
     "factor_vlm_layer", "factor_dinov2_size", "factor_vlm_weight", "per_image", "scaling", "calibration",
 }  # fmt: skip
-
-pytestmark = pytest.mark.timeout(300)  # the first page draws all figures of a study
 
 TABLES = {
     "ablation_table",
