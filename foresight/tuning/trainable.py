@@ -108,14 +108,12 @@ class TrialActor(tune.Trainable):
             return
         scratch = TrialScratch(self.log, planned.key)
         saved = scratch.checkpoint(config, context, n_workers=1, every_s=CHECKPOINT_S)
-        goes_on = False
         try:
             yield from record_trial(self.log, planned, data, context, saved)
-        except OutgrownError:
-            goes_on = True
-            raise
-        finally:  # ended or stopped; a process that is killed, or outgrown, leaves it to the one that takes its place
-            if not goes_on:
+        finally:
+            # Ended or stopped. Without its row it has outgrown its share of the GPU, or this process is told to exit: then
+            # the next attempt goes on from the checkpoint.
+            if has_its_row(self.log, planned):
                 scratch.remove_checkpoint()
 
     def _settle(self, planned: Planned) -> "Context":

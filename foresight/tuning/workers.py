@@ -98,17 +98,20 @@ class SharedRun:
                 break
             self.thread.join(POLL_S)
         if self.is_lost:
-            assert self.error is not None
-            raise RuntimeError(f"the controller of Ray Train was lost: {_last_line(self.error)}") from self.error
+            why = "its process is ending" if self.error is None else _last_line(self.error)
+            raise RuntimeError(f"the controller of Ray Train was lost: {why}") from self.error
         self._record_failure()
 
     @property
     def is_lost(self) -> bool:
-        """Whether the controller of Train was killed, or lost with its machine, before the trial had its row."""
+        """Whether the trial has no row because Train's run did not come to an end of its own.
+
+        Its controller was killed, or lost with its machine; or this process is told to exit, which ends the thread silently.
+        """
         from ray.exceptions import RayActorError
 
         was_killed = isinstance(self.error, RayActorError) and not self.error.actor_init_failed
-        return was_killed and not has_its_row(self.log, self.job.planned)
+        return (self.error is None or was_killed) and not has_its_row(self.log, self.job.planned)
 
     def end(self) -> None:
         """Tells the workers to end, and returns when they have; at once where there are none yet.
@@ -119,7 +122,8 @@ class SharedRun:
             self.scratch.tell_to_end()
         while self.thread.is_alive() and not self.scratch.is_waiting:
             self.thread.join(POLL_S)
-        if not self.thread.is_alive() and not self.is_lost:  # else the next attempt goes on from the checkpoint
+        # Without its row the trial was not stopped, but interrupted: the next attempt goes on from the checkpoint.
+        if not self.thread.is_alive() and has_its_row(self.log, self.job.planned):
             self.scratch.remove()
 
     def _fit(self) -> None:

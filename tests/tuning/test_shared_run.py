@@ -24,7 +24,7 @@ def job(tmp_path: Path) -> SharedJob:
     return SharedJob(planned, placement, RunLog(tmp_path / "runs" / "small_study"))
 
 
-def play(monkeypatch: pytest.MonkeyPatch, job: SharedJob, error: Exception, has_row: bool = False) -> SharedRun:
+def play(monkeypatch: pytest.MonkeyPatch, job: SharedJob, error: BaseException, has_row: bool = False) -> SharedRun:
     """A run whose workers have left a checkpoint when Train ends with an error."""
 
     def fit_workers(job: SharedJob, start_timeout_s: float) -> None:
@@ -56,6 +56,25 @@ def test_a_controller_that_is_lost_after_the_row_changes_nothing(monkeypatch, jo
     run.end()
     assert not has_checkpoint(job)
     assert job.log.read_trial(job.planned.key)["error"] == "ArithmeticError: the loss became nan"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_ctrl_c_leaves_the_checkpoint_also_where_it_reaches_the_thread_of_train_first(monkeypatch, job):
+    """Ray ends a process by SystemExit in whatever waits for it: the thread is then over without an error to tell of."""
+    run = play(monkeypatch, job, SystemExit(1))
+    with pytest.raises(RuntimeError, match="the controller of Ray Train was lost: its process is ending"):
+        list(run.epochs())
+    run.end()
+    assert has_checkpoint(job)
+    assert job.log.statuses() == {}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_ctrl_c_leaves_the_checkpoint_where_the_trials_own_thread_hears_of_it_as_well(monkeypatch, job):
+    run = play(monkeypatch, job, SystemExit(1))
+    run.thread.join()
+    run.end()
+    assert has_checkpoint(job)
 
 
 def test_what_train_itself_cannot_do_is_a_failed_row(monkeypatch, job):
