@@ -1,5 +1,6 @@
 """A trial that two Ray Train workers share, its run log and checkpoint in an object store: killed, gone on, the same numbers."""
 
+import json
 import os
 import signal
 import sys
@@ -29,8 +30,10 @@ class Story:
     on_disk: dict[str, object]
     interrupted: Ended
     kept: set[str]  # what the store had of the running trial then
+    behind: list[dict[str, float]]  # the epochs that it had behind it
     resumed: Ended
     in_store: dict[str, object]
+    epochs: list[dict[str, float]]
     left: list[str]
 
 
@@ -53,12 +56,14 @@ def story(tmp_path_factory: pytest.TempPathFactory, s3) -> Story:
         running.wait_until(lambda: store.exists(f".running/{KEY}/rows.json"), "an epoch", timeout_s=600)
         interrupted = running.interrupt(signal.SIGINT)
         kept = set(store.listing(f".running/{KEY}"))
+        behind = json.loads(store.read(f".running/{KEY}/rows.json"))
         machine.setenv("FORESIGHT_LOCAL", str(folder / "second"))
         resumed = study.run("--runs", url, *FLAGS)
     log = RunLog(folder / "third", log_url)
     log.refresh()
     left = [name for name in store.walk("") if name.startswith(".running/")]
-    return Story(disk.log.read_trial(KEY), interrupted, kept, resumed, log.read_trial(KEY), left)
+    epochs = log.read_epochs(KEY).to_dict("records")
+    return Story(disk.log.read_trial(KEY), interrupted, kept, behind, resumed, log.read_trial(KEY), epochs, left)
 
 
 def test_it_is_interrupted_with_its_checkpoint_in_the_store_and_goes_on(story):
@@ -67,6 +72,12 @@ def test_it_is_interrupted_with_its_checkpoint_in_the_store_and_goes_on(story):
     assert story.resumed.code == 0, story.resumed.err
     assert story.in_store["status"] == "complete"
     assert story.left == []
+
+
+def test_the_epochs_before_the_interrupt_were_not_trained_again(story):
+    """Their times would be others: these are of the first machine, through the checkpoint."""
+    assert 0 < len(story.behind) < len(story.epochs)
+    assert [row["wall_s"] for row in story.epochs[: len(story.behind)]] == [row["wall_s"] for row in story.behind]
 
 
 def test_its_numbers_are_those_of_a_folder(story):
