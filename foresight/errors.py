@@ -33,6 +33,13 @@ def find_disk_error(error: BaseException | None) -> OSError | None:
     return None
 
 
+def find_storage_error(error: BaseException | None) -> StorageError | None:
+    """The object store's failure behind an error, if that is what is behind it."""
+    while error is not None and not isinstance(error, StorageError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def find_ended(error: BaseException | None) -> RunEndedError | None:
     """The RunEndedError behind an error of somebody who has passed it on, if there is one."""
     while error is not None and not isinstance(error, RunEndedError):

@@ -126,12 +126,11 @@ class RunLog:
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file of the study. Raises RunEndedError for a disk that does not take it, or another driver's folder."""
-        files = self._checked()
         try:
-            files.write(name, content)
+            self._checked().write(name, content)
         except OSError as error:
             raise RunEndedError(
-                f"{name} cannot be written to {files} ({error.strerror or error}); what is there is kept, and the same "
+                f"{name} cannot be written to {self.files} ({error.strerror or error}); what is there is kept, and the same "
                 "command goes on once it can be written"
             ) from error
 

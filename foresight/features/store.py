@@ -111,7 +111,7 @@ class ArrayStore:
                 self.shared.fetch(key, temporary, _digest_of(self.shared.meta(key)))
                 self._put(temporary, key)
             except BaseException:
-                shutil.rmtree(temporary)
+                shutil.rmtree(temporary, ignore_errors=True)  # it may have become the entry just before
                 raise
 
     def _put(self, folder: Path, key: str) -> None:
@@ -223,7 +223,7 @@ class ArrayStore:
                 shutil.rmtree(self.root / key, ignore_errors=True)  # a copy of what the store had before
             self._put(temporary, key)
         except BaseException:
-            shutil.rmtree(temporary)
+            shutil.rmtree(temporary, ignore_errors=True)  # it may have become the entry just before
             raise
 
 

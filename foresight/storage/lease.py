@@ -221,8 +221,9 @@ class Keeper:
 
     def _beat(self) -> None:
         while not self.ended.wait(self.beat_s):
-            # A storage that does not answer is no loss: whoever takes the folder over needs it as well.
-            with contextlib.suppress(OSError):
+            # A storage that does not answer is no loss: whoever takes the folder over needs it as well. Nor is a machine that
+            # has no thread or memory for the request at this moment: without a next beat the folder would be taken over.
+            with contextlib.suppress(OSError, RuntimeError, MemoryError):
                 there = self.claim.files.exists(f"{FOLDER}/{self.claim.token}.json")
                 if self.ended.is_set():  # while the storage was asked
                     return

@@ -89,10 +89,15 @@ class Ranks:
 
 @contextlib.contextmanager
 def _together() -> Iterator[None]:
-    """Around a call that all processes make. Gloo raises a plain RuntimeError where a peer is lost, NCCL one of its own kind."""
+    """Around a call that all processes make. Gloo raises a plain RuntimeError where a peer is lost, NCCL one of its own kind.
+
+    Where one is lost Ray Train takes down the group under the others before it ends them, and torch raises what it will.
+    """
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError):  # this process's own
         raise
-    except RuntimeError as error:
+    except Exception as error:
+        if dist.is_initialized() and not isinstance(error, RuntimeError):
+            raise
         raise LostPeerError(f"another worker of the training was lost: {error}") from error

@@ -110,6 +110,7 @@ def run_trial(
         "data/train_hash": set_hash(data.train),
         "data/val_hash": set_hash(data.val),
         "data/test_hash": set_hash(data.test),
+        "env/resumed_s": earlier_s or None,  # of `cost/trial_s`: spent by processes that were lost
         "env/lpips_trunk": context.lpips.trunk,
         "env/metric_ids": " ".join(METRICS[name].id for name in evaluation.metric_names),
     }

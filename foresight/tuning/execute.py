@@ -19,6 +19,7 @@ from foresight.space import Arm, Trial
 from foresight.tuning import tasks
 from foresight.tuning.feature_pool import fill_cache
 from foresight.tuning.in_place import result_in_place
+from foresight.tuning.memory_kills import taken_for_losses
 from foresight.tuning.memory_probe import run_memory_probe
 from foresight.tuning.mirroring import Mirror
 from foresight.tuning.packing import Packing, describe_parts, load_needs, load_packing
@@ -157,6 +158,7 @@ class Runner:
             tempfile.TemporaryDirectory(prefix="foresight-tune-") as scratch,
             progress,
             _ended_in_a_sentence(recorder),
+            taken_for_losses(),
         ):
             tune.Tuner(
                 tune.with_resources(trainable, self._trial_resources(is_shared, packing is not None)),

@@ -23,7 +23,7 @@ from foresight.side_costs import SideCosts
 from foresight.tuning.extractor import Extractor
 from foresight.tuning.feature_progress import FeatureProgress
 from foresight.tuning.progress import clock
-from foresight.tuning.ray_runtime import result_of
+from foresight.tuning.ray_runtime import LostProcessError, result_of
 from foresight.tuning.sweep import PATIENCE_S, Placement
 
 ONE_STEP = ("images", "ltx")  # reading a data set, pretraining the toy decoder: methods of Extractor
@@ -186,13 +186,13 @@ class FeaturePool:
         process = self.starting.pop(reference)
         try:
             result_of(self.ray, reference)
-        except self.ray.exceptions.RayActorError as error:
+        except (self.ray.exceptions.RayActorError, LostProcessError) as error:
             self.ray.kill(process)
             self.n_lost += 1
             if self.n_lost >= MOST_DEATHS:
                 raise RunEndedError(
                     f"{MOST_DEATHS} processes that were to compute features died before they began "
-                    f"({str(error).splitlines()[0]}); what is finished is kept, and the same command goes on here"
+                    f"({_cause_of(error)}); what is finished is kept, and the same command goes on here"
                 ) from error
             return
         self.n_lost = 0
@@ -224,13 +224,13 @@ class FeaturePool:
         process, work, step = self.working.pop(reference)
         try:
             result_of(self.ray, reference)
-        except self.ray.exceptions.RayActorError as error:
+        except (self.ray.exceptions.RayActorError, LostProcessError) as error:
             self.ray.kill(process)  # it may only have been out of reach
             self.deaths[id(step)] += 1
             if self.deaths[id(step)] >= MOST_DEATHS:
                 raise RunEndedError(
                     f"computing {work.request.label} killed {MOST_DEATHS} processes in the same place "
-                    f"({str(error).splitlines()[0]}), most often for want of memory; what is finished is kept, and the "
+                    f"({_cause_of(error)}), most often for want of memory; what is finished is kept, and the "
                     "same command goes on here"
                 ) from error
             work.give_back(step)
@@ -243,3 +243,8 @@ class FeaturePool:
         progress.advance(work.bar, step.n_pictures)
         if work.is_done:
             self.console.print(f"computed {work.request.label}", soft_wrap=True)
+
+
+def _cause_of(error: Exception) -> str:
+    """The first line of what Ray says of a lost process."""
+    return str(error.__cause__ if isinstance(error, LostProcessError) else error).splitlines()[0]

@@ -44,9 +44,9 @@ class InOrder(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The order depends on nothing that came out but this."""
         if self.packing is not None:
-            item = self.live.pop(trial_id)
             if result is not None and OUTGREW in result:
-                self.again.append(self.packing.enlarge(item, result, self.say))
+                self.again.append(self.packing.enlarge(self.live[trial_id], result, self.say))
+            del self.live[trial_id]  # last: Tune calls again after an error in here
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: Tune's snapshot is never read back."""

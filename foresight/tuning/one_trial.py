@@ -1,5 +1,6 @@
 """`--one KEY`: a single trial in this process, without Ray, so that a breakpoint works."""
 
+import bdb
 import tempfile
 import time
 from pathlib import Path
@@ -41,9 +42,12 @@ def run_here(planned: Planned, log: RunLog, placement: Placement, console: Conso
     recorded = known in ("complete", "stopped")
     with tempfile.TemporaryDirectory(prefix="foresight-one-") as scratch:
         own = RunLog(Path(scratch)) if recorded else log
-        for row in record_trial(own, planned, data, context):
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
-            console.print(shown, soft_wrap=True)
+        try:
+            for row in record_trial(own, planned, data, context):
+                shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items())
+                console.print(shown, soft_wrap=True)
+        except bdb.BdbQuit as error:  # `q` at a breakpoint
+            raise KeyboardInterrupt from error
         ended = own.read_trial(key)
     tests = "  ".join(f"{name} {value:.4g}" for name, value in ended.items() if name.startswith("test/"))
     console.print(f"{ended['status']}  {ended['error'] or tests}", soft_wrap=True, markup=False)

@@ -37,6 +37,10 @@ _started: list[Any] = []  # the ray module, once for each time that the outermos
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+class LostProcessError(RunEndedError):
+    """A process was lost that Ray does not start again by itself."""
+
+
 def in_cluster() -> bool:
     """Whether this process was told of a running Ray cluster (inside a Ray job, or RAY_ADDRESS is set)."""
     return os.environ.get("RAY_ADDRESS", "") not in HERE
@@ -120,13 +124,14 @@ def _interrupt(signum: int, frame: object) -> None:
 def result_of(ray: Any, task: Any) -> Any:
     """What a task returns. An error that a sentence can say is raised here without Ray's account of it.
 
-    Raises RunEndedError for a process that was lost with its machine or for want of memory; that of an actor stays Ray's own.
+    Raises LostProcessError for a process that was lost with its machine or for want of memory; else that of an actor stays
+    Ray's own.
     """
     lost = ray.exceptions
     try:
         return ray.get(task)
     except (lost.WorkerCrashedError, lost.NodeDiedError, lost.LocalRayletDiedError, lost.OutOfMemoryError) as error:
-        raise RunEndedError(
+        raise LostProcessError(
             f"a process that worked for this run was lost ({type(error).__name__}), with its machine or for want of memory; "
             "what is finished is kept, and the same command goes on here"
         ) from error

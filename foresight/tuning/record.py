@@ -1,5 +1,6 @@
 """From a planned trial to its row in the run log, wherever it runs: in a Ray worker, or in this process with --one."""
 
+import bdb
 import contextlib
 import dataclasses
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foresight.config import TrialConfig
-from foresight.errors import RunEndedError
+from foresight.errors import RunEndedError, find_disk_error, find_storage_error
 from foresight.redaction import redact
 from foresight.runlog import RunLog, config_columns
 from foresight.space import Trial
@@ -82,9 +83,19 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
 
 
 def write_error(log: RunLog, planned: Planned, error: Exception) -> None:
-    """The failed row of a trial that raised. Raises OutgrownError, and writes none, where a larger share of a GPU may help."""
+    """The failed row of a trial that raised.
+
+    Writes none and raises OutgrownError where a larger share of a GPU may help, RunEndedError for a disk or an object store
+    that took no checkpoint, or gave no features: that is nothing of the trial's.
+    """
     if has_outgrown(planned, error):
         raise OutgrownError from error
+    broken = find_disk_error(error) or find_storage_error(error)
+    if broken is not None:
+        raise RunEndedError(
+            f"trial {planned.key} cannot go on ({broken.strerror or broken}); every finished trial is kept, and the same "
+            "command goes on here"
+        ) from error
     alone = "with a whole GPU: " if planned.share is not None and planned.share.is_whole else ""
     write_failure(log, planned, f"{alone if is_out_of_memory(error) else ''}{describe(error)}")
 
@@ -124,7 +135,7 @@ def record_trial(
 
     A trial that raises ends as a row with status `failed` and the exception's message, and the iteration ends: a bad
     arm must not stop the sweep. An interrupt is no failure; it leaves no row, so the trial runs again on resume. Nor is
-    being told to end, which leaves its row to who told it. `saved` and `ranks` are `run_trial`'s.
+    being told to end, which leaves its row to who told it, nor a debugger that is left. `saved` and `ranks` are `run_trial`'s.
     Raises RunEndedError when the row cannot be written: then the next ones cannot be, either; and without a row OutgrownError,
     for a trial that needs a larger share of a GPU, and LostPeerError, for one that has lost a worker and is tried again.
     """
@@ -142,7 +153,7 @@ def record_trial(
             result.columns["cost/latency_ms"] = measure_latency(planned.trial.config, context)
     except ToldToEndError:
         return None
-    except (OutgrownError, LostPeerError):
+    except (OutgrownError, LostPeerError, bdb.BdbQuit):
         raise
     except Exception as error:
         write_error(log, planned, error)

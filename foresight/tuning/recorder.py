@@ -1,9 +1,10 @@
 """Tune's callback: keeps the display, and writes the rows of trials that were stopped, or whose process died without one."""
 
+import contextlib
 import dataclasses
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from ray import tune
 
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
+from foresight.tuning.memory_kills import WANT_OF_MEMORY
 from foresight.tuning.out_of_memory import OUTGREW
 from foresight.tuning.progress import SweepProgress
 from foresight.tuning.record import Planned, has_its_row, write_failure, write_stopped
+from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.ticket import Ticket
 
 USED_UP = {"CPU": 0.0001}  # what no trial asks for
@@ -55,40 +58,47 @@ class TrialRecorder(tune.Callback):
             self.progress.pause(item.key)
             return
         epochs = self.epochs.pop(item.key, [])
-        if is_stopped(item, trial.last_result):
-            took_s = time.monotonic() - self.started[item.key]
-            gpus = self.gpus if item.share is None else item.share.frac
-            try:
+        with self._ending():
+            if is_stopped(item, trial.last_result):
+                took_s = time.monotonic() - self.started[item.key]
+                gpus = self.gpus if item.share is None else item.share.frac
                 write_stopped(self.log, item, epochs, trial.last_result["environment"], gpus, took_s)
-            except RunEndedError as error:
-                self.ended = error
-                raise
-        self._finish(item)
+            self._finish(item)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial whose process or machine was lost runs again, from its checkpoint, as the next attempt."""
         item: Planned = trial.config["planned"].planned
-        cause = cause_of_death(trial)
-        if isinstance(cause, RunEndedError):
-            self.ended = cause
-            raise cause
-        if not has_its_row(self.log, item):
-            trial.config["planned"] = Ticket(dataclasses.replace(item, attempt=item.attempt + 1))
-            self.progress.say(f"{item.key} lost its process and goes on as attempt {item.attempt + 1}")
+        with self._ending():
+            self._raise_ended(trial)
+            if not has_its_row(self.log, item):
+                trial.config["planned"] = Ticket(dataclasses.replace(item, attempt=item.attempt + 1))
+                why = " for want of memory" if WANT_OF_MEMORY in last_lines(trial) else ""
+                self.progress.say(f"{item.key} lost its process{why} and goes on as attempt {item.attempt + 1}")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         item: Planned = trial.config["planned"].planned
         self.epochs.pop(item.key, None)
-        cause = cause_of_death(trial)
-        try:
-            if isinstance(cause, RunEndedError):
-                raise cause
+        with self._ending():
+            self._raise_ended(trial)
             if not has_its_row(self.log, item):
                 write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
+            TrialScratch(self.log, item.key).stop_waiting()
+            self._finish(item)
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Keeps a RunEndedError of a callback: Tune takes what these raise for a failure of the trial, which it tries again."""
+        try:
+            yield
         except RunEndedError as error:
             self.ended = error
             raise
-        self._finish(item)
+
+    def _raise_ended(self, trial: Any) -> None:
+        """Raises RunEndedError where the trial failed because the run cannot go on, or a callback has said so before."""
+        cause = self.ended or cause_of_death(trial)
+        if isinstance(cause, RunEndedError):
+            raise cause
 
     def _finish(self, item: Planned) -> None:
         self.started.pop(item.key, None)

@@ -91,8 +91,11 @@ class TrialScratch:
         """The trial has its workers; how often it has been given them, this time included."""
         n_starts = int(self._read("starts.json") or 0) + 1
         self._write("starts.json", n_starts)
-        self.files.delete(self.waiting)
+        self.stop_waiting()
         return n_starts
+
+    def stop_waiting(self) -> None:
+        self.files.delete(self.waiting)
 
     def write_rows(self, rows: Iterable[Mapping[str, float]]) -> None:
         self._write("rows.json", list(rows))
@@ -160,7 +163,12 @@ def waiting_trials(log: RunLog) -> list[Waiting]:
 
 
 def forget_finished(log: RunLog) -> None:
-    """Removes the scratch of trials that have ended well: their processes died between the row and the cleaning up."""
+    """Removes the scratch of trials that have ended well: their processes died between the row and the cleaning up.
+
+    For a driver that has just taken the run log: of those that wait for workers none is left, either.
+    """
+    for name in log.files.shared.listing(f"{FOLDER}/waiting"):
+        log.files.shared.delete(f"{FOLDER}/waiting/{name}")
     ended = {key for key, status in log.statuses().items() if status != "failed"}  # a failed one may go on from there
     for key in ended.intersection(log.files.shared.folders(FOLDER)):
         TrialScratch(log, key).remove()

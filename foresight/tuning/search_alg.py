@@ -60,7 +60,12 @@ class ProposalSearcher(Searcher):
         return None if trial is None else self.planned(trial)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        item = self.live.pop(trial_id)
+        # Tune calls again after an error in here, such as a storage that did not answer: until then it lives.
+        item = self.live[trial_id]
+        self._end(item, result, error)
+        del self.live[trial_id]
+
+    def _end(self, item: Planned, result: dict[str, Any] | None, error: bool) -> None:
         if self.packing is not None and result is not None and OUTGREW in result:
             self.again.append(self.packing.enlarge(item, result, self.say))
             return

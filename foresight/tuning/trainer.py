@@ -21,7 +21,7 @@ def fit_workers(job: SharedJob, start_timeout_s: float) -> None:
 
     Train insists on a folder, and gets none of our checkpoints: one of this machine will do, and goes when the run ends.
     """
-    with tempfile.TemporaryDirectory(prefix="foresight-train-") as folder:
+    with tempfile.TemporaryDirectory(prefix="foresight-train-", ignore_cleanup_errors=True) as folder:
         build_trainer(job, start_timeout_s, folder).fit()
 
 

@@ -9,11 +9,10 @@ from foresight.runlog import RunLog
 from foresight.tuning.context import worker_context
 from foresight.tuning.record import (
     Planned,
-    describe,
     environment_columns,
     has_its_row,
     record_trial,
-    write_failure,
+    write_error,
 )
 from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import Placement
@@ -77,7 +76,7 @@ def _stage(job: SharedJob, log: RunLog, planned: Planned, context: "Context", ra
         return stage(planned.trial.config, job.placement.store(), context.device)
     except Exception as error:
         if ranks.is_first:
-            write_failure(log, planned, describe(error))
+            write_error(log, planned, error)
         raise
 
 

@@ -99,19 +99,17 @@ class SharedRun:
             self.thread.join(POLL_S)
         if self.is_lost:
             why = "its process is ending" if self.error is None else _last_line(self.error)
-            raise RuntimeError(f"the controller of Ray Train was lost: {why}") from self.error
+            raise RuntimeError(f"the run of Ray Train was lost: {why}") from self.error
         self._record_failure()
 
     @property
     def is_lost(self) -> bool:
-        """Whether the trial has no row because Train's run did not come to an end of its own.
+        """Whether the trial has no row because of the machines: Tune tries it again, then.
 
-        Its controller was killed, or lost with its machine; or this process is told to exit, which ends the thread silently.
+        Train's controller was killed, or lost with its machine; a worker was lost while they were started, where Train gives
+        up at once; or this process is told to exit, which ends the thread silently.
         """
-        from ray.exceptions import RayActorError
-
-        was_killed = isinstance(self.error, RayActorError) and not self.error.actor_init_failed
-        return (self.error is None or was_killed) and not has_its_row(self.log, self.job.planned)
+        return _is_of_machines(self.error) and not has_its_row(self.log, self.job.planned)
 
     def end(self) -> None:
         """Tells the workers to end, and returns when they have; at once where there are none yet.
@@ -152,6 +150,16 @@ class SharedRun:
         else:
             why = f"Ray Train could not run it: {_last_line(self.error)}"
         write_failure(self.log, self.job.planned, why)
+
+
+def _is_of_machines(error: Exception | None) -> bool:
+    """Of what Train ends with: whether another machine, or a later moment, may help. None is the end of this process."""
+    from ray.exceptions import RayActorError, RayError
+
+    cause = getattr(error, "controller_failure", error)
+    if isinstance(cause, RayActorError) and cause.actor_init_failed:
+        return False
+    return cause is None or isinstance(cause, RayError | OSError)
 
 
 def _cause_of(failure: Exception) -> Exception:

@@ -148,12 +148,23 @@ def test_what_holds_no_claim_any_more_may_not_write(files):
         claim.check()
 
 
-def test_a_storage_that_does_not_answer_costs_nobody_the_lease(files, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [OSError("no answer"), RuntimeError("can't start new thread"), MemoryError()], ids=repr
+)
+def test_a_beat_that_cannot_be_given_costs_nobody_the_lease(files, monkeypatch, error):
+    asked, beats = threading.Event(), threading.Event()
+
+    def exists(*_: object) -> bool:
+        asked.set()
+        raise error
+
     with hold(files, beat_s=0.01) as claim:
         with monkeypatch.context() as patch:
-            patch.setattr(LocalFiles, "exists", lambda *_: (_ for _ in ()).throw(OSError("no answer")))
-            time.sleep(0.1)
-        time.sleep(0.1)
+            patch.setattr(LocalFiles, "exists", exists)
+            assert asked.wait(10)
+        write = LocalFiles.write
+        monkeypatch.setattr(LocalFiles, "write", lambda *arguments: beats.set() or write(*arguments))
+        assert beats.wait(10)
         claim.check()
 
 

@@ -133,6 +133,14 @@ def test_both_processes_have_the_same_model(name, shared):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_a_group_that_was_taken_down_is_a_lost_peer():
+    """Ray Train does so under a worker that trains, where another one was lost or its machine is taken away."""
+    assert not dist.is_initialized()
+    for call in (lambda: Ranks(0, 2).from_first([1.0]), lambda: Ranks(1, 2).add({"loss": torch.tensor(1.0)})):
+        with pytest.raises(LostPeerError, match="another worker of the training was lost: Default process group"):
+            call()
+
+
 def test_the_first_alone_validates(shared):
     first, second = (ended["uneven batches"].rows[0] for ended in shared)
     assert set(first) - set(second) == {"val/loss", "val/mse", "val/l1", "val/mask_bce", "val/mask_iou"}

@@ -99,6 +99,13 @@ def test_failures_and_earlier_attempts_are_paid_for(tmp_path):
     assert recorded_seconds(log.trials()).tolist().count(15.0) == 3
 
 
+def test_an_attempt_that_the_next_one_went_on_with_is_paid_for_once(tmp_path):
+    log = RunLog(tmp_path)
+    write(log, "undisturbed", **cost(10, 8, 0))
+    write(log, "resumed", attempt=3, **cost(14, 12, 0), **{"env/resumed_s": 4.0})
+    assert count_gpu_s([log]) == 10 + 14
+
+
 def test_a_shared_gpu_is_paid_for_by_its_share(tmp_path):
     log = RunLog(tmp_path)
     write(log, "quarter", **cost(10, 8, 2), **{"env/gpu_share": 0.25})

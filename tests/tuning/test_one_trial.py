@@ -1,5 +1,6 @@
 """`--one KEY` of a trial that has a result: it runs, and the result stays. The trial itself is played."""
 
+import bdb
 import dataclasses
 
 import pytest
@@ -25,6 +26,17 @@ def planned(monkeypatch) -> Planned:
     monkeypatch.setattr("foresight.features.stage.stage", lambda config, store, device: None)
     config = small_search.space("tiny").baseline
     return Planned(Trial(Arm("p003", "proposal", "p003", config), config), "small_search", attempt=1)
+
+
+def test_a_debugger_that_is_left_is_an_interrupt(tmp_path, planned, monkeypatch):
+    def record_trial(log, planned, data, context):
+        yield {"epoch": 1.0}
+        raise bdb.BdbQuit
+
+    monkeypatch.setattr(one_trial, "record_trial", record_trial)
+    placement = Placement(tmp_path / "runs", 1, cache=tmp_path / "cache")
+    with pytest.raises(KeyboardInterrupt):
+        one_trial.run_here(planned, RunLog(tmp_path / "runs" / "small_search"), placement, Console(quiet=True))
 
 
 @pytest.mark.parametrize(

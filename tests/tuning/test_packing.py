@@ -9,6 +9,7 @@ import small_study
 from played_search import Played
 from ray.tune.search import Searcher
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.space import Trial
 from foresight.tuning.declaration import manifest_row
@@ -237,3 +238,36 @@ def test_a_proposal_that_outgrew_its_share_runs_again_before_the_sampler_hears_o
     assert proposals.running == set()
     assert log.read_trial(item.key)["attempt"] == 2
     assert log.read_trial(item.key)["env/gpu_share"] == 1 / 7
+
+
+# --- a storage that does not answer for a moment ---------------------------------------------------------------------
+
+
+def test_a_search_hears_of_a_trial_when_tune_asks_again(tmp_path, monkeypatch):
+    """Tune takes an error of its searcher for one of the trial, which it tries again; that finds its row, and ends at once."""
+    played, log = Played(), RunLog(tmp_path / "runs" / "played")
+    proposals = played.open(1)
+    searcher = ProposalSearcher(proposals, log, planned, lambda n_left: None)
+    item = suggest(searcher, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "refresh_trial", away)
+        with pytest.raises(RunEndedError):
+            searcher.on_trial_complete("a", {"key": item.key, "done": True})
+    log.write_trial(item.identity() | {"status": "complete", "val/mask_iou": 0.5})
+    searcher.on_trial_complete("a", {"key": item.key, "done": True})
+    assert proposals.running == set()
+
+
+def test_a_packed_trial_that_outgrew_its_share_comes_again_when_tune_asks_again(packing, monkeypatch):
+    searcher = InOrder([planned(TRIALS[0])], packing)
+    item = suggest(searcher, "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "write_arm", away)
+        with pytest.raises(RunEndedError):
+            searcher.on_trial_complete("a", outgrown(item))
+    searcher.on_trial_complete("a", outgrown(item))
+    assert suggest(searcher, "b").key == item.key
+
+
+def away(*arguments: object) -> None:
+    raise RunEndedError("the storage is away")

@@ -1,5 +1,7 @@
 """From a planned trial to its row: complete, failed, interrupted, or written by the driver for a process that died."""
 
+import bdb
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,13 +12,14 @@ import small_study
 from ray import cloudpickle
 from ray.exceptions import RayTaskError
 
-from foresight.errors import RunEndedError
+from foresight.errors import RunEndedError, StorageError
 from foresight.runlog import RunLog
 from foresight.set_hash import compute_set_hash
 from foresight.split_log import names_a_split, read_split
 from foresight.train.parallel import LostPeerError
 from foresight.train.task import Context
 from foresight.tuning.adopt import adopt
+from foresight.tuning.memory_kills import WANT_OF_MEMORY
 from foresight.tuning.record import ERROR_LENGTH, Planned, has_its_row, record_trial, write_failure
 from foresight.tuning.ticket import tune_config
 
@@ -96,7 +99,7 @@ def test_a_trial_that_raises_is_a_failed_row_and_raises_no_further(monkeypatch, 
     assert log.read_epochs(planned.key).empty
 
 
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, bdb.BdbQuit])
 def test_an_interrupted_trial_leaves_no_row(monkeypatch, log, planned, interrupt):
     with pytest.raises(interrupt):
         run_with(monkeypatch, log, planned, interrupt())
@@ -150,6 +153,13 @@ def test_a_process_that_is_lost_makes_the_next_attempt_and_no_row(log, planned, 
     assert dead_trial.config["planned"].planned.attempt == planned.attempt + 2
     assert planned.key not in log.statuses()
     assert recorder.progress.said == [f"{planned.key} lost its process and goes on as attempt {n}" for n in (3, 4)]
+
+
+def test_a_process_that_was_ended_for_want_of_memory_is_said_to_be(recorder, dead_trial):
+    Path(dead_trial.error_file).write_text(f"ray.exceptions.RayActorError: {WANT_OF_MEMORY}\n")
+    recorder.on_trial_recover(0, [], dead_trial)
+    key = dead_trial.config["key"]
+    assert recorder.progress.said == [f"{key} lost its process for want of memory and goes on as attempt 3"]
 
 
 def test_a_process_that_is_lost_after_its_row_was_written_makes_no_attempt(
@@ -221,6 +231,47 @@ def test_a_row_that_cannot_be_written_ends_the_run(monkeypatch, log, planned, er
     with pytest.raises(RunEndedError, match=f"trial {planned.key} cannot be written to {log.root}") as caught:
         run_with(monkeypatch, log, planned, error)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (StorageError("the object store fails: no answer"), "the object store fails: no answer"),
+    ],
+)
+def test_a_checkpoint_that_finds_no_room_is_no_failure_of_the_trial(monkeypatch, log, planned, error, reason):
+    """Else every trial of the sweep would fail in its turn, at its first checkpoint."""
+    with pytest.raises(RunEndedError) as caught:
+        run_with(monkeypatch, log, planned, error)
+    said = (
+        f"trial {planned.key} cannot go on ({reason}); every finished trial is kept, and the same command goes on here"
+    )
+    assert str(caught.value) == said
+    assert log.statuses() == {}
+
+
+def test_what_ended_the_run_ends_it_though_tune_tries_the_trial_again(monkeypatch, recorder, dead_trial):
+    """Tune takes an error of a callback for one of the trial, and asks for its next attempt without a cause."""
+    away = RunEndedError("trials cannot be read: the storage is away")
+    monkeypatch.setattr("foresight.tuning.recorder.has_its_row", raising(away))
+    monkeypatch.setattr(RunLog, "read_trial", raising(away))
+    dead_trial.last_result = None
+    with pytest.raises(RunEndedError):
+        recorder.on_trial_complete(0, [], dead_trial)
+    monkeypatch.undo()
+    with pytest.raises(RunEndedError, match="the storage is away"):
+        recorder.on_trial_recover(0, [], dead_trial)
+    with pytest.raises(RunEndedError, match="the storage is away"):
+        recorder.on_trial_error(0, [], dead_trial)
+    assert recorder.progress.said == []
+
+
+def raising(error: Exception):
+    def call(*arguments):
+        raise error
+
+    return call
 
 
 def test_the_driver_takes_over_what_ended_a_trial_and_writes_no_row(log, recorder, dead_trial):

@@ -1,13 +1,15 @@
 """What a trial on several workers makes of the end of Ray Train's run, without Ray."""
 
+import re
 from pathlib import Path
 
 import pytest
 import small_study
-from ray.exceptions import ActorDiedError
-from ray.train import WorkerGroupError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
+from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
+from foresight.errors import StorageError
 from foresight.runlog import RunLog
 from foresight.train.parallel import LostPeerError
 from foresight.tuning.record import Planned, write_failure
@@ -43,7 +45,31 @@ def has_checkpoint(job: SharedJob) -> bool:
 
 def test_a_lost_controller_is_raised_for_tune_to_try_again_from_the_checkpoint(monkeypatch, job):
     run = play(monkeypatch, job, ActorDiedError())
-    with pytest.raises(RuntimeError, match="the controller of Ray Train was lost: The actor died unexpectedly"):
+    with pytest.raises(RuntimeError, match="the run of Ray Train was lost: The actor died unexpectedly"):
+        list(run.epochs())
+    run.end()
+    assert has_checkpoint(job)
+    assert job.log.statuses() == {}
+
+
+NO_PEER = RayTaskError(
+    "join", "  File ...\nRuntimeError: connectFullMesh failed", RuntimeError("connectFullMesh failed")
+).as_instanceof_cause()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OutOfMemoryError("Task was killed"), "Task was killed"),
+        (ControllerError(ActorDiedError()), "The actor died unexpectedly before finishing this task."),
+        (ControllerError(NO_PEER), "RuntimeError: connectFullMesh failed"),
+        (ControllerError(StorageError("the object store fails")), "the object store fails"),
+    ],
+)
+def test_what_another_machine_or_moment_may_help_against_is_no_failed_row(monkeypatch, job, error, said):
+    """Where a worker is lost while they are started, or for want of memory, Train does not try again itself."""
+    run = play(monkeypatch, job, error)
+    with pytest.raises(RuntimeError, match=f"the run of Ray Train was lost: .*{re.escape(said)}"):
         list(run.epochs())
     run.end()
     assert has_checkpoint(job)
@@ -62,7 +88,7 @@ def test_a_controller_that_is_lost_after_the_row_changes_nothing(monkeypatch, jo
 def test_ctrl_c_leaves_the_checkpoint_also_where_it_reaches_the_thread_of_train_first(monkeypatch, job):
     """Ray ends a process by SystemExit in whatever waits for it: the thread is then over without an error to tell of."""
     run = play(monkeypatch, job, SystemExit(1))
-    with pytest.raises(RuntimeError, match="the controller of Ray Train was lost: its process is ending"):
+    with pytest.raises(RuntimeError, match="the run of Ray Train was lost: its process is ending"):
         list(run.epochs())
     run.end()
     assert has_checkpoint(job)
