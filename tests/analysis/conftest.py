@@ -15,6 +15,13 @@ from analysis.__main__ import app
 from foresight.runlog import RunLog
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test first asks for the report waits until every figure is drawn."""
+    for item in items:
+        if "reported" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_disk_flush() -> Iterator[None]:
     """Thousands of small files that nobody needs after a power cut."""

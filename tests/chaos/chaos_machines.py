@@ -9,14 +9,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import psutil
 from chaos_arena import Arena, Command
 from chaos_room import started_processes, title_of
+from free_ports import free_ports
 
 RAY = str(Path(sys.executable).parent / "ray")
 LOOPBACK = "--node-ip-address=127.0.0.1"
@@ -31,14 +30,6 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = WAIT_S
     while not condition():
         assert time.monotonic() < until, f"{what}: did not happen within {timeout_s:.0f} s"
         time.sleep(0.1)
-
-
-def free_ports(n: int) -> list[int]:
-    with ExitStack() as stack:
-        bound = [stack.enter_context(socket()) for _ in range(n)]
-        for one in bound:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in bound]
 
 
 class Laptop:

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,25 +13,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
 from cluster_files import README, REPOSITORY
+from free_ports import free_ports
 
 MARK = "FORESIGHT_TEST_HEAD"  # in the environment of everything that is started here
 TOKEN = "5e" * 32
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
-
-
-def free_ports(n: int) -> list[int]:
-    """Ports that nothing listens on, from the system's own range, which is outside that of Ray's workers."""
-    with ExitStack() as stack:
-        bound = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for one in bound:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in bound]
 
 
 def documented(start: str) -> str:

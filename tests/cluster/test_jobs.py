@@ -82,6 +82,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         in_the_middle(first, 1)
         psutil.Process(int(head.job(first)["driver_info"]["pid"])).kill()
         killed = head.ended(first)
+        until(
+            lambda: not head.working("TrialActor") and not head.working("Trainable.train"), "the killed job's trials end"
+        )  # fmt: skip
         after = [written(log)]
         api = {"version": head.get("/api/version"), "jobs": head.get("/api/jobs/")}
 

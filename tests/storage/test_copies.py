@@ -8,7 +8,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -169,23 +168,23 @@ def test_what_is_gone_from_the_store_goes_from_its_copies(here, there):
 
 def test_readers_never_see_files_of_two_attempts(here, there):
     write_attempt(here, 1)
-    stop = threading.Event()
+    seen: set[int] = set()
 
-    def read() -> set[int]:
-        seen = set()
-        while not stop.is_set():
+    def read() -> None:
+        while 13 not in seen:
             there.refresh_trial("k")
             if (there.trials_dir / "k" / ROW).exists():
                 seen.add(attempt_of(there))
-        return seen
 
     with ThreadPoolExecutor() as pool:
         reader = pool.submit(read)
+        while 1 not in seen and not reader.done():
+            time.sleep(0.01)
         for attempt in range(2, 14):
             write_attempt(here, attempt)
             time.sleep(0.02 * attempt)
-        stop.set()
-        assert len(reader.result()) > 1
+        reader.result()
+    assert {1, 13} <= seen
     there.refresh()
     assert attempt_of(there) == 13
 

@@ -24,9 +24,9 @@ def test_what_was_written_is_read_listed_and_removed(files):
     assert files.read("a/b.json") == b"content"
     assert files.exists("a/b.json")
     assert not files.exists("a")
-    files.write("a/empty", b"")
+    empty = files.write("a/empty", b"")
     files.write("c/d/e", b"x")
-    assert files.listing("a") == {"b.json": seen, "empty": files.write("a/empty", b"")}
+    assert files.listing("a") == {"b.json": seen, "empty": empty}
     assert set(files.walk("")) == {"a/b.json", "a/empty", "c/d/e"}
     assert files.folders("") == ["a", "c"]
     assert files.listing("nothing") == {}

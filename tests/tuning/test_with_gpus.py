@@ -1,6 +1,7 @@
 """Waiting for GPUs, on a cluster whose GPUs come look by look."""
 
 import io
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -57,8 +58,10 @@ def test_a_number_that_no_cluster_has_is_refused():
     assert "less than or equal to 1024" in refused.stderr
 
 
-def test_goes_on_with_those_that_came(said):
-    assert with_gpus.await_gpus(GrowingCluster(0, 8), 16, 0.05, said) == 8
+def test_goes_on_with_those_that_came(said, monkeypatch):
+    seconds = itertools.count()  # one a look
+    monkeypatch.setattr(with_gpus, "time", SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda s: None))
+    assert with_gpus.await_gpus(GrowingCluster(0, 8), 16, 2.0, said) == 8
 
 
 def test_no_gpu_is_a_sentence_and_leaves_no_request(said):
