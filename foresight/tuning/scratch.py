@@ -46,7 +46,7 @@ class TrialScratch:
     """The scratch of one trial."""
 
     def __init__(self, log: RunLog, key: str):
-        self.key, self.files = key, log.files.shared
+        self.key, self.files, self.claim = key, log.files.shared, log.claim
         self.waiting = f"{FOLDER}/waiting/{key}.json"
 
     def checkpoint(self, config: "TrialConfig", context: "Context", n_workers: int, every_s: float) -> "Checkpoint":
@@ -141,6 +141,9 @@ class TrialScratch:
         return f"{FOLDER}/{self.key}/{name}"
 
     def _write(self, name: str, content: Any) -> None:
+        """Raises RunEndedError where another driver has taken over the run log: it would end that one's workers."""
+        if self.claim is not None:
+            self.claim.check()
         self.files.write(self._name(name), json.dumps(content).encode())
 
     def _read(self, name: str) -> Any:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
+from foresight.storage.lease import end_claim, take
 from foresight.tuning.scratch import CHECKPOINT, FOLDER, TrialScratch, forget_finished
 
 
@@ -21,6 +23,19 @@ def test_nothing_is_left_also_where_a_process_died_while_it_wrote(scratch, end):
     getattr(scratch, end)()
     assert not folder.exists()
     assert {path.name for path in other.iterdir()} == {CHECKPOINT, half}  # it may be running
+
+
+def test_the_trials_of_a_driver_that_was_replaced_tell_those_of_the_next_one_nothing(tmp_path):
+    log = RunLog(tmp_path / "runs" / "study")
+    log.claim = take(log.files.shared)
+    scratch = TrialScratch(log, "some-s0-1234")
+    scratch.allow(1)
+    end_claim(log.files.shared, log.claim.token)
+    for told in (scratch.tell_to_end, lambda: scratch.allow(2)):
+        with pytest.raises(RunEndedError, match="the claim on"):
+            told()
+    assert not scratch.is_told_to_end()
+    assert scratch.allowed_epoch() == 1
 
 
 def test_a_trial_that_never_ran_leaves_nothing_to_remove(scratch):
