@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import Study
 
-NOT_SHOWN = ("env/pid", "env/ended")  # another value for each trial, of which a reader learns nothing
+NOT_SHOWN = ("env/pid", "env/ended", "env/resumed_s")  # another value for each trial, of which a reader learns nothing
 MOST_VALUES = 6  # of one column of the environment that are listed
 
 

@@ -73,8 +73,8 @@ def count_gpu_s(logs: Iterable[RunLog]) -> float:
     A trial that shared a GPU has held its share of it.
 
     A failed or stopped trial counts as well. One that recorded no time, as its process died, and every earlier attempt that a
-    later one has replaced count as much as a trial of their arm did, but for those that it has gone on with, whose time is in
-    its own; one that was taken over from another study counts there.
+    later one has replaced count as much as a trial of their arm did, less what that one has gone on from, which is in its own
+    time; one that was taken over from another study counts there.
     What these studies' commands took besides trials counts as well: features, and where they were finished the sensitivity
     check, measuring latency and an arm's need of memory. `sweeps/warm_cache.py`, which works for no study of its own, and the
     probe of a plan are in no run log.
@@ -112,10 +112,8 @@ def _count(trials: pd.DataFrame) -> float:
         trials = trials[trials["env/adopted_from"].isna()]
     seconds = recorded_seconds(trials)
     earlier = seconds.groupby(trials["arm"]).transform("mean") * (trials["attempt"] - 1)
-    if (
-        "env/resumed_s" in trials
-    ):  # these went on where the attempts before had come to, whose time they have in their own
-        earlier = earlier.mask(trials["env/resumed_s"].astype(float).fillna(0.0) > 0, 0.0)
+    if "env/resumed_s" in trials:  # what it went on from is in its own time
+        earlier = (earlier - trials["env/resumed_s"].astype(float).fillna(0.0)).clip(lower=0.0)
     return float(((seconds + earlier) * _held_gpus(trials, seconds)).sum())
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from foresight.claim import Claim
 from foresight.config import TrialConfig
-from foresight.errors import RunEndedError, find_disk_error, find_ended
+from foresight.errors import RunEndedError, find_disk_error, find_ended, find_storage_error
 from foresight.features.keys import entries_of
 from foresight.features.requests import discard_corrupt, missing_requests
 from foresight.runlog import RunLog
@@ -224,9 +224,12 @@ def _ended_in_a_sentence(recorder: "TrialRecorder") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full, ended = find_disk_error(error), recorder.ended or find_ended(error)
+        full, away = find_disk_error(error), find_storage_error(error)
+        ended = recorder.ended or find_ended(error)
         if ended is not None:
             raise RunEndedError(str(ended)) from error
+        if away is not None:
+            raise RunEndedError(f"{away}; every finished trial is kept, and the same command goes on here") from error
         if full is not None:
             raise RunEndedError(
                 f"Ray Tune cannot write to {tempfile.gettempdir()} ({full.strerror}); every finished trial is kept, and "

@@ -82,20 +82,28 @@ def write_failure(log: RunLog, planned: Planned, message: str) -> None:
         log.write_trial(row, config=planned.trial.config.model_dump(mode="json"))
 
 
+def check_storage(planned: Planned, error: BaseException | None) -> None:
+    """Raises RunEndedError where a disk or an object store is behind the error: it took no checkpoint, or gave no features.
+
+    That is nothing of the trial's, and each of the others would fail in its turn.
+    """
+    broken = find_disk_error(error) or find_storage_error(error)
+    if broken is not None:
+        where = f"{broken.filename}: " if broken.filename else ""
+        raise RunEndedError(
+            f"trial {planned.key} cannot go on at {socket.gethostname()} ({where}{broken.strerror or broken}); every finished "
+            "trial is kept, and the same command goes on here"
+        ) from error
+
+
 def write_error(log: RunLog, planned: Planned, error: Exception) -> None:
     """The failed row of a trial that raised.
 
-    Writes none and raises OutgrownError where a larger share of a GPU may help, RunEndedError for a disk or an object store
-    that took no checkpoint, or gave no features: that is nothing of the trial's.
+    Writes none and raises OutgrownError where a larger share of a GPU may help, and as `check_storage`.
     """
     if has_outgrown(planned, error):
         raise OutgrownError from error
-    broken = find_disk_error(error) or find_storage_error(error)
-    if broken is not None:
-        raise RunEndedError(
-            f"trial {planned.key} cannot go on ({broken.strerror or broken}); every finished trial is kept, and the same "
-            "command goes on here"
-        ) from error
+    check_storage(planned, error)
     alone = "with a whole GPU: " if planned.share is not None and planned.share.is_whole else ""
     write_failure(log, planned, f"{alone if is_out_of_memory(error) else ''}{describe(error)}")
 

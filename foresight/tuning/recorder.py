@@ -15,8 +15,7 @@ from foresight.runlog import RunLog
 from foresight.tuning.memory_kills import WANT_OF_MEMORY
 from foresight.tuning.out_of_memory import OUTGREW
 from foresight.tuning.progress import SweepProgress
-from foresight.tuning.record import Planned, has_its_row, write_failure, write_stopped
-from foresight.tuning.scratch import TrialScratch
+from foresight.tuning.record import Planned, check_storage, has_its_row, write_failure, write_stopped
 from foresight.tuning.ticket import Ticket
 
 USED_UP = {"CPU": 0.0001}  # what no trial asks for
@@ -82,7 +81,6 @@ class TrialRecorder(tune.Callback):
             self._raise_ended(trial)
             if not has_its_row(self.log, item):
                 write_failure(self.log, item, f"the trial's process died: {last_lines(trial)}")
-            TrialScratch(self.log, item.key).stop_waiting()
             self._finish(item)
 
     @contextlib.contextmanager
@@ -99,6 +97,7 @@ class TrialRecorder(tune.Callback):
         cause = self.ended or cause_of_death(trial)
         if isinstance(cause, RunEndedError):
             raise cause
+        check_storage(trial.config["planned"].planned, cause)
 
     def _finish(self, item: Planned) -> None:
         self.started.pop(item.key, None)
@@ -120,9 +119,13 @@ def cause_of_death(trial: Any) -> BaseException | None:
 
 
 def last_lines(trial: Any, n: int = 3) -> str:
-    """The end of what Ray says of a dead trial: the exception. The lines before it are Ray's own frames."""
+    """The end of what Ray says of a dead trial: the exception. The lines before it are Ray's own frames.
+
+    Tune adds to the file at each attempt, below a line of its own.
+    """
     # Not `trial.get_error()`: it reads a copy that is not there yet while the callbacks run.
     path = Path(trial.error_file) if trial.error_file else None
-    text = path.read_text() if path is not None and path.exists() else "no error was reported"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[-n:])
+    text = path.read_text() if path is not None and path.exists() else ""
+    _, _, last = text.rpartition("Failure # ")
+    lines = [line.strip() for line in last.splitlines()[1:] if line.strip()]
+    return " ".join(lines[-n:]) or "no error was reported"

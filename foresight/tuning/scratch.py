@@ -168,7 +168,7 @@ def waiting_trials(log: RunLog) -> list[Waiting]:
 def forget_finished(log: RunLog) -> None:
     """Removes the scratch of trials that have ended well: their processes died between the row and the cleaning up.
 
-    For a driver that has just taken the run log: of those that wait for workers none is left, either.
+    For a driver before it starts any: of those that wait for workers none is left, either.
     """
     for name in log.files.shared.listing(f"{FOLDER}/waiting"):
         log.files.shared.delete(f"{FOLDER}/waiting/{name}")

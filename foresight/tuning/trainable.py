@@ -98,23 +98,25 @@ class TrialActor(tune.Trainable):
         if not config.is_trained:
             yield from record_trial(self.log, planned, None, context)
             return
-        continued = config.continued()
-        if continued is not None:
-            bring_weights(self.placement.place_of_runs, continued.key)
         try:
+            continued = config.continued()
+            if continued is not None:
+                bring_weights(self.placement.place_of_runs, continued.key)
             data = self._stage(config)
         except Exception as error:
             write_error(self.log, planned, error)
             return
         scratch = TrialScratch(self.log, planned.key)
         saved = scratch.checkpoint(config, context, n_workers=1, every_s=CHECKPOINT_S)
+        # Whatever else ends it leaves no row, and the checkpoint to the next attempt: a share of the GPU that was too small, a
+        # full disk, or that this process is told to exit.
         try:
             yield from record_trial(self.log, planned, data, context, saved)
-        finally:
-            # Ended or stopped. Without its row it has outgrown its share of the GPU, or this process is told to exit: then
-            # the next attempt goes on from the checkpoint.
-            if has_its_row(self.log, planned):
+        except GeneratorExit:
+            if has_its_row(self.log, planned):  # it was stopped
                 scratch.remove_checkpoint()
+            raise
+        scratch.remove_checkpoint()
 
     def _settle(self, planned: Planned) -> "Context":
         """What this process keeps between trials, on the trial's share of the GPU. A process has one share for all its trials."""

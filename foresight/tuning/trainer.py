@@ -19,7 +19,8 @@ from foresight.tuning.worker_part import SharedJob, take_part
 def fit_workers(job: SharedJob, start_timeout_s: float) -> None:
     """Runs `take_part` in every worker, and again after some were lost. Raises what Train does when that fails.
 
-    Train insists on a folder, and gets none of our checkpoints: one of this machine will do, and goes when the run ends.
+    Train insists on a folder, and gets none of our checkpoints: one of this machine will do, and goes when the run ends. What
+    cannot be removed of it must not hide how the run ended.
     """
     with tempfile.TemporaryDirectory(prefix="foresight-train-", ignore_cleanup_errors=True) as folder:
         build_trainer(job, start_timeout_s, folder).fit()

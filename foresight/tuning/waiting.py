@@ -10,7 +10,7 @@ from foresight.runlog import RunLog
 from foresight.tuning.progress import SweepProgress, clock
 from foresight.tuning.recorder import TrialRecorder
 from foresight.tuning.reservations import free_abandoned
-from foresight.tuning.scratch import Waiting, waiting_trials
+from foresight.tuning.scratch import TrialScratch, Waiting, waiting_trials
 from foresight.tuning.sweep import PATIENCE_S, Placement
 
 LOOK_S = 5.0  # between two looks
@@ -38,6 +38,10 @@ class WorkerWatch(tune.Callback):
             if identity not in self.said and time.time() - waiting.since > PATIENCE_S:
                 self.said.add(identity)
                 self.progress.say(f"{describe(waiting, time.time())}; it fails after {clock(self.wait_s)}")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Its processes may have died while it waited."""
+        TrialScratch(self.log, trial.config["key"]).stop_waiting()
 
 
 class PlaceWatch(tune.Callback):

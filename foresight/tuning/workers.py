@@ -21,7 +21,7 @@ from foresight.claim import Claim
 from foresight.errors import RunEndedError
 from foresight.runlog import RunLog
 from foresight.tuning.progress import clock
-from foresight.tuning.record import Planned, has_its_row, write_failure
+from foresight.tuning.record import Planned, check_storage, has_its_row, write_failure
 from foresight.tuning.scratch import TrialScratch
 from foresight.tuning.sweep import RETRIES, Placement
 from foresight.tuning.trainable import TrialActor
@@ -64,8 +64,10 @@ class SharedTrial(TrialActor):
         run = SharedRun(SharedJob(planned, self.placement, self.log))
         try:
             yield from run.epochs()
-        finally:
+        except (GeneratorExit, Exception):  # not SystemExit: then its workers go with this process
             run.end()
+            raise
+        run.end()
 
 
 class SharedRun:
@@ -83,7 +85,7 @@ class SharedRun:
     def epochs(self) -> Generator[dict[str, float], None, None]:
         """The rows of the epochs as they come.
 
-        Raises RunEndedError when the trial's row could not be written, RuntimeError when Train's controller was lost.
+        Raises RunEndedError when a disk or the storage of the run log failed, RuntimeError where the machines did: `is_lost`.
         """
         n_seen = 0.0
         while True:
@@ -97,6 +99,7 @@ class SharedRun:
             if not is_running:
                 break
             self.thread.join(POLL_S)
+        check_storage(self.job.planned, _cause_of(self.error))
         if self.is_lost:
             why = "its process is ending" if self.error is None else _last_line(self.error)
             raise RuntimeError(f"the run of Ray Train was lost: {why}") from self.error
@@ -104,10 +107,11 @@ class SharedRun:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the trial has no row because of the machines: Tune tries it again, then.
+        """Whether the trial has no row because of the machines: Tune tries it again, then, `RETRIES` times.
 
         Train's controller was killed, or lost with its machine; a worker was lost while they were started, where Train gives
-        up at once; or this process is told to exit, which ends the thread silently.
+        up at once; machines were taken away more often than Train takes; or this process is told to exit, which ends the thread
+        silently.
         """
         return _is_of_machines(self.error) and not has_its_row(self.log, self.job.planned)
 
@@ -140,6 +144,7 @@ class SharedRun:
         for failure in failures:
             if isinstance(cause := _cause_of(failure), RunEndedError):
                 raise cause
+            check_storage(self.job.planned, cause)
         if failures:
             # One that has lost another only says so; what became of that one is the cause.
             causes = [failure for failure in failures if not _is_of_a_peer(failure)] or failures
@@ -154,17 +159,20 @@ class SharedRun:
 
 def _is_of_machines(error: Exception | None) -> bool:
     """Of what Train ends with: whether another machine, or a later moment, may help. None is the end of this process."""
-    from ray.exceptions import RayActorError, RayError
+    from ray.exceptions import RayActorError, RayError, RayTaskError
+    from ray.train.v2.api.exceptions import PreemptionError
 
-    cause = getattr(error, "controller_failure", error)
-    if isinstance(cause, RayActorError) and cause.actor_init_failed:
-        return False
-    return cause is None or isinstance(cause, RayError | OSError)
+    cause = _cause_of(error)
+    if isinstance(cause, RayActorError):
+        return not cause.actor_init_failed
+    if isinstance(cause, RayTaskError):  # of a worker that could not meet the others
+        return isinstance(cause.cause, RuntimeError | OSError)
+    return cause is None or isinstance(cause, RayError | PreemptionError)
 
 
-def _cause_of(failure: Exception) -> Exception:
-    """Train wraps what a worker raised."""
-    return getattr(failure, "_base_exc", failure)
+def _cause_of(failure: Exception | None) -> Exception | None:
+    """Train wraps what a worker, and what its controller raised."""
+    return getattr(failure, "_base_exc", getattr(failure, "controller_failure", failure))
 
 
 def _is_of_a_peer(failure: Exception) -> bool:

@@ -115,6 +115,8 @@ def test_a_trial_that_was_broken_off_measures_the_same(data, tmp_path, lpips: Lp
     rows, resumed = finish(file)
     assert rows[:2] == before
     assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert whole.columns.pop("env/resumed_s") is None
+    assert resumed.columns.pop("env/resumed_s") == before[-1]["wall_s"]
     measured = [name for name in whole.columns if not name.startswith("cost/")]
     assert {name: resumed.columns[name] for name in measured} == {name: whole.columns[name] for name in measured}
     assert resumed.samples.equals(whole.samples)

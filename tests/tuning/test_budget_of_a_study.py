@@ -99,11 +99,12 @@ def test_failures_and_earlier_attempts_are_paid_for(tmp_path):
     assert recorded_seconds(log.trials()).tolist().count(15.0) == 3
 
 
-def test_an_attempt_that_the_next_one_went_on_with_is_paid_for_once(tmp_path):
+def test_what_an_attempt_went_on_from_is_paid_for_once(tmp_path):
     log = RunLog(tmp_path)
     write(log, "undisturbed", **cost(10, 8, 0))
-    write(log, "resumed", attempt=3, **cost(14, 12, 0), **{"env/resumed_s": 4.0})
-    assert count_gpu_s([log]) == 10 + 14
+    write(log, "resumed", attempt=2, **cost(14, 12, 0), **{"env/resumed_s": 4.0})  # a trial of its arm takes 12
+    write(log, "at its end", arm="b", attempt=2, **cost(14, 12, 0), **{"env/resumed_s": 20.0})
+    assert count_gpu_s([log]) == 10 + 14 + (12 - 4) + 14
 
 
 def test_a_shared_gpu_is_paid_for_by_its_share(tmp_path):

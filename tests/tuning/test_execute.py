@@ -8,7 +8,7 @@ from ray import exceptions
 from ray.exceptions import RayTaskError
 from typer.testing import CliRunner, Result
 
-from foresight.errors import RunEndedError
+from foresight.errors import RunEndedError, StorageError
 from foresight.runlog import RunLog
 from foresight.train.sensitivity import InertFactorError
 from foresight.tuning.execute import _ended_in_a_sentence
@@ -104,6 +104,12 @@ def test_a_disk_that_tune_fills_ends_the_run_in_a_sentence():
     said = r"Ray Tune cannot write to .* \(No space left on device\)"
     with pytest.raises(RunEndedError, match=said), _ended_in_a_sentence(SimpleNamespace(ended=None)):
         raise buried(OSError(28, "No space left on device"))
+
+
+def test_a_storage_that_is_away_in_a_callback_ends_the_run_in_a_sentence():
+    said = "the object store fails: no answer; every finished trial is kept"
+    with pytest.raises(RunEndedError, match=said), _ended_in_a_sentence(SimpleNamespace(ended=None)):
+        raise buried(StorageError("the object store fails: no answer"))
 
 
 def test_what_the_recorder_ended_is_said_in_its_words():

@@ -59,6 +59,12 @@ def test_a_trial_whose_process_must_exit_keeps_its_checkpoint(actor, log, end: C
     assert (log.root / FOLDER / PLANNED.key / CHECKPOINT).read_bytes() == b"where it stands"
 
 
+def test_a_process_that_must_exit_asks_no_storage_first(actor, monkeypatch):
+    """One that is away would have the last word, and the driver take it for the trial's."""
+    monkeypatch.setattr(trainable, "has_its_row", lambda *a: pytest.fail("it was asked"))
+    exit_in_the_epoch(actor)
+
+
 def test_a_stopped_trial_leaves_none_as_the_driver_has_written_its_row(actor, log):
     write_stopped(log, PLANNED, [ROW], {}, gpus=0.0, trial_s=1.0)
     actor.cleanup()

@@ -2,6 +2,7 @@
 
 import bdb
 import errno
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,11 +131,16 @@ def recorder(log):
     return TrialRecorder(log, "mask_iou", FakeProgress(), 0.0)
 
 
+def as_tune_writes(*errors: str) -> str:
+    """Tune's file of a trial's errors, one for each attempt (`Trial.handle_error`)."""
+    return "".join(f"Failure # {n} (occurred at 2026-01-01)\n{error}\n" for n, error in enumerate(errors, start=1))
+
+
 @pytest.fixture
 def dead_trial(planned: Planned, tmp_path: Path) -> SimpleNamespace:
     """What Tune hands over for a trial whose process died."""
     trace = "Traceback (most recent call last):\n  File ...\n\nActorDiedError: the actor died.\n  cause: killed\n"
-    (tmp_path / "error.txt").write_text(trace)
+    (tmp_path / "error.txt").write_text(as_tune_writes("of the attempt before", trace))
     path = str(tmp_path / "error.txt")
     return SimpleNamespace(config=tune_config(planned), error_file=path, pickled_error_file=None)
 
@@ -156,10 +162,14 @@ def test_a_process_that_is_lost_makes_the_next_attempt_and_no_row(log, planned, 
 
 
 def test_a_process_that_was_ended_for_want_of_memory_is_said_to_be(recorder, dead_trial):
-    Path(dead_trial.error_file).write_text(f"ray.exceptions.RayActorError: {WANT_OF_MEMORY}\n")
-    recorder.on_trial_recover(0, [], dead_trial)
-    key = dead_trial.config["key"]
-    assert recorder.progress.said == [f"{key} lost its process for want of memory and goes on as attempt 3"]
+    key, file = dead_trial.config["key"], Path(dead_trial.error_file)
+    for errors in ([WANT_OF_MEMORY], [WANT_OF_MEMORY, "the node died"], [WANT_OF_MEMORY] * 2):
+        file.write_text(as_tune_writes(*errors))
+        recorder.on_trial_recover(0, [], dead_trial)
+    why = [said.removeprefix(f"{key} lost its process").partition(" and goes on")[0] for said in recorder.progress.said]
+    assert why == [" for want of memory", "", " for want of memory"]
+    recorder.on_trial_error(0, [], dead_trial)
+    assert recorder.log.read_trial(key)["error"] == f"the trial's process died: {WANT_OF_MEMORY}"
 
 
 def test_a_process_that_is_lost_after_its_row_was_written_makes_no_attempt(
@@ -236,7 +246,7 @@ def test_a_row_that_cannot_be_written_ends_the_run(monkeypatch, log, planned, er
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError(errno.ENOSPC, "No space left on device", "/cache/a"), "/cache/a: No space left on device"),
         (StorageError("the object store fails: no answer"), "the object store fails: no answer"),
     ],
 )
@@ -244,10 +254,8 @@ def test_a_checkpoint_that_finds_no_room_is_no_failure_of_the_trial(monkeypatch,
     """Else every trial of the sweep would fail in its turn, at its first checkpoint."""
     with pytest.raises(RunEndedError) as caught:
         run_with(monkeypatch, log, planned, error)
-    said = (
-        f"trial {planned.key} cannot go on ({reason}); every finished trial is kept, and the same command goes on here"
-    )
-    assert str(caught.value) == said
+    where = f"trial {planned.key} cannot go on at {socket.gethostname()} ({reason})"
+    assert str(caught.value) == f"{where}; every finished trial is kept, and the same command goes on here"
     assert log.statuses() == {}
 
 
@@ -278,6 +286,15 @@ def test_the_driver_takes_over_what_ended_a_trial_and_writes_no_row(log, recorde
     with pytest.raises(RunEndedError, match="the disk is full"):
         recorder.on_trial_error(1, [], raised(RunEndedError("the disk is full"), dead_trial))
     assert str(recorder.ended) == "the disk is full"
+    assert log.statuses() == {}
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full", "/local"), StorageError("the object store fails")])
+def test_a_process_that_found_its_disk_full_or_its_storage_away_ends_the_run(log, recorder, dead_trial, error):
+    """Wherever in the process: the trial that it was given last may not even have begun."""
+    with pytest.raises(RunEndedError, match="cannot go on"):
+        recorder.on_trial_error(1, [], raised(error, dead_trial))
+    assert recorder.ended is not None
     assert log.statuses() == {}
 
 

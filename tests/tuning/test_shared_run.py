@@ -1,5 +1,6 @@
 """What a trial on several workers makes of the end of Ray Train's run, without Ray."""
 
+import errno
 import re
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import small_study
 from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
+from ray.train.v2.api.exceptions import PreemptionError
+from ray.train.v2.api.preemption import PreemptionInfo
 
-from foresight.errors import StorageError
+from foresight.errors import RunEndedError, StorageError
 from foresight.runlog import RunLog
 from foresight.train.parallel import LostPeerError
 from foresight.tuning.record import Planned, write_failure
@@ -63,7 +66,7 @@ NO_PEER = RayTaskError(
         (OutOfMemoryError("Task was killed"), "Task was killed"),
         (ControllerError(ActorDiedError()), "The actor died unexpectedly before finishing this task."),
         (ControllerError(NO_PEER), "RuntimeError: connectFullMesh failed"),
-        (ControllerError(StorageError("the object store fails")), "the object store fails"),
+        (PreemptionError(PreemptionInfo(deadline_ms=None, preempted_node_to_ranks={})), "node preemption"),
     ],
 )
 def test_what_another_machine_or_moment_may_help_against_is_no_failed_row(monkeypatch, job, error, said):
@@ -101,6 +104,34 @@ def test_ctrl_c_leaves_the_checkpoint_where_the_trials_own_thread_hears_of_it_as
     run.thread.join()
     run.end()
     assert has_checkpoint(job)
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/local/features")
+AWAY = StorageError("the object store fails")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (WorkerGroupError("they failed", {1: UserExceptionWithTraceback(FULL, "")}), "/local/features: No space left"),
+        (ControllerError(AWAY), "the object store fails"),
+        (AWAY, "the object store fails"),
+    ],
+)
+def test_a_full_disk_of_any_worker_or_a_storage_that_is_away_ends_the_run(monkeypatch, job, error, said):
+    run = play(monkeypatch, job, error)
+    with pytest.raises(RunEndedError, match=said):
+        list(run.epochs())
+    run.end()
+    assert has_checkpoint(job)
+    assert job.log.statuses() == {}
+
+
+def test_a_mistake_of_our_own_in_the_controller_is_not_tried_again(monkeypatch, job):
+    mistake = RayTaskError("join", "  File ...\nLookupError: no interface", LookupError("no interface"))
+    assert list(play(monkeypatch, job, ControllerError(mistake.as_instanceof_cause())).epochs()) == []
+    said = "Ray Train could not run it: LookupError: no interface"
+    assert job.log.read_trial(job.planned.key)["error"] == said
 
 
 def test_what_train_itself_cannot_do_is_a_failed_row(monkeypatch, job):
