@@ -189,40 +189,12 @@ def test_readers_never_see_files_of_two_attempts(here, there):
     assert attempt_of(there) == 13
 
 
-UPLOAD = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[4])
-from foresight.storage import objects
-from foresight.runlog import RunLog
-import test_copies
-left, genuine = [int(sys.argv[3])], {}
-def counted(name):
-    def call(self, *arguments):
-        left[0] -= 1
-        if left[0] < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return genuine[name](self, *arguments)
-    genuine[name] = getattr(objects.ObjectFiles, name)
-    return call
-for name in ("_put", "delete"):
-    setattr(objects.ObjectFiles, name, counted(name))
-test_copies.write_attempt(RunLog(Path(sys.argv[1]), sys.argv[2]), 2)
-"""
-
-
 @pytest.mark.timeout(240)
 def test_a_process_killed_between_two_uploads_leaves_the_old_trial_or_none(here, there, s3_url, tmp_path):
-    script = tmp_path / "upload.py"
-    script.write_text(UPLOAD)
-    repository = str(Path(__file__).parents[2])
+    script = Path(__file__).with_name("upload_process.py")
     for nth in range(20):
         write_attempt(here, 1)
-        ended = subprocess.run(
-            [sys.executable, script, tmp_path / "other", s3_url, str(nth), repository],
-            env=os.environ | {"PYTHONPATH": f"{repository}:{Path(__file__).parent}"},
-            check=False,
-        )
+        ended = subprocess.run([sys.executable, script, tmp_path / "other", s3_url, str(nth)], check=False)
         there.refresh()
         found = [attempt_of(there)] if there.statuses() else []
         assert found == ([2] if ended.returncode == 0 else [1] if nth == 0 else [])
