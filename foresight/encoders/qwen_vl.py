@@ -8,6 +8,7 @@ pixels.
 import contextlib
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,14 +72,20 @@ def encode_vlm(model: Any, pixels_B3PP: Tensor, layers: list[VLMLayer]) -> dict[
     B, V = len(pixels_B3PP), (pixels_B3PP.shape[-1] // PIXELS_PER_VLM_TOKEN) ** 2
     patches, grid = patchify(pixels_B3PP)
     vision: dict[str, Any] = {}
-    listener = model.visual.register_forward_hook(lambda _, __, output: vision.update(output))
-    try:
-        if any(map(n_language_layers, layers)):
-            states, is_image = _run_language_model(model, patches, grid, B, V)
+    states: dict[VLMLayer, Tensor] = {}
+    of_language = [layer for layer in layers if n_language_layers(layer)]
+    with contextlib.ExitStack() as listeners:
+        listeners.enter_context(model.visual.register_forward_hook(lambda _, __, output: vision.update(output)))
+        for layer in of_language:
+            block = model.language_model.layers[n_language_layers(layer) - 1]
+            listeners.enter_context(block.register_forward_hook(partial(_keep_state, states, layer)))
+        if of_language:
+            last_state, is_image = _run_language_model(model, patches, grid, B, V)
+            states |= {
+                layer: last_state for layer in of_language if layer == model.config.text_config.num_hidden_layers
+            }
         else:
             model.visual(patches.to(model.dtype), grid_thw=grid)
-    finally:
-        listener.remove()
     tokens: dict[VLMLayer, Tensor] = {}
     for layer in layers:
         if layer == "pre_merge":
@@ -92,8 +99,13 @@ def encode_vlm(model: Any, pixels_B3PP: Tensor, layers: list[VLMLayer]) -> dict[
     return tokens
 
 
-def _run_language_model(model: Any, patches: Tensor, grid: Tensor, B: int, V: int) -> tuple[tuple[Tensor, ...], Tensor]:
-    """(hidden states of all layers, which of their tokens are the image's).
+def _keep_state(states: dict[VLMLayer, Tensor], layer: VLMLayer, block: nn.Module, given: Any, output: Tensor) -> None:
+    """A hook of our own: transformers sets its hooks once, on the layers that the model has at that moment, and never again."""
+    states[layer] = output
+
+
+def _run_language_model(model: Any, patches: Tensor, grid: Tensor, B: int, V: int) -> tuple[Tensor, Tensor]:
+    """(state after the final norm, which of its tokens are the image's).
 
     `mm_token_type_ids` is required: without it the model silently falls back to one-dimensional positions and the tokens
     forget their rows.
@@ -108,10 +120,9 @@ def _run_language_model(model: Any, patches: Tensor, grid: Tensor, B: int, V: in
         pixel_values=patches.to(model.dtype),
         image_grid_thw=grid,
         mm_token_type_ids=is_image.int(),
-        output_hidden_states=True,
         use_cache=False,
     )
-    return output.hidden_states, is_image
+    return output.last_hidden_state, is_image
 
 
 def to_raster_order(tokens_BNC: Tensor, cells_per_window: int) -> Tensor:

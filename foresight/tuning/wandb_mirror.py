@@ -41,7 +41,7 @@ class WandbMirror:
         self.log, self.folder = log, log.root / "wandb"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.marks = log.files.shared  # of an object store every machine must know what was sent
-        self.sent = dict(filter(None, map(read_mark, self.marks.listing(MARKS))))
+        self.sent = dict(sorted(filter(None, map(read_mark, self.marks.listing(MARKS)))))  # the last attempt wins
         self.seen: dict[str, str] = {}  # the finished trials, when all of them were sent
         self.offline = False
 

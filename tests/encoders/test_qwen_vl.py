@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from foresight.config import VLMConfig
-from foresight.encoders.qwen_vl import CLIP_MEAN, CLIP_STD, build_vlm, encode_vlm, patchify, to_pixels
+from foresight.encoders.qwen_vl import (
+    CLIP_MEAN,
+    CLIP_STD,
+    build_vlm,
+    encode_vlm,
+    patchify,
+    to_pixels,
+    without_later_layers,
+)
 
 DEPTH = 4  # of the toy model
 
@@ -23,7 +31,8 @@ class WithoutTokenTypes:
     """The model as it is when nobody tells it which tokens are image tokens."""
 
     def __init__(self, model):
-        self.model, self.visual, self.config, self.dtype = model, model.visual, model.config, model.dtype
+        self.model, self.visual, self.language_model = model, model.visual, model.language_model
+        self.config, self.dtype = model.config, model.dtype
 
     def __call__(self, mm_token_type_ids, **inputs):
         return self.model(**inputs)
@@ -88,6 +97,15 @@ def test_one_pass_gives_each_layer_its_own_output(vlm):
     for layer in (1, 2, 3):  # between the token that starts the picture and the one that ends it
         assert torch.equal(states[layer], blocks[layer][:, 1:-1])
     assert torch.equal(states[DEPTH], vlm.language_model.norm(blocks[DEPTH])[:, 1:-1])
+
+
+def test_a_model_that_was_first_run_in_part_gives_what_it_gives_whole(vlm):
+    """As where its latency is measured, to an early layer, before its features are read in the same process."""
+    pixels, part = pictures(2), build_vlm(VLMConfig())
+    whole = encode_vlm(vlm, pixels, [1, 2, 4])
+    with without_later_layers(part, 2):
+        assert torch.equal(encode_vlm(part, pixels, [2])[2], whole[2])
+    assert all(torch.equal(tokens, whole[layer]) for layer, tokens in encode_vlm(part, pixels, [1, 2, 4]).items())
 
 
 @pytest.mark.parametrize("layer", [1, DEPTH])

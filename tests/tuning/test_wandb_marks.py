@@ -43,6 +43,16 @@ def test_a_trial_is_sent_once_and_once_more_as_another_attempt(log, sent):
     assert sent == ["a-s0-00000000"] * 2
 
 
+@pytest.mark.parametrize("marks", [("1", "2"), ("2", "1")])
+def test_of_several_attempts_the_last_is_the_one_that_was_sent(log, sent, monkeypatch, marks):
+    """A folder lists its files in any order."""
+    log.write_trial(ROW | {"key": "a-s0-00000000", "attempt": 2})
+    files = type(log.files.shared)
+    monkeypatch.setattr(files, "listing", lambda *_: {f"a-s0-00000000.{attempt}": None for attempt in marks})
+    assert send(log) is None
+    assert sent == []
+
+
 def test_a_damaged_mark_is_none_and_its_trial_is_sent_again(log, sent):
     log.files.write("wandb/sent/a-s0-00000000", b"rubbish")
     log.files.write("wandb/sent/a-s0-00000000.x", b"")
