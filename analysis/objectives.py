@@ -139,6 +139,16 @@ def cost_column(data: StudyData, rows: pd.DataFrame, name: str) -> pd.Series:
     return found.fillna(rows["arm"].map(data.latency["latency_ms"])) if name == LATENCY else found
 
 
+def latency_quartiles(data: StudyData) -> pd.DataFrame:
+    """LATENCY_QUARTILES of a latency that was measured once per arm, indexed by arm.
+
+    Where trials measured their own, these are the arm's, and another measurement says nothing of how they spread.
+    """
+    own = data.complete.get(COSTS[LATENCY][0], pd.Series(np.nan, index=data.complete.index))
+    measured = data.latency.reindex(columns=list(LATENCY_QUARTILES)).astype(float)
+    return measured[~measured.index.isin(data.complete.loc[own.notna(), "arm"])]
+
+
 def _objective(data: StudyData, name: str) -> Objective:
     if name in COSTS:
         return Objective(name, COSTS[name][1], False, True)

@@ -44,6 +44,7 @@ from analysis.objectives import (
     LATENCY_QUARTILES,
     QUALITY,
     Objectives,
+    latency_quartiles,
     read_costs,
     read_objectives,
 )
@@ -78,7 +79,7 @@ def build_pareto(data: StudyData, table: pd.DataFrame, names: Sequence[str] = DE
     rows = table[(table["kind"] == "arm") & (table["role"] == "primary") & table["mean"].notna()].set_index("arm")
     frame = rows.rename(columns={"mean": "quality"}).reset_index()
     frame = frame.drop(columns=[name for name in COSTS if name in frame]).merge(costs, left_on="arm", right_index=True)
-    frame = frame.join(data.latency.reindex(columns=list(LATENCY_QUARTILES)).astype(float), on="arm")
+    frame = frame.join(latency_quartiles(data), on="arm")
     frame["objectives"] = " ".join(objective.name for objective in found.used)
     front, knee = _front_of_means(found)
     frame["on_front"], frame["is_knee"] = frame["arm"].isin(front), frame["arm"] == knee

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.judged import EXPLORATION
 from analysis.load import StudyData
-from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column, read_costs
+from analysis.objectives import COSTS, LATENCY_QUARTILES, SAME_COST, cost_column, latency_quartiles, read_costs
 from analysis.rivals import compare_with, judged_values, rank_arms
 from analysis.same_work import TIMES, compute_time_noise, does_same_work, group_same_work, widen_saving
 from analysis.wording import count, decimals_of, interval, metric_phrase, number, p_phrase, whole_percent
@@ -125,6 +125,7 @@ def _none_of(n_cheaper: int) -> str:
 
 def _savings(data: StudyData, arm: str, best: str) -> dict[str, float]:
     saved: dict[str, float] = {}
+    quartiles = latency_quartiles(data).dropna()
     for cost in COSTS:
         mine, theirs = (_cost_by_seed(data, name, cost) for name in (arm, best))
         ratio = (1 - mine / theirs[theirs > 0]).dropna()
@@ -132,15 +133,11 @@ def _savings(data: StudyData, arm: str, best: str) -> dict[str, float]:
         saved[f"saved_{cost}"] = found.mean
         if found.low < found.high:  # else it is the same at every seed, and no interval says more
             saved |= {f"saved_{cost}_low": found.low, f"saved_{cost}_high": found.high}
-        elif cost == "latency_ms" and len(ratio) and arm != best and _has_quartiles(data, arm, best):
-            low, high = (data.latency[name].astype(float) for name in LATENCY_QUARTILES)
+        elif cost == "latency_ms" and len(ratio) and arm != best and {arm, best} <= set(quartiles.index):
+            low, high = (quartiles[name] for name in LATENCY_QUARTILES)
             saved["saved_latency_ms_low"] = 1 - high[arm] / low[best]
             saved["saved_latency_ms_high"] = 1 - low[arm] / high[best]
     return saved
-
-
-def _has_quartiles(data: StudyData, *arms: str) -> bool:
-    return set(LATENCY_QUARTILES) <= set(data.latency) and set(arms) <= set(data.latency.index)
 
 
 def _is_cheaper(frame: pd.DataFrame, cost: str) -> pd.Series:

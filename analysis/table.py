@@ -128,7 +128,11 @@ def arm_costs(data: StudyData) -> pd.DataFrame:
     measured = {name: data.registered[c].astype(float) for name, c in columns.items() if c in data.registered}
     costs = pd.DataFrame(measured).groupby(data.registered["arm"], sort=False).mean()
     costs["params_trained"] = costs["params_trained"].round()
-    return costs.assign(latency_ms=data.latency["latency_ms"].reindex(costs.index).astype(float))
+    latency_ms = data.latency["latency_ms"].reindex(costs.index).astype(float)
+    if "cost/latency_ms" in data.registered:  # trials that measured their own
+        own = data.registered["cost/latency_ms"].astype(float).groupby(data.registered["arm"], sort=False).mean()
+        latency_ms = own.reindex(costs.index).fillna(latency_ms)
+    return costs.assign(latency_ms=latency_ms)
 
 
 def predictor_score(data: StudyData, predictor: str, metric: str) -> float:

@@ -237,7 +237,9 @@ class SearchSession:
         return [Arm(BASELINE, "", "", self.space.baseline), *arms]
 
     def _unmeasured(self, proposals: "Proposals") -> list[Arm]:
-        """The arms with a complete trial whose latency is not on record."""
+        """The arms with a complete trial whose latency is not on record; none where each trial measures its own."""
+        if self.search.alone:
+            return []
         measured = self.log.read_latency()
         known = set(measured["arm_key"]) if len(measured) else set()
         complete = [b for b in proposals.blocks.values() if b.outcome is not None and b.outcome.state == "complete"]

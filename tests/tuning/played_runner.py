@@ -22,6 +22,7 @@ class PlayedRunner:
     die_after: int | None = None  # trials that end before the driver is killed, one more being at work
     ran: list[str]  # keys, in the order in which they were given out
     placement: Any  # of the last command that ran anything
+    measured: list[str]  # arms whose latency its last run was to measure
 
     def __init__(self, ray: Any, log: Any, placement: Any, claim: Any, console: Any):
         self.log = log
@@ -31,7 +32,8 @@ class PlayedRunner:
 
     def compute_features(self, trials: Any) -> None: ...
 
-    def measure_latency(self, arms: Any) -> None: ...
+    def measure_latency(self, arms: Any) -> None:
+        type(self).measured = [arm.name for arm in arms]
 
     def check_sensitivity(self, arms: Any) -> dict[str, float]:
         return {arm.name: 1.0 for arm in arms}

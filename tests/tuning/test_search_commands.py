@@ -50,6 +50,7 @@ def test_a_search_by_time_runs_one_trial_at_a_time_measures_each_and_goes_on_as_
     assert len(runner.ran) == len(whole.ran) + 1  # the one that was at work
     rows = RunLog(tmp_path / "runs" / "timed").trials()
     assert rows["cost/latency_ms"].notna().all() and (rows["status"] == "complete").all()
+    assert runner.measured == []  # not a second time, when other things run
 
 
 @pytest.mark.parametrize(("workers", "slots"), [(1, 2), (2, 1)])
@@ -58,6 +59,7 @@ def test_workers_share_each_trial_of_a_search(flags, tmp_path, monkeypatch, work
     ended = command(small_search.SEARCH, *flags, "--trials", "2", "--workers", str(workers))
     assert ended.exit_code == 0, ended.output
     assert (runner.placement.workers, runner.placement.slots) == (workers, slots)
+    assert len(runner.measured) == 2  # beside the trials, as time is not what it goes by
 
 
 def test_a_search_that_may_propose_a_batch_that_cannot_be_shared_is_refused(flags, tmp_path, monkeypatch):
