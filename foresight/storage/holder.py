@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+SINCE = "%Y-%m-%d %H:%M:%S UTC"
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -23,7 +25,7 @@ class Holder:
 
     @classmethod
     def this_process(cls, lease_s: float) -> "Holder":
-        now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", " UTC")
+        now = datetime.now(UTC).strftime(SINCE)
         pid = os.getpid()
         return cls(socket.gethostname(), pid, this_machine(), _start_of(pid), now, lease_s)
 
@@ -34,9 +36,15 @@ class Holder:
     def from_json(cls, text: bytes) -> "Holder":
         """Raises ValueError for what is none."""
         try:
-            return cls(**json.loads(text))
+            holder = cls(**json.loads(text))
+            datetime.strptime(holder.since, SINCE)
+            return holder
         except TypeError as error:
             raise ValueError(str(error)) from error
+
+    @property
+    def began(self) -> datetime:
+        return datetime.strptime(self.since, SINCE).replace(tzinfo=UTC)
 
     def lives(self) -> bool | None:
         """Whether the process runs; None where only another machine can tell."""

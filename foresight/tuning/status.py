@@ -59,7 +59,7 @@ class Status:
     n_recent: int  # the last trials, from one's end to the next, that the throughput is of
     trials_per_hour: float | None
     left_s: float | None
-    quiet_s: float | None  # since the last trial ended
+    quiet_s: float | None  # since the last trial ended, and the driver has had time for its first
     usual_gap_s: float | None
     untimed: int = 0  # recorded trials that do not say when they ended
     failures: list[Failure] = field(default_factory=list)
@@ -95,7 +95,7 @@ def read_status(log: RunLog, now: float) -> Status:
         n_recent=len(gaps),
         trials_per_hour=3600 * len(gaps) / span if span > 0 else None,
         left_s=left * span / len(gaps) if span > 0 else None,
-        quiet_s=now - ended[-1] if ended else None,
+        quiet_s=max(0.0, now - max(ended[-1], _began(log) + START_S)) if ended else None,
         usual_gap_s=median(gaps) if gaps else None,
         untimed=len(own) - len(times),
         failures=_failures(trials[trials["status"] == "failed"]),
@@ -145,6 +145,12 @@ def _failures(failed: Any) -> list[Failure]:
         lines = str(error or "").strip().splitlines()
         by_cause[lines[0] if lines else "no message was recorded"].append(str(key))
     return [Failure(cause, keys) for cause, keys in sorted(by_cause.items(), key=lambda item: -len(item[1]))]
+
+
+def _began(log: RunLog) -> float:
+    """When the driver that writes the folder now began, in seconds since 1970; 0 where none does."""
+    standing = next(iter(read_claims(log.files.shared).values()), None)
+    return standing.holder.began.timestamp() if standing is not None else 0.0
 
 
 def _describe_driver(log: RunLog, now: float) -> str:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from foresight.errors import RequestError
 from foresight.runlog import RunLog
-from foresight.storage.holder import Holder
+from foresight.storage.holder import SINCE, Holder
 from foresight.storage.lease import LEASE_S
 from foresight.tuning.status import app, describe, read_status
 
@@ -61,6 +61,16 @@ def test_a_sweep_in_which_nothing_ends_any_more_says_so(log):
     for i, ended in enumerate((NOW - 1000, NOW - 990, NOW - 980)):
         record(log, f"t{i}", ended)
     assert "quiet: no trial has ended for 16:20, where one usually does every 0:10" in describe(read_status(log, NOW))
+
+
+@pytest.mark.parametrize(("began", "quiet_s"), [(NOW - 400, 280), (NOW - 20, 0), (NOW - 5000, 980)])
+def test_a_driver_that_has_just_gone_on_is_not_called_quiet_for_the_pause_before(log, began, quiet_s):
+    for i, ended in enumerate((NOW - 1000, NOW - 990, NOW - 980)):
+        record(log, f"t{i}", ended)
+    holder = replace(Holder.this_process(LEASE_S), since=datetime.fromtimestamp(began, UTC).strftime(SINCE))
+    for kind in ("json", "beat"):
+        log.files.shared.write(f".driver/token.{kind}", holder.to_json())
+    assert read_status(log, NOW).quiet_s == quiet_s
 
 
 def test_a_pause_between_two_commands_is_in_no_rate(log):
