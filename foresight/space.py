@@ -15,6 +15,7 @@ from foresight.config import TrialConfig, check_field
 from foresight.errors import RequestError
 
 BASELINE = "baseline"
+PROPOSAL = "proposal"  # as factor: an arm that a search has proposed
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from foresight.metrics import METRICS
 from foresight.power import Noise, PlannedTest, estimate_noise
+from foresight.space import PROPOSAL
 from foresight.tuning.past_trials import read_complete, read_others
 from foresight.tuning.study import Study
 
@@ -67,7 +68,9 @@ def _find_noise(study: Study) -> tuple[Noise | None, str]:
     if own is not None:
         return own, f"the middle one of {own.n_arms} arms of this run log, {own.n_differences} differences"
     others = read_others(study.placement.runs, study.log.root.name, scale).trials
-    found = {name: noise for name, rows in others.items() if (noise := estimate_noise(_measured(rows, primary)))}
+    # A search's arms are configurations far from each other, some of which learn nothing.
+    declared = {name: rows[rows["factor"] != PROPOSAL] for name, rows in others.items()}
+    found = {name: noise for name, rows in declared.items() if (noise := estimate_noise(_measured(rows, primary)))}
     if not found:
         return None, f"unknown before two blocks are complete, as no study in {study.placement.runs} tells of its noise"
     name = sorted(found, key=lambda study_name: found[study_name].paired_sd)[len(found) // 2]

@@ -15,7 +15,7 @@ from typing import Any
 from foresight.config import TrialConfig
 from foresight.errors import RequestError
 from foresight.proposal_space import ProposalSpace
-from foresight.space import BASELINE, Arm, Trial
+from foresight.space import BASELINE, PROPOSAL, Arm, Trial
 from foresight.tuning.outcome import Outcome
 from foresight.tuning.preflight import check_budgets
 from foresight.tuning.recorded import Recorded, lacking, measured_by, outcome_elsewhere, outcome_of
@@ -197,7 +197,7 @@ class Proposals:
     def _add_block(self, number: int, config: TrialConfig, is_outside: bool = False) -> Block:
         is_baseline = config.arm_key == self.space.baseline.arm_key
         name = f"p{number:03d}"
-        arm = Arm(BASELINE, "", "", config) if is_baseline else Arm(name, "proposal", name, config)
+        arm = Arm(BASELINE, "", "", config) if is_baseline else Arm(name, PROPOSAL, name, config)
         first = self.space.baseline.seed
         trials = [Trial(arm, config.at_seed(seed)) for seed in range(first, first + self.search.seeds)]
         block = Block(number, arm, trials, is_outside=is_outside)

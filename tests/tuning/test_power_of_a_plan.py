@@ -7,6 +7,7 @@ import pytest
 import small_study
 
 from foresight.runlog import RunLog
+from foresight.space import PROPOSAL
 from foresight.tuning.planned_power import plan_power, power_line
 from foresight.tuning.record import Planned
 from foresight.tuning.study import Study, open_study
@@ -56,6 +57,13 @@ def test_of_several_studies_the_middle_one_counts(study, tmp_path):
         write(RunLog(tmp_path / name), 20, sd)
     write(RunLog(tmp_path / "simulated"), 20, 10.0, provenance="simulated")
     assert plan_power(study)["noise_from"] == "as in middling, the middle one of 3 other studies"
+
+
+def test_the_proposals_of_a_search_are_no_noise_to_plan_with(study, tmp_path):
+    write(RunLog(tmp_path / "search"), 20, 0.1, factor=PROPOSAL)
+    assert plan_power(study)["paired_sd"] is None
+    write(RunLog(tmp_path / "declared"), 20, 0.01)
+    assert plan_power(study)["noise_from"] == "as in declared"
 
 
 def test_what_no_two_values_can_differ_by_is_not_promised(study):
