@@ -85,7 +85,8 @@ class SharedRun:
     def epochs(self) -> Generator[dict[str, float], None, None]:
         """The rows of the epochs as they come.
 
-        Raises RunEndedError when a disk or the storage of the run log failed, RuntimeError where the machines did: `is_lost`.
+        Raises RunEndedError when a disk or the storage of the run log failed, RuntimeError where the machines did, or where this
+        process is told to exit, which ends the thread silently: Tune tries the trial again, then, `RETRIES` times.
         """
         n_seen = 0.0
         while True:
@@ -99,21 +100,13 @@ class SharedRun:
             if not is_running:
                 break
             self.thread.join(POLL_S)
+        if has_its_row(self.log, self.job.planned):
+            return
         check_storage(self.job.planned, _cause_of(self.error))
-        if self.is_lost:
+        if self.error is None or _is_of_machines(self.error):
             why = "its process is ending" if self.error is None else _last_line(self.error)
             raise RuntimeError(f"the run of Ray Train was lost: {why}") from self.error
-        self._record_failure()
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the trial has no row because of the machines: Tune tries it again, then, `RETRIES` times.
-
-        Train's controller was killed, or lost with its machine; a worker was lost while they were started, where Train gives
-        up at once; machines were taken away more often than Train takes; or this process is told to exit, which ends the thread
-        silently.
-        """
-        return _is_of_machines(self.error) and not has_its_row(self.log, self.job.planned)
+        self._record_failure(self.error)
 
     def end(self) -> None:
         """Tells the workers to end, and returns when they have; at once where there are none yet.
@@ -136,11 +129,9 @@ class SharedRun:
         except Exception as error:  # for the trial's own thread, which writes the row
             self.error = error
 
-    def _record_failure(self) -> None:
+    def _record_failure(self, error: Exception) -> None:
         """Writes the row of a trial whose workers could not: they never came, or were lost too often."""
-        if self.error is None or has_its_row(self.log, self.job.planned):
-            return
-        failures = list(getattr(self.error, "worker_failures", {}).values())
+        failures = list(getattr(error, "worker_failures", {}).values())
         for failure in failures:
             if isinstance(cause := _cause_of(failure), RunEndedError):
                 raise cause
@@ -149,16 +140,20 @@ class SharedRun:
             # One that has lost another only says so; what became of that one is the cause.
             causes = [failure for failure in failures if not _is_of_a_peer(failure)] or failures
             why = f"its workers were lost or failed {RETRIES + 1} times, the last time: {_last_line(causes[0])}"
-        elif "startup timed out" in str(self.error):
+        elif "startup timed out" in str(error):
             placement = self.job.placement
             why = f"{placement.describe_workers()} did not come within {clock(placement.wait_s)}"
         else:
-            why = f"Ray Train could not run it: {_last_line(self.error)}"
+            why = f"Ray Train could not run it: {_last_line(error)}"
         write_failure(self.log, self.job.planned, why)
 
 
-def _is_of_machines(error: Exception | None) -> bool:
-    """Of what Train ends with: whether another machine, or a later moment, may help. None is the end of this process."""
+def _is_of_machines(error: Exception) -> bool:
+    """Of what Train ends with: whether another machine, or a later moment, may help.
+
+    Its controller was killed, or lost with its machine; a worker was lost while they were started, where Train gives up at
+    once; machines were taken away more often than Train takes.
+    """
     from ray.exceptions import RayActorError, RayError, RayTaskError
     from ray.train.v2.api.exceptions import PreemptionError
 
@@ -167,7 +162,7 @@ def _is_of_machines(error: Exception | None) -> bool:
         return not cause.actor_init_failed
     if isinstance(cause, RayTaskError):  # of a worker that could not meet the others
         return isinstance(cause.cause, RuntimeError | OSError)
-    return cause is None or isinstance(cause, RayError | PreemptionError)
+    return isinstance(cause, RayError | PreemptionError)
 
 
 def _cause_of(failure: Exception | None) -> Exception | None:

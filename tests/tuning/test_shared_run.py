@@ -79,8 +79,9 @@ def test_what_another_machine_or_moment_may_help_against_is_no_failed_row(monkey
     assert job.log.statuses() == {}
 
 
-def test_a_controller_that_is_lost_after_the_row_changes_nothing(monkeypatch, job):
-    run = play(monkeypatch, job, ActorDiedError(), has_row=True)
+@pytest.mark.parametrize("error", [ActorDiedError(), OSError(errno.ENOSPC, "No space left on device")], ids=repr)
+def test_what_is_lost_after_the_row_changes_nothing(monkeypatch, job, error):
+    run = play(monkeypatch, job, error, has_row=True)
     assert list(run.epochs()) == []
     run.end()
     assert not has_checkpoint(job)
