@@ -2,11 +2,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import small_study
 from command_line import SWEEP
 from pretended import NAMES, Pretended
 from typer.testing import CliRunner, Result
 
+from foresight.runlog import RunLog
 from foresight.tuning.launch import build_app
+from foresight.tuning.record import Planned
 from foresight.tuning.session import Session
 from foresight.tuning.sweep import Sweep
 
@@ -15,6 +18,18 @@ from foresight.tuning.sweep import Sweep
 def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One feature cache for all studies that really run: they share their images and most of their features."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RunLog:
+    """The run log of small_study.py, empty."""
+    return RunLog(tmp_path / "runs" / "small_study")
+
+
+@pytest.fixture
+def planned() -> Planned:
+    """The second attempt at a trial of small_study.py."""
+    return Planned(small_study.space("tiny").trials(2)[-1], "small_study", attempt=2)
 
 
 @pytest.fixture

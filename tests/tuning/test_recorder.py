@@ -5,7 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import small_study
 from ray import cloudpickle
 from ray.exceptions import RayTaskError
 
@@ -15,16 +14,6 @@ from foresight.tuning.memory_kills import WANT_OF_MEMORY
 from foresight.tuning.record import Planned, has_its_row, write_failure
 from foresight.tuning.recorder import TrialRecorder
 from foresight.tuning.ticket import tune_config
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> RunLog:
-    return RunLog(tmp_path / "runs" / "small_study")
-
-
-@pytest.fixture
-def planned() -> Planned:
-    return Planned(small_study.space("tiny").trials(2)[-1], "small_study", attempt=2)
 
 
 class FakeProgress:

@@ -4,12 +4,10 @@ import bdb
 import errno
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-import small_study
 
 from foresight.errors import RunEndedError, StorageError
 from foresight.runlog import RunLog
@@ -21,16 +19,6 @@ from foresight.tuning.adopt import adopt
 from foresight.tuning.record import ERROR_LENGTH, Planned, record_trial, write_failure
 
 EPOCHS = [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.25}]
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> RunLog:
-    return RunLog(tmp_path / "runs" / "small_study")
-
-
-@pytest.fixture
-def planned() -> Planned:
-    return Planned(small_study.space("tiny").trials(2)[-1], "small_study", attempt=2)
 
 
 def run_with(
